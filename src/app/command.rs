@@ -1,0 +1,156 @@
+//! Everything a person can ask of the program: panels push these, [`super::App::apply`] carries them out.
+
+use std::path::PathBuf;
+
+use crate::ids::{ClassId, PhotoId};
+
+use super::gallery::{Filter, Sort};
+
+/// Where dropped or chosen files go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destination {
+    /// The support set: folders of folders give one class each, a folder of photos gives one class.
+    Support,
+    /// Shots of one class.
+    Class(ClassId),
+    /// The pool of photos to be labelled.
+    Pool,
+    /// Wherever fits: two or more folders, or a folder of folders, are classes; anything else joins the pool.
+    Anywhere,
+}
+
+/// A number that a slider sets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Parameter {
+    /// How much the cache counts beside the class names.
+    Alpha,
+    /// How sharply a shot's vote falls with distance.
+    Beta,
+    /// The third parameter of methods that have one.
+    Gamma,
+}
+
+/// Which adapted features stand beside the original ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AdapterChoice {
+    /// No adapted features.
+    Off,
+    /// The image space projected onto what the text side reaches, its extremes left out.
+    IsoClip,
+    /// The leading principal axes of word features.
+    Pca,
+    /// A file of bottleneck adapters.
+    File(PathBuf),
+}
+
+/// How far the selection moves in the gallery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// By this many photos, negative backwards; a row is as many photos as the gallery has columns.
+    By(isize),
+    /// To the first photo.
+    First,
+    /// To the last photo.
+    Last,
+}
+
+/// Whether a bin's pairs are wanted of one class or of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PairKind {
+    /// Two photos of one class.
+    Paired,
+    /// Two photos of different classes.
+    Unpaired,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Take these files and folders in.
+    AddPaths(Destination, Vec<PathBuf>),
+    /// Take in a picture from the clipboard, `rgba` of `width` × `height` pixels.
+    PasteImage {
+        /// Pixels across.
+        width: usize,
+        /// Pixels down.
+        height: usize,
+        /// Four bytes a pixel.
+        rgba: Vec<u8>,
+    },
+
+    /// A new class without photos.
+    AddClass(String),
+    /// Another name for a class; its prompt follows where it was made from the name.
+    RenameClass(ClassId, String),
+    /// The texts that describe a class.
+    SetPrompts(ClassId, Vec<String>),
+    /// Remove a class with its shots from the project (files stay where they are).
+    RemoveClass(ClassId),
+    /// Move a class to this position in the list.
+    MoveClass(ClassId, usize),
+    /// Remove photos from the project (files stay where they are).
+    RemovePhotos(Vec<PhotoId>),
+    /// Make photos shots of a class, or (`None`) pool photos.
+    MovePhotos(Vec<PhotoId>, Option<ClassId>),
+
+    /// Label photos, or (`None`) clear their labels; the selection moves on.
+    Label(Vec<PhotoId>, Option<ClassId>),
+    /// Label a photo with what is predicted for it; the selection moves on.
+    AcceptPrediction(PhotoId),
+    /// Whether labelled photos join the support set.
+    SetLearnFromLabels(bool),
+
+    /// Select a photo, or none.
+    Select(Option<PhotoId>),
+    /// Move the selection in the gallery.
+    MoveSelection(Step),
+    /// The photos now on screen: their predictions follow sliders within the frame.
+    ShowPhotos(Vec<PhotoId>),
+    /// Which photos the gallery shows.
+    SetFilter(Filter),
+    /// In which order.
+    SetSort(Sort),
+
+    /// Choose a method by its name on the command line.
+    SetMethod(String),
+    /// A slider moves (or a value was typed).
+    SetParameter(Parameter, f64),
+    /// The slider was let go: the pool's order may follow now.
+    ReleaseParameter,
+    /// Back to the method's default.
+    ResetParameter(Parameter),
+    /// Find alpha and beta by leave-one-out on the support set.
+    Tune,
+    /// Whether the class names (the text term) take part.
+    SetUseClassNames(bool),
+    /// Choose the adapted features.
+    SetAdapter(AdapterChoice),
+    /// List the pairs of photos whose cosine lies in `[low, high)`.
+    ShowPairs(PairKind, f32, f32),
+    /// Close that list.
+    HidePairs,
+
+    /// Take back the last change to the project.
+    Undo,
+    /// Do it again.
+    Redo,
+    /// Stop embedding; what is embedded stays.
+    CancelWork,
+    /// Go on embedding after a cancel.
+    ResumeWork,
+    /// Take a notice off the screen.
+    DismissNotice(u64),
+    /// Forget the list of skipped files.
+    ClearSkipped,
+
+    /// Open the demo.
+    OpenDemo,
+    /// Open a project file, or a folder of photos as a new project.
+    OpenProject(PathBuf),
+    /// Start an empty project; without a path, in Shotlens' own folder.
+    NewProject(Option<PathBuf>),
+    /// Use this CLIP: a known name, a path, or (`None`) the embedded one.
+    OpenModel(Option<String>),
+    /// Fetch a known model and use it.
+    DownloadModel(String),
+}
