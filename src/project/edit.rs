@@ -19,6 +19,17 @@ pub enum LabelSource {
     Import,
 }
 
+impl LabelSource {
+    /// As the project file's table `label_events` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::AcceptedPrediction => "accepted prediction",
+            Self::Import => "import",
+        }
+    }
+}
+
 /// One change to a project, as the undo menu lists it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Edit {
