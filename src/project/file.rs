@@ -367,7 +367,7 @@ fn keep_log_on_close(connection: &Connection, keep: bool) -> rusqlite::Result<()
 
 fn open_connection(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(Duration::from_secs(1))?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }
