@@ -1,1 +1,5 @@
-#[test] fn t(){}
+//! One test binary: each further one would link candle and wgpu again.
+
+mod methods;
+mod overlap;
+mod projection;
