@@ -1,1 +1,36 @@
-//! (under construction)
+//! The project: what it holds ([`state`]), what can be done to it and undone ([`edit`], [`history`]), the file that it lives in ([`file`], [`writer`]), and the caches in the user's folders.
+//!
+//! [`Project`] puts them together for whoever shows a project: every change is applied in memory at once and written behind.
+
+mod apply;
+mod cache_file;
+mod describe;
+pub mod edit;
+mod error;
+pub mod feature_cache;
+pub mod file;
+pub mod history;
+mod history_rows;
+pub mod last;
+pub mod locations;
+mod lock;
+mod open;
+mod rows;
+mod schema;
+mod serial;
+pub mod state;
+mod stored_path;
+pub mod thumbnail_cache;
+pub mod writer;
+
+pub use apply::{apply, apply_recording};
+pub use edit::{Edit, EditError, LabelSource, RowChange};
+pub use error::ProjectError;
+pub use feature_cache::{CachedRow, FeatureCache};
+pub use file::{Access, OpenedProject, ProjectFile};
+pub use history::{Commit, CommitKind, History, Step};
+pub use locations::Locations;
+pub use open::{Project, Saving};
+pub use state::{Class, FileStamp, Photo, ProjectState, Role, Settings, View};
+pub use thumbnail_cache::{ThumbnailCache, ThumbnailKey};
+pub use writer::{ProjectWriter, Wake, WriterEvent};

@@ -1,0 +1,400 @@
+//! What a project holds, in memory: classes, photos, settings, view.
+//!
+//! Pure data with cheap look-ups for 100,000 photos. Everything here except the view and the file stamps is changed through [`super::apply`] alone, so that every change can be undone and written.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{ClassId, PhotoId};
+use crate::image_io::ContentHash;
+use crate::project::serial;
+
+/// The prompt of a new class; `{name}` stands for the class's name, so that a renamed class needs no new prompt.
+pub const DEFAULT_PROMPT: &str = "a photo of a {name}";
+
+/// A class: a name, the prompts that describe it, a colour and a place in the list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Class {
+    /// Stable for the life of the project.
+    pub id: ClassId,
+    /// Unique in the project, not blank.
+    pub name: String,
+    /// What the text tower reads, with `{name}` where the class's name belongs; see [`Class::texts`].
+    pub prompts: Vec<String>,
+    /// Index into the palette; the lowest unused one when the class was made.
+    pub colour: u8,
+    /// Place in the list, from 0 without gaps.
+    pub position: u32,
+}
+
+impl Class {
+    /// The prompts with the name filled in; the bare name when there are no prompts.
+    pub fn texts(&self) -> Vec<String> {
+        if self.prompts.is_empty() {
+            return vec![self.name.clone()];
+        }
+        self.prompts
+            .iter()
+            .map(|prompt| prompt.replace("{name}", &self.name))
+            .collect()
+    }
+}
+
+/// What a photo is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Role {
+    /// An example of a class, in the support set.
+    Shot(ClassId),
+    /// To be predicted and labelled.
+    Pool,
+}
+
+/// How a photo's file looked when it was last read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileStamp {
+    /// Bytes.
+    pub size: u64,
+    /// Modification time, milliseconds since 1970 (negative before).
+    pub modified_ms: i64,
+    /// Hash of the bytes, once they were read.
+    #[serde(with = "serial::content_hash")]
+    pub hash: Option<ContentHash>,
+}
+
+/// A photo of the project; the file itself is never touched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Photo {
+    /// Stable for the life of the project.
+    pub id: PhotoId,
+    /// Absolute; shared, because workers and undo keep copies.
+    #[serde(with = "serial::path")]
+    pub path: Arc<Path>,
+    /// Shot or pool.
+    pub role: Role,
+    /// What somebody said it shows; independent of the role.
+    pub label: Option<ClassId>,
+    /// The file as last read.
+    pub file: FileStamp,
+}
+
+/// The method and its parameters.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// As on the command line: `zero-shot`, `tip-adapter`, ...
+    pub method: String,
+    /// Weight of the cache term.
+    #[serde(with = "serial::exact_f64")]
+    pub alpha: f64,
+    /// Sharpness of the affinity.
+    #[serde(with = "serial::exact_f64")]
+    pub beta: f64,
+    /// Weight of Tip-X's or APE's extra term.
+    #[serde(with = "serial::exact_f64")]
+    pub gamma: f64,
+    /// Whether α and β follow leave-one-out tuning; the first touch of a slider ends that.
+    pub auto_tuned: bool,
+    /// Whether the text term counts.
+    pub use_class_names: bool,
+    /// Whether labelled photos of the pool join the support set.
+    pub learn_from_labels: bool,
+    /// `FILE`, `isoclip[:TOP,BOTTOM]` or `pca[:DIM]`.
+    pub adapter: Option<String>,
+    /// Name or path of the model; `None` is the embedded one.
+    pub model: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            method: "tip-adapter".to_owned(),
+            alpha: 1.0,
+            beta: 5.5,
+            gamma: 0.1,
+            auto_tuned: true,
+            use_class_names: true,
+            learn_from_labels: false,
+            adapter: None,
+            model: None,
+        }
+    }
+}
+
+/// How the project was last looked at; saved, but neither undone nor redone.
+///
+/// A key that this version does not know is dropped, one that is missing has its default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct View {
+    /// Which photos are shown, in the window's own words.
+    pub filter: String,
+    /// In which order, in the window's own words.
+    pub sort: String,
+    /// The photo in the inspector.
+    pub selected: Option<PhotoId>,
+    /// `light`, `dark`, or empty for the system's.
+    pub theme: String,
+    /// Width of the left panel in points.
+    pub left_width: Option<f32>,
+    /// Width of the right panel in points.
+    pub right_width: Option<f32>,
+    /// Height of the lower centre panel in points.
+    pub lower_height: Option<f32>,
+}
+
+/// Everything a project holds.
+#[derive(Clone, Debug, Default)]
+pub struct ProjectState {
+    // By position.
+    classes: Vec<Class>,
+    // By id: look-ups are binary searches, and an undone removal finds its old place.
+    photos: Vec<Photo>,
+    settings: Settings,
+    view: View,
+    by_path: HashMap<Arc<Path>, PhotoId>,
+    members: HashMap<Role, Vec<PhotoId>>,
+    num_labelled: HashMap<ClassId, usize>,
+    next_class: i64,
+    next_photo: i64,
+}
+
+impl ProjectState {
+    /// An empty project with default settings.
+    pub fn new() -> Self {
+        Self {
+            next_class: 1,
+            next_photo: 1,
+            ..Self::default()
+        }
+    }
+
+    /// A state read from a file; `next` are the first ids never used. Classes and photos in any order.
+    pub(super) fn from_parts(
+        mut classes: Vec<Class>,
+        mut photos: Vec<Photo>,
+        settings: Settings,
+        view: View,
+        next: (ClassId, PhotoId),
+    ) -> Self {
+        classes.sort_by_key(|class| (class.position, class.id));
+        photos.sort_by_key(|photo| photo.id);
+        let mut state = Self {
+            classes,
+            settings,
+            view,
+            ..Self::new()
+        };
+        state.renumber();
+        state.insert_photos(photos);
+        state.next_class = state.next_class.max(next.0.0);
+        state.next_photo = state.next_photo.max(next.1.0);
+        for class in &state.classes {
+            state.next_class = state.next_class.max(class.id.0 + 1);
+        }
+        state
+    }
+
+    /// The classes in the order of the list.
+    pub fn classes(&self) -> &[Class] {
+        &self.classes
+    }
+
+    /// The photos in the order of their ids, which is the order in which they were added.
+    pub fn photos(&self) -> &[Photo] {
+        &self.photos
+    }
+
+    /// The method and its parameters.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// How the project was last looked at.
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Replaces the view; not part of the history.
+    pub fn set_view(&mut self, view: View) {
+        self.view = view;
+    }
+
+    /// Records how a photo's file was found on disk; not part of the history. `false`: no such photo.
+    pub fn set_file(&mut self, id: PhotoId, file: FileStamp) -> bool {
+        self.photo_mut(id).map(|photo| photo.file = file).is_some()
+    }
+
+    /// The class with this id.
+    pub fn class(&self, id: ClassId) -> Option<&Class> {
+        self.classes.iter().find(|class| class.id == id)
+    }
+
+    /// The class with exactly this name.
+    pub fn class_named(&self, name: &str) -> Option<&Class> {
+        self.classes.iter().find(|class| class.name == name)
+    }
+
+    /// The photo with this id.
+    pub fn photo(&self, id: PhotoId) -> Option<&Photo> {
+        self.photo_index(id).map(|index| &self.photos[index])
+    }
+
+    /// Where in [`Self::photos`] a photo is.
+    pub fn photo_index(&self, id: PhotoId) -> Option<usize> {
+        self.photos.binary_search_by_key(&id, |photo| photo.id).ok()
+    }
+
+    /// The photo at this absolute path, if the project has it; a photo is in a project once.
+    pub fn photo_at(&self, path: &Path) -> Option<PhotoId> {
+        self.by_path.get(path).copied()
+    }
+
+    /// The shots of a class, by id.
+    pub fn shots(&self, class: ClassId) -> &[PhotoId] {
+        self.members
+            .get(&Role::Shot(class))
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// The photos of the pool, by id.
+    pub fn pool(&self) -> &[PhotoId] {
+        self.members.get(&Role::Pool).map_or(&[], Vec::as_slice)
+    }
+
+    /// How many photos, shots or pool, carry this label.
+    pub fn num_labelled(&self, class: ClassId) -> usize {
+        self.num_labelled.get(&class).copied().unwrap_or(0)
+    }
+
+    /// A class ready for [`super::Edit::AddClass`]: a fresh id, the default prompt, the lowest unused colour, last in the list.
+    pub fn new_class(&mut self, name: &str) -> Class {
+        let id = ClassId(self.next_class);
+        self.next_class += 1;
+        let used: Vec<u8> = self.classes.iter().map(|class| class.colour).collect();
+        let colour = (0..u8::MAX)
+            .find(|colour| !used.contains(colour))
+            .unwrap_or(u8::MAX);
+        let prompts = vec![DEFAULT_PROMPT.to_owned()];
+        Class {
+            id,
+            name: name.to_owned(),
+            prompts,
+            colour,
+            position: self.classes.len() as u32,
+        }
+    }
+
+    /// A photo ready for [`super::Edit::AddPhotos`], with a fresh id and no label. `path` is absolute.
+    pub fn new_photo(&mut self, path: &Path, role: Role, file: FileStamp) -> Photo {
+        let id = PhotoId(self.next_photo);
+        self.next_photo += 1;
+        Photo {
+            id,
+            path: path.into(),
+            role,
+            label: None,
+            file,
+        }
+    }
+
+    /// The first class id and photo id never used.
+    pub(super) fn next_ids(&self) -> (ClassId, PhotoId) {
+        (ClassId(self.next_class), PhotoId(self.next_photo))
+    }
+}
+
+/// What [`super::apply`] is made of; nothing here checks.
+impl ProjectState {
+    pub(super) fn class_mut(&mut self, id: ClassId) -> Option<&mut Class> {
+        self.classes.iter_mut().find(|class| class.id == id)
+    }
+
+    pub(super) fn insert_class(&mut self, class: Class) {
+        self.next_class = self.next_class.max(class.id.0 + 1);
+        let at = (class.position as usize).min(self.classes.len());
+        self.classes.insert(at, class);
+        self.renumber();
+    }
+
+    pub(super) fn take_class(&mut self, id: ClassId) -> Option<Class> {
+        let at = self.classes.iter().position(|class| class.id == id)?;
+        let class = self.classes.remove(at);
+        self.renumber();
+        Some(class)
+    }
+
+    pub(super) fn insert_photos(&mut self, photos: Vec<Photo>) {
+        for photo in &photos {
+            self.next_photo = self.next_photo.max(photo.id.0 + 1);
+            self.by_path.insert(Arc::clone(&photo.path), photo.id);
+            self.count_label(photo.label, 1);
+        }
+        self.photos.extend(photos);
+        self.photos.sort_by_key(|photo| photo.id);
+        self.rebuild_members();
+    }
+
+    /// Takes out the photos that `is_leaving` picks, in the order of their ids.
+    pub(super) fn take_photos(&mut self, is_leaving: impl Fn(&Photo) -> bool) -> Vec<Photo> {
+        let taken: Vec<Photo> = self
+            .photos
+            .extract_if(.., |photo| is_leaving(photo))
+            .collect();
+        for photo in &taken {
+            self.by_path.remove(&photo.path);
+            self.count_label(photo.label, -1);
+        }
+        self.rebuild_members();
+        taken
+    }
+
+    /// Sets one photo's role and returns the old one. [`Self::rebuild_members`] is due afterwards.
+    pub(super) fn replace_role(&mut self, id: PhotoId, role: Role) -> Option<Role> {
+        self.photo_mut(id)
+            .map(|photo| std::mem::replace(&mut photo.role, role))
+    }
+
+    /// Sets one photo's label and returns the old one.
+    pub(super) fn replace_label(
+        &mut self,
+        id: PhotoId,
+        label: Option<ClassId>,
+    ) -> Option<Option<ClassId>> {
+        let old = self
+            .photo_mut(id)
+            .map(|photo| std::mem::replace(&mut photo.label, label))?;
+        self.count_label(old, -1);
+        self.count_label(label, 1);
+        Some(old)
+    }
+
+    pub(super) fn replace_settings(&mut self, settings: Settings) -> Settings {
+        std::mem::replace(&mut self.settings, settings)
+    }
+
+    pub(super) fn rebuild_members(&mut self) {
+        self.members.clear();
+        for photo in &self.photos {
+            self.members.entry(photo.role).or_default().push(photo.id);
+        }
+    }
+
+    fn photo_mut(&mut self, id: PhotoId) -> Option<&mut Photo> {
+        self.photo_index(id).map(|index| &mut self.photos[index])
+    }
+
+    fn count_label(&mut self, label: Option<ClassId>, step: isize) {
+        if let Some(class) = label {
+            let count = self.num_labelled.entry(class).or_default();
+            *count = count.saturating_add_signed(step);
+        }
+    }
+
+    fn renumber(&mut self) {
+        for (position, class) in self.classes.iter_mut().enumerate() {
+            class.position = position as u32;
+        }
+    }
+}
