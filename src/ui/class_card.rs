@@ -45,7 +45,7 @@ impl CardEdits {
         });
         let rect = card.response.rect;
         cx.zones.add(rect, Destination::Class(class.id));
-        let drop_target = ui.interact(rect, ui.id().with(("card", class.id)), Sense::hover());
+        let drop_target = ui.interact(rect, ui.scope_id().with(("card", class.id)), Sense::hover());
         take_dragged_photo(ui, cx, class, &drop_target);
     }
 
@@ -227,7 +227,7 @@ fn split_prompts(text: &str) -> Vec<String> {
 /// The last cell of a cut row: "+8", or "less" when all are shown.
 fn more_ui(ui: &mut Ui, class: &Class, rect: Rect, num_hidden: usize) -> bool {
     let palette = Palette::of(ui);
-    let id = ui.id().with(("more shots", class.id));
+    let id = ui.scope_id().with(("more shots", class.id));
     let response = ui.interact(rect, id, Sense::click());
     let fill = palette.button[usize::from(response.hovered())];
     ui.painter().rect_filled(rect, theme::ROUNDING, fill);
@@ -262,7 +262,7 @@ fn shot_ui(
     rect: Rect,
 ) {
     let Some(photo) = cx.photo(photo) else { return };
-    let id = ui.id().with(("shot", photo.id));
+    let id = ui.scope_id().with(("shot", photo.id));
     let response = ui.interact(rect, id, Sense::click_and_drag());
     let pixels = picture::side_for(rect.size(), Fit::Cover, ui.pixels_per_point());
     let thumbnail = cx.thumbnails.request(photo.id, &photo.path, pixels);

@@ -105,7 +105,7 @@ impl DropZones {
                     .filter_map(|f| f.path.as_deref()),
             )
         });
-        let layer = LayerId::new(Order::Foreground, Id::new("drop zones"));
+        let layer = LayerId::new(Order::Foreground, Id::unique("drop zones"));
         let painter = ui.ctx().layer_painter(layer);
         let target = self.position.and_then(|position| self.zone_at(position));
         // The smaller zones last: they lie on the larger ones.

@@ -72,7 +72,7 @@ impl Topic {
 /// Draws the help over everything; `true` when it is closed. `topic`: that panel alone.
 pub(super) fn help_ui(context: &egui::Context, topic: Option<Topic>) -> bool {
     let mut is_closed = false;
-    let modal = Modal::new(Id::new("help")).show(context, |ui| {
+    let modal = Modal::new(Id::unique("help")).show(context, |ui| {
         ui.set_width(520.0_f32.min(context.content_rect().width() - 80.0));
         ui.label(semibold("How Shotlens works").heading());
         let height = context.content_rect().height() - 180.0;
@@ -132,11 +132,11 @@ fn paint_topic(painter: &Painter, rect: Rect, topic: Topic, palette: &Palette) {
 }
 
 fn paint_support(painter: &Painter, rect: Rect, palette: &Palette) {
-    for row in 0..2 {
+    for row in 0..2_u8 {
         let top = rect.top() + f32::from(row) * 24.0;
         let chip = Rect::from_min_size(pos2(rect.left(), top), vec2(12.0, 18.0));
         painter.rect_filled(chip, 3.0, class_colour(row));
-        for shot in 0..4 {
+        for shot in 0..4_u8 {
             let left = rect.left() + 18.0 + f32::from(shot) * 21.0;
             let square = Rect::from_min_size(pos2(left, top), vec2(18.0, 18.0));
             painter.rect_filled(square, 3.0, palette.button[2]);

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use egui::{Color32, Id, Rect, Response, Role, Shape, Stroke, Ui, WidgetInfo, pos2};
+use egui::{Color32, Rect, Response, Role, Shape, Stroke, Ui, WidgetInfo, pos2};
 use egui_plot::{Bar, BarChart, Plot, PlotPoint, PlotTransform};
 
 use crate::app::{Command, OverlapFigures, PairKind};
@@ -74,7 +74,7 @@ pub(super) fn histogram_ui(
     let palette = Palette::of(ui);
     let (x, top) = (axes.x.clone(), axes.top);
     let bars = paired_bars(figures, palette.paired);
-    let plot = Plot::new(Id::new(("overlap", name)))
+    let plot = Plot::new(("overlap", name))
         .height(height)
         .show_axes([true, false])
         .show_grid([true, false])

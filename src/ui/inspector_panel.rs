@@ -63,7 +63,7 @@ fn help_mark_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
 }
 
 fn picture_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo, rect: Rect) {
-    let response = ui.interact(rect, ui.id().with("large picture"), Sense::hover());
+    let response = ui.interact(rect, ui.scope_id().with("large picture"), Sense::hover());
     let side = picture::side_for(rect.size(), Fit::Contain, ui.pixels_per_point());
     let thumbnail = cx.thumbnails.request(photo.id, &photo.path, side);
     let name = file_name(photo);

@@ -27,7 +27,7 @@ pub(super) fn notices_ui(
         return;
     }
     let first = notices.len().saturating_sub(MAX_SHOWN);
-    Area::new(Id::new("notices"))
+    Area::new(Id::unique("notices"))
         .anchor(Align2::RIGHT_BOTTOM, vec2(-16.0, -48.0))
         .order(egui::Order::Foreground)
         .show(context, |ui| {

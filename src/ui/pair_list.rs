@@ -25,7 +25,7 @@ pub(super) fn pair_list_ui(context: &egui::Context, cx: &mut PanelContext<'_>) {
         PairKind::Unpaired => "Pairs of different classes",
     };
     egui::Window::new(title)
-        .id(egui::Id::new("pair list"))
+        .id(egui::Id::unique("pair list"))
         .open(&mut is_open)
         .collapsible(false)
         .default_size(vec2(400.0, 460.0))

@@ -30,7 +30,7 @@ impl PathPrompt {
     /// Draws the field; `true` when it is done with. What was asked for goes to `commands`.
     pub(super) fn ui(&mut self, context: &egui::Context, commands: &mut Vec<Command>) -> bool {
         let mut is_done = false;
-        let modal = Modal::new(Id::new("path prompt")).show(context, |ui| {
+        let modal = Modal::new(Id::unique("path prompt")).show(context, |ui| {
             ui.set_width(460.0);
             ui.label(semibold(self.ask.title()).heading());
             if let Some(reason) = &self.reason {

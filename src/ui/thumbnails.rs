@@ -23,7 +23,7 @@ const UPLOADS_PER_FRAME: usize = 8;
 const SIDES: [u32; 8] = [64, 112, 176, 256, 384, 560, 800, 1200];
 
 /// What is there to draw for a photo.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) enum Thumbnail {
     /// The picture; while a sharper one is read, a smaller one.
     Ready(TextureHandle),

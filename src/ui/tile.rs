@@ -27,7 +27,7 @@ pub(super) fn tile_ui(
     photo: &Photo,
     rect: Rect,
 ) -> Response {
-    let id = ui.id().with(("tile", photo.id));
+    let id = ui.scope_id().with(("tile", photo.id));
     let response = ui.interact(rect, id, Sense::click_and_drag());
     let is_selected = cx.app.selected() == Some(photo.id);
     let palette = Palette::of(ui);
