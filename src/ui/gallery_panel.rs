@@ -1,0 +1,335 @@
+//! The centre: the photos of the pool as a grid that draws only what is on screen.
+
+use egui::{Align, Layout, Rect, ScrollArea, Ui, UiBuilder, pos2, vec2};
+
+use crate::app::{Command, Destination, Filter, Sort};
+use crate::ids::PhotoId;
+
+use super::chip::question_ui;
+use super::context::{PanelContext, Request};
+use super::dialogs::Ask;
+use super::format::{count, counted};
+use super::help::Topic;
+use super::picture::{self, Fit};
+use super::theme::semibold;
+use super::tile::{CAPTION, tile_ui};
+
+const GAP: f32 = 12.0;
+const MARGIN: f32 = 4.0;
+
+/// View state of the gallery.
+pub(super) struct GalleryPanel {
+    /// Wanted width of a tile in points; tiles grow from there to fill the row.
+    tile_width: f32,
+    columns: usize,
+    rows_per_page: usize,
+    scrolled_to: Option<PhotoId>,
+    shown: Vec<PhotoId>,
+    now_shown: Vec<PhotoId>,
+}
+
+impl Default for GalleryPanel {
+    fn default() -> Self {
+        Self {
+            tile_width: 124.0,
+            columns: 1,
+            rows_per_page: 1,
+            scrolled_to: None,
+            shown: Vec::new(),
+            now_shown: Vec::new(),
+        }
+    }
+}
+
+/// Where the tiles of one frame go.
+#[derive(Clone, Copy)]
+struct Grid {
+    columns: usize,
+    tile: egui::Vec2,
+}
+
+impl Grid {
+    fn new(width: f32, wanted: f32) -> Self {
+        let columns = (((width + GAP) / (wanted + GAP)) as usize).max(1);
+        let side = ((width - GAP * (columns - 1) as f32) / columns as f32).floor();
+        Self {
+            columns,
+            tile: vec2(side, side + CAPTION),
+        }
+    }
+
+    fn row_height(self) -> f32 {
+        self.tile.y + GAP
+    }
+
+    fn rect(self, index: usize) -> Rect {
+        let (row, column) = (index / self.columns, index % self.columns);
+        let min = pos2(
+            column as f32 * (self.tile.x + GAP),
+            row as f32 * self.row_height(),
+        );
+        Rect::from_min_size(min, self.tile)
+    }
+}
+
+impl GalleryPanel {
+    /// Photos in a row, for the arrow keys.
+    pub(super) fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// Rows on screen, for the page keys.
+    pub(super) fn rows_per_page(&self) -> usize {
+        self.rows_per_page
+    }
+
+    /// Draws toolbar and grid.
+    pub(super) fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
+        cx.zones.add(ui.max_rect(), Destination::Pool);
+        self.toolbar_ui(ui, cx);
+        ui.add_space(2.0);
+        self.now_shown.clear();
+        if cx.app.gallery().photos.is_empty() {
+            empty_ui(ui, cx);
+        } else {
+            self.grid_ui(ui, cx);
+        }
+        if self.now_shown != self.shown {
+            std::mem::swap(&mut self.shown, &mut self.now_shown);
+            cx.push(Command::ShowPhotos(self.shown.clone()));
+        }
+    }
+
+    fn grid_ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
+        let app = cx.app;
+        let photos = &app.gallery().photos;
+        let scroll_bar = ui.spacing().scroll.allocated_width() + 4.0;
+        let grid = Grid::new(
+            ui.available_width() - scroll_bar - 2.0 * MARGIN,
+            self.tile_width,
+        );
+        self.columns = grid.columns;
+        self.rows_per_page = ((ui.available_height() / grid.row_height()) as usize).max(1);
+        let scroll_to = self.scroll_target(cx);
+        let num_rows = photos.len().div_ceil(grid.columns);
+        ScrollArea::vertical()
+            .auto_shrink([false, false])
+            .show_viewport(ui, |ui, viewport| {
+                let height = num_rows as f32 * grid.row_height() + MARGIN;
+                ui.set_height(height);
+                ui.set_width(ui.available_width());
+                let origin = ui.max_rect().min + vec2(MARGIN, MARGIN);
+                let rect_of = |index| grid.rect(index).translate(origin.to_vec2());
+                if let Some(index) = scroll_to {
+                    ui.scroll_to_rect(rect_of(index).expand(GAP), None);
+                }
+                let first_row = (viewport.min.y / grid.row_height()).max(0.0) as usize;
+                let last_row = (viewport.max.y / grid.row_height()) as usize + 1;
+                let first = first_row * grid.columns;
+                let last = (last_row * grid.columns).min(photos.len());
+                for (index, id) in photos.iter().enumerate().take(last).skip(first) {
+                    let Some(photo) = cx.photo(*id) else { continue };
+                    self.now_shown.push(*id);
+                    let builder = UiBuilder::new().max_rect(rect_of(index)).id_salt(*id);
+                    ui.scope_builder(builder, |ui| tile_ui(ui, cx, photo, rect_of(index)));
+                }
+                prefetch(ui, cx, grid, first..last);
+            });
+    }
+
+    /// The place of the selected photo, when the selection moved since the last frame.
+    fn scroll_target(&mut self, cx: &PanelContext<'_>) -> Option<usize> {
+        let selected = cx.app.selected();
+        if selected == self.scrolled_to {
+            return None;
+        }
+        self.scrolled_to = selected;
+        selected.and_then(|photo| cx.app.gallery().position(photo))
+    }
+
+    fn toolbar_ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
+        ui.horizontal(|ui| {
+            ui.label(semibold("Photos").heading());
+            ui.weak(summary(cx));
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                if question_ui(ui, "Help on the photos").clicked() {
+                    cx.request(Request::Help(Some(Topic::Photos)));
+                }
+                ui.menu_button("+ Add photos…", |ui| add_menu_ui(ui, cx));
+            });
+        });
+        ui.horizontal(|ui| {
+            filter_ui(ui, cx);
+            sort_ui(ui, cx);
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let slider = egui::Slider::new(&mut self.tile_width, 72.0..=260.0)
+                    .show_value(false)
+                    .trailing_fill(false);
+                ui.spacing_mut().slider_width = 70.0;
+                ui.add(slider)
+                    .accessible_name("Size of the thumbnails")
+                    .on_hover_text("Size of the thumbnails");
+                if let Some(position) = position(cx) {
+                    ui.add(egui::Label::new(egui::RichText::new(position).weak()).truncate());
+                }
+            });
+        });
+    }
+}
+
+/// Reads the row below and the row above what is on screen.
+fn prefetch(ui: &Ui, cx: &mut PanelContext<'_>, grid: Grid, shown: std::ops::Range<usize>) {
+    let app = cx.app;
+    let photos = &app.gallery().photos;
+    let square = egui::Vec2::splat(grid.tile.x);
+    let side = picture::side_for(square, Fit::Cover, ui.pixels_per_point());
+    let after = shown.end..(shown.end + 2 * grid.columns).min(photos.len());
+    let before = shown.start.saturating_sub(grid.columns)..shown.start;
+    for id in photos[after].iter().chain(&photos[before]) {
+        if let Some(photo) = cx.photo(*id) {
+            cx.thumbnails.prefetch(photo.id, &photo.path, side);
+        }
+    }
+}
+
+/// As "1 204 photos · 37 labelled".
+fn summary(cx: &PanelContext<'_>) -> String {
+    let project = cx.app.project();
+    let num_labelled: usize = project
+        .classes()
+        .iter()
+        .map(|class| project.num_labelled(class.id))
+        .sum();
+    let photos = counted(project.pool().len(), "photo", "photos");
+    if num_labelled == 0 {
+        photos
+    } else {
+        format!("{photos} · {} labelled", count(num_labelled))
+    }
+}
+
+/// As "12 of 480", for the selected photo.
+fn position(cx: &PanelContext<'_>) -> Option<String> {
+    let gallery = cx.app.gallery();
+    let position = cx.app.selected().and_then(|photo| gallery.position(photo))?;
+    let (position, total) = (count(position + 1), count(gallery.photos.len()));
+    Some(format!("{position} of {total}"))
+}
+
+fn add_menu_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    for (title, ask) in [
+        ("Folders…", Ask::PoolFolders),
+        ("Files…", Ask::PoolPhotos),
+    ] {
+        if ui.button(title).clicked() {
+            cx.request(Request::Ask(ask));
+        }
+    }
+    if ui.button("Type a path…").clicked() {
+        cx.request(Request::TypePath(Ask::PoolFolders));
+    }
+    ui.weak("or drop them here, or paste a picture");
+}
+
+fn filter_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    let current = cx.app.gallery().filter;
+    let mut chosen = current;
+    let combo = egui::ComboBox::from_id_salt("filter")
+        .width(112.0)
+        .selected_text(filter_title(current, cx))
+        .show_ui(ui, |ui| {
+            let fixed = [
+                Filter::All,
+                Filter::Unlabelled,
+                Filter::Labelled,
+                Filter::Disagreeing,
+            ];
+            let classes = cx.app.project().classes();
+            let of_class = classes.iter().map(|class| Filter::Class(class.id));
+            for filter in fixed.into_iter().chain(of_class) {
+                ui.selectable_value(&mut chosen, filter, filter_title(filter, cx));
+            }
+        });
+    combo
+        .response
+        .accessible_name("Which photos")
+        .on_hover_text("Which photos are shown");
+    if chosen != current {
+        cx.push(Command::SetFilter(chosen));
+    }
+}
+
+fn filter_title(filter: Filter, cx: &PanelContext<'_>) -> String {
+    match filter {
+        Filter::All => "All photos".to_owned(),
+        Filter::Unlabelled => "Unlabelled".to_owned(),
+        Filter::Labelled => "Labelled".to_owned(),
+        Filter::Disagreeing => "Disagreeing".to_owned(),
+        Filter::Class(id) => {
+            let class = cx.class(id);
+            class.map_or_else(|| "(removed class)".to_owned(), |class| class.name.clone())
+        }
+    }
+}
+
+fn sort_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    let title = |sort| match sort {
+        Sort::Added => "As added",
+        Sort::Name => "By name",
+        Sort::LeastSure => "Least sure first",
+        Sort::MostSure => "Most sure first",
+    };
+    let current = cx.app.gallery().sort;
+    let mut chosen = current;
+    let combo = egui::ComboBox::from_id_salt("sort")
+        .width(124.0)
+        .selected_text(title(current))
+        .show_ui(ui, |ui| {
+            for sort in [Sort::Added, Sort::Name, Sort::LeastSure, Sort::MostSure] {
+                ui.selectable_value(&mut chosen, sort, title(sort));
+            }
+        });
+    combo
+        .response
+        .accessible_name("Order of the photos")
+        .on_hover_text("In which order the photos are shown");
+    if chosen != current {
+        cx.push(Command::SetSort(chosen));
+    }
+}
+
+fn empty_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    let is_filtered = !cx.app.project().pool().is_empty();
+    ui.vertical_centered(|ui| {
+        ui.add_space((ui.available_height() * 0.32).max(16.0));
+        if is_filtered {
+            ui.label(semibold("No photo fits this filter").heading());
+            if ui.button("Show all photos").clicked() {
+                cx.push(Command::SetFilter(Filter::All));
+            }
+            return;
+        }
+        ui.label(semibold("No photos to label yet").heading());
+        ui.label("Drop a folder or photos here, or paste a picture: CLIP predicts a class for each as soon as there are classes on the left");
+        ui.add_space(4.0);
+        if ui.button("Add a folder of photos…").clicked() {
+            cx.request(Request::Ask(Ask::PoolFolders));
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_fill_the_row_without_running_over() {
+        for width in [90.0, 300.0, 514.0, 1600.0] {
+            let grid = Grid::new(width, 124.0);
+            let last = grid.rect(grid.columns - 1);
+            assert!(last.right() <= width, "{width}");
+            assert!(grid.columns == 1 || grid.tile.x >= 100.0);
+            assert!((grid.rect(grid.columns).top() - grid.row_height()).abs() < 1e-3);
+        }
+    }
+}

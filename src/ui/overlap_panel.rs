@@ -1,0 +1,182 @@
+//! The right panel's lower half: overlap before and after, as two histograms.
+
+use egui::{Align, Layout, RichText, Ui};
+
+use crate::app::{Command, OverlapFigures, OverlapView, PairKind};
+
+use super::chip::question_ui;
+use super::context::{PanelContext, Request};
+use super::help::Topic;
+use super::histogram::{Axes, histogram_ui};
+use super::picture::hatch;
+use super::theme::{self, Palette, semibold};
+
+const PLOT_HEIGHT: f32 = 104.0;
+/// How many pairs "the most confusing ones" are.
+const NUM_EXTREME_PAIRS: u64 = 24;
+
+/// Draws the card.
+pub(super) fn overlap_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    let palette = Palette::of(ui);
+    theme::card(palette).show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        header_ui(ui, cx);
+        let overlap = cx.app.overlap();
+        let Some(before) = &overlap.before else {
+            ui.weak("Shows how well your shots stand apart, as soon as there are two classes with two shots each");
+            note_ui(ui, overlap);
+            return;
+        };
+        let axes = Axes::around([before].into_iter().chain(&overlap.after));
+        legend_ui(ui);
+        let mut command = None;
+        command = command.or(side_ui(ui, "before", "original features", before, &axes));
+        if let Some(after) = &overlap.after {
+            command = command.or(side_ui(ui, "after", &overlap.adapter_title, after, &axes));
+        }
+        note_ui(ui, overlap);
+        pairs_buttons_ui(ui, cx, before);
+        if let Some(command) = command {
+            cx.push(command);
+        }
+        ui.label(RichText::new("Our own measure: the paper's exact one is unpublished").small().weak());
+    });
+}
+
+fn header_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    ui.horizontal(|ui| {
+        ui.label(semibold("Overlap").heading())
+            .on_hover_text("Intra-modal overlap: how often two photos of different classes are as alike as two of one class");
+        if cx.app.overlap().stale {
+            ui.weak("updating");
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if question_ui(ui, "Help on the overlap").clicked() {
+                cx.request(Request::Help(Some(Topic::Overlap)));
+            }
+        });
+    });
+}
+
+fn legend_ui(ui: &mut Ui) {
+    let palette = Palette::of(ui);
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 6.0;
+        let size = egui::vec2(16.0, 10.0);
+        let (filled, _) = ui.allocate_exact_size(size, egui::Sense::hover());
+        ui.painter()
+            .rect_filled(filled, 2.0, palette.paired.gamma_multiply(0.75));
+        ui.label(RichText::new("same class").small());
+        ui.add_space(4.0);
+        let (hatched, _) = ui.allocate_exact_size(size, egui::Sense::hover());
+        ui.painter().add(hatch(hatched, 6.0, palette.unpaired));
+        ui.painter().rect_stroke(
+            hatched,
+            1.0,
+            egui::Stroke::new(1.2, palette.unpaired),
+            egui::StrokeKind::Inside,
+        );
+        ui.label(RichText::new("different classes").small());
+    });
+}
+
+/// Headline and histogram of one side.
+fn side_ui(
+    ui: &mut Ui,
+    name: &str,
+    of: &str,
+    figures: &OverlapFigures,
+    axes: &Axes,
+) -> Option<Command> {
+    let (low, high) = figures.auroc_interval;
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 6.0;
+        ui.label(semibold(name));
+        ui.add(egui::Label::new(RichText::new(of).small().weak()).truncate());
+    });
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 6.0;
+        ui.label(semibold(format!("AUROC {:.2}", figures.auroc)))
+            .on_hover_text("Chance that a same-class pair is more alike than a different-class pair: 0.5 is full overlap, 1 is none. In brackets its 95 % interval");
+        ui.label(RichText::new(format!("({low:.2} to {high:.2})")).weak());
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.label(RichText::new(format!("overlap {:.2}", figures.overlap)))
+                .on_hover_text("Overlap coefficient: the area that the two histograms share. 0 is apart, 1 is the same");
+        });
+    });
+    let palette = Palette::of(ui);
+    if figures.too_few {
+        ui.label(
+            RichText::new("too few photos for a firm figure")
+                .small()
+                .color(palette.warning),
+        );
+    }
+    let command = histogram_ui(ui, name, figures, axes, PLOT_HEIGHT);
+    if figures.sampled {
+        ui.label(RichText::new("from a sample of the pairs").small().weak());
+    }
+    command
+}
+
+fn note_ui(ui: &mut Ui, overlap: &OverlapView) {
+    if let Some(note) = &overlap.note {
+        ui.label(RichText::new(note).small().weak());
+    }
+}
+
+fn pairs_buttons_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, before: &OverlapFigures) {
+    ui.horizontal_wrapped(|ui| {
+        let confusing = ui
+            .button("Most confusing pairs")
+            .on_hover_text("Photos of different classes that look most alike to CLIP");
+        if confusing.clicked() {
+            let low = upper_tail(&before.unpaired, before.num_unpaired);
+            cx.push(Command::ShowPairs(PairKind::Unpaired, low, 1.01));
+        }
+        let unlike = ui
+            .button("Least alike pairs")
+            .on_hover_text("Photos of one class that look least alike to CLIP");
+        if unlike.clicked() {
+            let high = lower_tail(&before.paired, before.num_paired);
+            cx.push(Command::ShowPairs(PairKind::Paired, -1.0, high));
+        }
+    });
+}
+
+/// The cosine above which about [`NUM_EXTREME_PAIRS`] pairs lie.
+fn upper_tail(shares: &[f32], num_pairs: u64) -> f32 {
+    let mut num_above = 0.0;
+    for (index, share) in shares.iter().enumerate().rev() {
+        num_above += f64::from(*share) * num_pairs as f64;
+        if num_above >= NUM_EXTREME_PAIRS as f64 {
+            return -1.0 + 2.0 * index as f32 / shares.len() as f32;
+        }
+    }
+    -1.0
+}
+
+/// The cosine below which about [`NUM_EXTREME_PAIRS`] pairs lie.
+fn lower_tail(shares: &[f32], num_pairs: u64) -> f32 {
+    let mut num_below = 0.0;
+    for (index, share) in shares.iter().enumerate() {
+        num_below += f64::from(*share) * num_pairs as f64;
+        if num_below >= NUM_EXTREME_PAIRS as f64 {
+            return -1.0 + 2.0 * (index + 1) as f32 / shares.len() as f32;
+        }
+    }
+    1.01
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tails_hold_about_as_many_pairs_as_are_listed() {
+        let shares = [0.1, 0.2, 0.3, 0.4];
+        assert!((upper_tail(&shares, 100) - 0.5).abs() < 1e-6);
+        assert!((lower_tail(&shares, 100) - 0.0).abs() < 1e-6);
+        assert!((upper_tail(&shares, 4) + 1.0).abs() < 1e-6);
+    }
+}

@@ -1,0 +1,134 @@
+//! The left panel: the classes and their shots.
+
+use egui::{Align, Layout, Role, ScrollArea, Sense, Stroke, Ui, WidgetInfo};
+
+use crate::app::Destination;
+
+use super::chip::question_ui;
+use super::class_card::CardEdits;
+use super::context::{PanelContext, Request};
+use super::dialogs::Ask;
+use super::drops::no_drops_reason;
+use super::format::counted;
+use super::help::Topic;
+use super::theme::{self, Palette, semibold};
+
+/// View state of the panel.
+#[derive(Default)]
+pub(super) struct SupportPanel {
+    edits: CardEdits,
+}
+
+impl SupportPanel {
+    /// Draws the panel.
+    pub(super) fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
+        cx.zones.add(ui.max_rect(), Destination::Support);
+        header_ui(ui, cx);
+        let classes = cx.app.project().classes();
+        ScrollArea::vertical()
+            .auto_shrink([false, false])
+            .show(ui, |ui| {
+                if classes.is_empty() {
+                    empty_ui(ui);
+                }
+                for class in classes {
+                    ui.push_id(class.id, |ui| self.edits.ui(ui, cx, class));
+                }
+                add_class_ui(ui, cx);
+                if classes.len() == 1 {
+                    ui.weak("One class only: add another, so that there is something to tell apart");
+                }
+            });
+    }
+}
+
+fn header_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    let project = cx.app.project();
+    let num_shots: usize = project
+        .classes()
+        .iter()
+        .map(|class| project.shots(class.id).len())
+        .sum();
+    ui.horizontal(|ui| {
+        ui.label(semibold("Support set").heading());
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if question_ui(ui, "Help on the support set").clicked() {
+                cx.request(Request::Help(Some(Topic::SupportSet)));
+            }
+            if num_shots > 0 {
+                let classes = counted(project.classes().len(), "class", "classes");
+                let shots = counted(num_shots, "shot", "shots");
+                ui.add(
+                    egui::Label::new(egui::RichText::new(format!("{classes} · {shots}")).weak())
+                        .truncate(),
+                );
+            }
+        });
+    });
+}
+
+fn empty_ui(ui: &mut Ui) {
+    ui.add_space(12.0);
+    ui.label(semibold("Teach CLIP your classes"));
+    ui.label("Drop one folder of photos per class here. Each folder becomes a class with its name; a handful of photos is enough");
+    ui.add_space(4.0);
+}
+
+/// The card under the last class.
+fn add_class_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    let palette = Palette::of(ui);
+    let size = egui::vec2(ui.available_width(), 54.0);
+    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
+    let is_lit = response.hovered() || response.has_focus();
+    let colour = if is_lit { palette.accent } else { palette.weak };
+    if is_lit {
+        ui.painter()
+            .rect_filled(rect, theme::ROUNDING + 2, palette.accent_soft);
+    }
+    paint_dashed_edge(ui, rect.shrink(1.0), colour);
+    let hint = if no_drops_reason().is_some() {
+        "or paste the folder's path"
+    } else {
+        "or drop folders here"
+    };
+    let painter = ui.painter();
+    painter.text(
+        rect.center() - egui::vec2(0.0, 1.0),
+        egui::Align2::CENTER_BOTTOM,
+        "+ Add class folder…",
+        theme::semibold_font(13.0),
+        if is_lit { palette.strong } else { palette.text },
+    );
+    painter.text(
+        rect.center() + egui::vec2(0.0, 3.0),
+        egui::Align2::CENTER_TOP,
+        hint,
+        egui::FontId::proportional(11.5),
+        palette.weak,
+    );
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, "Add class folder…"));
+    let response = match no_drops_reason() {
+        Some(reason) => response.on_hover_text(reason),
+        None => response,
+    };
+    if response.clicked() {
+        cx.request(Request::Ask(Ask::ClassFolders));
+    }
+    response.context_menu(|ui| {
+        if ui.button("Type a path…").clicked() {
+            cx.request(Request::TypePath(Ask::ClassFolders));
+        }
+    });
+}
+
+fn paint_dashed_edge(ui: &Ui, rect: egui::Rect, colour: egui::Color32) {
+    let corners = [
+        rect.left_top(),
+        rect.right_top(),
+        rect.right_bottom(),
+        rect.left_bottom(),
+        rect.left_top(),
+    ];
+    let dashes = egui::Shape::dashed_line(&corners, Stroke::new(1.0, colour), 5.0, 4.0);
+    ui.painter().extend(dashes);
+}

@@ -1,0 +1,288 @@
+//! One photo of the gallery: picture, prediction, confidence, label.
+
+use egui::{
+    Align2, Color32, FontId, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2,
+    vec2,
+};
+
+use crate::app::{Command, Prediction};
+use crate::project::{Class, Photo};
+
+use super::chip::{paint_bar, paint_chip, paint_tick};
+use super::context::{PanelContext, file_name};
+use super::format::percent;
+use super::picture::{self, Fit};
+use super::theme::{self, Palette, class_colour};
+use super::thumbnails::Thumbnail;
+
+/// Height of the lines under the picture.
+pub(super) const CAPTION: f32 = 34.0;
+/// Below this confidence a "?" stands behind the class.
+pub(super) const UNSURE: f32 = 0.5;
+
+/// Draws a photo's tile in `rect`: a square picture over the caption. A click selects it.
+pub(super) fn tile_ui(
+    ui: &mut Ui,
+    cx: &mut PanelContext<'_>,
+    photo: &Photo,
+    rect: Rect,
+) -> Response {
+    let id = ui.scope_id().with(("tile", photo.id));
+    let response = ui.interact(rect, id, Sense::click_and_drag());
+    let is_selected = cx.app.selected() == Some(photo.id);
+    let palette = Palette::of(ui);
+    if is_selected {
+        let fill = palette.accent_soft;
+        ui.painter()
+            .rect_filled(rect.expand(3.0), theme::ROUNDING + 2, fill);
+    }
+
+    let square = Rect::from_min_size(rect.min, vec2(rect.width(), rect.height() - CAPTION));
+    let side = picture::side_for(square.size(), Fit::Cover, ui.pixels_per_point());
+    let thumbnail = cx.thumbnails.request(photo.id, &photo.path, side);
+    let name = file_name(photo);
+    picture::paint(ui, square, &thumbnail, Fit::Cover, &name);
+
+    let label = photo.label.and_then(|id| cx.class(id));
+    let prediction = cx.app.prediction(photo.id);
+    let predicted = prediction.and_then(|prediction| cx.class(prediction.class));
+    let caption = Rect::from_min_max(pos2(rect.left(), square.bottom() + 4.0), rect.max);
+    paint_prediction(ui, caption, prediction.zip(predicted));
+    if let Some(label) = label {
+        paint_label(ui, square, label, predicted);
+    }
+    paint_frame(ui, rect, square, is_selected, &response);
+
+    response.widget_info(|| {
+        let text = spoken(&name, prediction.zip(predicted), label);
+        WidgetInfo::selected(Role::Button, true, is_selected, text)
+    });
+    if response.clicked() {
+        cx.push(Command::Select(Some(photo.id)));
+    }
+    response.dnd_set_drag_payload(photo.id);
+    response.context_menu(|ui| photo_menu_ui(ui, cx, photo));
+    tooltip(response, &name, &thumbnail, prediction)
+}
+
+fn tooltip(
+    response: Response,
+    name: &str,
+    thumbnail: &Thumbnail,
+    prediction: Option<&Prediction>,
+) -> Response {
+    response.on_hover_ui(|ui| {
+        ui.label(name);
+        if let Thumbnail::Broken(reason) = thumbnail {
+            ui.colored_label(ui.visuals().warn_fg_color, &**reason);
+        }
+        if prediction.is_some_and(|prediction| prediction.stale) {
+            ui.weak("Predicted before the last change; the new prediction is on its way");
+        }
+    })
+}
+
+/// What a screen reader says of a tile, as "hat 87 % — photo 0123.jpg".
+fn spoken(name: &str, prediction: Option<(&Prediction, &Class)>, label: Option<&Class>) -> String {
+    let predicted = match prediction {
+        Some((prediction, class)) => {
+            format!("{} {}", class.name, percent(prediction.confidence))
+        }
+        None => "no prediction yet".to_owned(),
+    };
+    match label {
+        Some(label) => format!("{predicted}, labelled {} — photo {name}", label.name),
+        None => format!("{predicted} — photo {name}"),
+    }
+}
+
+/// Class, confidence, and the bar under them.
+fn paint_prediction(ui: &Ui, rect: Rect, prediction: Option<(&Prediction, &Class)>) {
+    let palette = Palette::of(ui);
+    let bar = Rect::from_min_max(
+        pos2(rect.left(), rect.bottom() - 8.0),
+        pos2(rect.right(), rect.bottom() - 3.0),
+    );
+    let Some((prediction, class)) = prediction else {
+        paint_bar(ui.painter(), bar, 0.0, palette.weak, palette);
+        return;
+    };
+    let opacity = if prediction.stale { 0.55 } else { 1.0 };
+    let line = rect.top() + 9.0;
+    let chip = Rect::from_center_size(pos2(rect.left() + 7.0, line), vec2(14.0, 14.0));
+    paint_chip(ui.painter(), chip, class);
+
+    let font = FontId::proportional(12.0);
+    let confidence = ui.painter().layout_no_wrap(
+        percent(prediction.confidence),
+        font.clone(),
+        palette.weak.gamma_multiply(opacity),
+    );
+    let confidence_left = rect.right() - confidence.size().x;
+    let has_room = rect.width() > 84.0;
+    let name_right = if has_room {
+        confidence_left - 4.0
+    } else {
+        rect.right()
+    };
+    let mut name = class.name.clone();
+    if prediction.confidence < UNSURE {
+        name.push('?');
+    }
+    let colour = palette.text.gamma_multiply(opacity);
+    let mut job = egui::text::LayoutJob::simple_singleline(name, font, colour);
+    job.wrap = egui::text::TextWrapping::truncate_at_width(name_right - chip.right() - 5.0);
+    let galley = ui.painter().layout_job(job);
+    let at = pos2(chip.right() + 5.0, line - galley.size().y / 2.0);
+    ui.painter().galley(at, galley, colour);
+    if has_room {
+        let at = pos2(confidence_left, line - confidence.size().y / 2.0);
+        ui.painter().galley(at, confidence, palette.weak);
+    }
+    let colour = class_colour(class.colour).gamma_multiply(opacity);
+    paint_bar(ui.painter(), bar, prediction.confidence, colour, palette);
+}
+
+/// The label in the picture's corner: a tick on the class's colour, and the class where it differs from the prediction.
+fn paint_label(ui: &Ui, square: Rect, label: &Class, predicted: Option<&Class>) {
+    let colour = class_colour(label.colour);
+    let painter = ui.painter();
+    outline(ui, square, colour);
+    let centre = square.right_top() + vec2(-14.0, 14.0);
+    paint_tick(painter, centre, 9.0, colour);
+    if predicted.is_some_and(|predicted| predicted.id == label.id) {
+        return;
+    }
+    let room = (square.width() - 24.0).max(20.0);
+    let mut job = egui::text::LayoutJob::simple_singleline(
+        label.name.clone(),
+        theme::semibold_font(11.5),
+        theme::text_on(colour),
+    );
+    job.wrap = egui::text::TextWrapping::truncate_at_width(room);
+    let galley = painter.layout_job(job);
+    let plate = Align2::LEFT_BOTTOM.anchor_size(
+        square.left_bottom() + vec2(5.0, -5.0),
+        galley.size() + vec2(10.0, 4.0),
+    );
+    painter.rect_filled(plate, 4.0, colour);
+    painter.galley(plate.min + vec2(5.0, 2.0), galley, Color32::PLACEHOLDER);
+}
+
+fn paint_frame(ui: &Ui, rect: Rect, square: Rect, is_selected: bool, response: &Response) {
+    let palette = Palette::of(ui);
+    if is_selected {
+        ui.painter().rect_stroke(
+            rect.expand(3.0),
+            theme::ROUNDING + 2,
+            Stroke::new(2.0, palette.accent),
+            StrokeKind::Inside,
+        );
+    } else if response.hovered() || response.has_focus() {
+        outline(ui, square, palette.accent);
+    }
+}
+
+/// A rounded outline.
+pub(super) fn outline(ui: &Ui, rect: Rect, colour: Color32) {
+    ui.painter().rect_stroke(
+        rect,
+        theme::ROUNDING,
+        Stroke::new(2.0, colour),
+        StrokeKind::Inside,
+    );
+}
+
+/// What can be done with a photo, wherever it is shown.
+pub(super) fn photo_menu_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo) {
+    let is_shot = matches!(photo.role, crate::project::Role::Shot(_));
+    if !is_shot {
+        if cx.app.prediction(photo.id).is_some() && ui.button("Accept prediction").clicked() {
+            cx.push(Command::AcceptPrediction(photo.id));
+        }
+        ui.menu_button("Label as", |ui| {
+            class_menu_ui(ui, cx, |class| {
+                Command::Label(vec![photo.id], Some(class.id))
+            });
+        });
+        if photo.label.is_some() && ui.button("Clear label").clicked() {
+            cx.push(Command::Label(vec![photo.id], None));
+        }
+        ui.separator();
+    }
+    ui.menu_button("Make a shot of", |ui| {
+        class_menu_ui(ui, cx, |class| {
+            Command::MovePhotos(vec![photo.id], Some(class.id))
+        });
+    });
+    if is_shot && ui.button("Move to the pool").clicked() {
+        cx.push(Command::MovePhotos(vec![photo.id], None));
+    }
+    ui.separator();
+    if ui.button("Copy path").clicked() {
+        ui.copy_text(photo.path.display().to_string());
+    }
+    let remove = ui
+        .button("Remove photo")
+        .on_hover_text("From the project only: the file stays where it is");
+    if remove.clicked() {
+        cx.push(Command::RemovePhotos(vec![photo.id]));
+    }
+}
+
+/// A list of the classes; a click pushes what `command` makes of the class.
+pub(super) fn class_menu_ui(
+    ui: &mut Ui,
+    cx: &mut PanelContext<'_>,
+    command: impl Fn(&Class) -> Command,
+) {
+    egui::ScrollArea::vertical()
+        .max_height(360.0)
+        .show(ui, |ui| {
+            for class in cx.app.project().classes() {
+                let key = super::chip::key_of(class.position).map(String::from);
+                let button = egui::Button::new(&class.name).right_text(key.unwrap_or_default());
+                if ui.add(button).clicked() {
+                    cx.push(command(class));
+                    ui.close();
+                }
+            }
+        });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::ClassId;
+
+    #[test]
+    fn a_tile_tells_prediction_label_and_file() {
+        let class = |id, name: &str| Class {
+            id: ClassId(id),
+            name: name.to_owned(),
+            prompts: Vec::new(),
+            colour: 0,
+            position: 0,
+        };
+        let prediction = Prediction {
+            class: ClassId(1),
+            confidence: 0.87,
+            zero_shot_class: ClassId(1),
+            stale: false,
+        };
+        let (hat, skirt) = (class(1, "hat"), class(2, "skirt"));
+        let predicted = Some((&prediction, &hat));
+        assert_eq!(
+            spoken("0123.jpg", predicted, None),
+            "hat 87 % — photo 0123.jpg"
+        );
+        assert_eq!(
+            spoken("0123.jpg", predicted, Some(&skirt)),
+            "hat 87 %, labelled skirt — photo 0123.jpg"
+        );
+        assert_eq!(
+            spoken("0123.jpg", None, None),
+            "no prediction yet — photo 0123.jpg"
+        );
+    }
+}

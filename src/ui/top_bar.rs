@@ -1,0 +1,128 @@
+//! The bar at the top: project, undo, model, theme, help.
+
+use egui::{Align, Button, Layout, RichText, ThemePreference, Ui};
+
+use crate::app::Command;
+
+use super::chip::badge_ui;
+use super::context::{PanelContext, Request};
+use super::dialogs::Ask;
+use super::model_menu::{model_chip_ui, model_menu_ui};
+use super::theme::{Palette, semibold};
+
+/// Draws the bar. `has_sides`: whether the left and right panels are open.
+pub(super) fn top_bar_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, has_sides: &mut [bool; 2]) {
+    ui.horizontal_centered(|ui| {
+        let [left, right] = has_sides;
+        side_toggle_ui(ui, left, "◧", "Support set panel");
+        ui.label(semibold("Shotlens").size(15.0));
+        project_ui(ui, cx);
+        undo_ui(ui, cx);
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            side_toggle_ui(ui, right, "◨", "Method panel");
+            let help = ui.button("Help").on_hover_text("Keys and panels (F1)");
+            if help.clicked() {
+                cx.request(Request::Help(None));
+            }
+            theme_ui(ui);
+            model_chip_ui(ui, cx);
+        });
+    });
+}
+
+fn side_toggle_ui(ui: &mut Ui, is_open: &mut bool, icon: &str, name: &str) {
+    let verb = if *is_open { "Hide" } else { "Show" };
+    let button = Button::selectable(*is_open, icon).frame_when_inactive(false);
+    let response = ui
+        .add(button)
+        .accessible_name(format!("{verb} {}", name.to_lowercase()))
+        .on_hover_text(format!("{verb} the {}", name.to_lowercase()));
+    if response.clicked() {
+        *is_open = !*is_open;
+    }
+}
+
+fn project_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    let title = if cx.app.title().is_empty() {
+        "Untitled"
+    } else {
+        cx.app.title()
+    };
+    ui.menu_button(format!("{title} ⏷"), |ui| {
+        for (title, ask) in [
+            ("New project…", Ask::NewProject),
+            ("Open project…", Ask::Project),
+            ("Open folder…", Ask::ProjectFolder),
+        ] {
+            if ui.button(title).clicked() {
+                cx.request(Request::Ask(ask));
+            }
+        }
+        if ui.button("Type a path…").clicked() {
+            cx.request(Request::TypePath(Ask::Project));
+        }
+        ui.separator();
+        if ui
+            .add_enabled(!cx.app.is_demo(), Button::new("Open demo"))
+            .clicked()
+        {
+            cx.push(Command::OpenDemo);
+        }
+    });
+    if cx.app.is_demo() {
+        badge_ui(ui, "demo", Palette::of(ui).accent);
+    }
+}
+
+fn undo_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    let app = cx.app;
+    let entries = [
+        ("⟲", "Undo", app.undo_description(), Command::Undo),
+        ("⟳", "Redo", app.redo_description(), Command::Redo),
+    ];
+    for (icon, verb, what, command) in entries {
+        let button = Button::new(RichText::new(icon).size(15.0));
+        let response = ui
+            .add_enabled(what.is_some(), button)
+            .accessible_name(verb);
+        let response = match what {
+            Some(what) => response.on_hover_text(format!("{verb}: {what}")),
+            None => response.on_disabled_hover_text(format!("Nothing to {}", verb.to_lowercase())),
+        };
+        if response.clicked() {
+            cx.push(command);
+        }
+    }
+}
+
+fn theme_ui(ui: &mut Ui) {
+    let preference = ui.ctx().options(|options| options.theme_preference);
+    let (icon, next, hint) = match preference {
+        ThemePreference::System => ("◐", ThemePreference::Light, "Theme: as the system"),
+        ThemePreference::Light => ("☀", ThemePreference::Dark, "Theme: light"),
+        ThemePreference::Dark => ("🌙", ThemePreference::System, "Theme: dark"),
+    };
+    let button = ui.button(icon).accessible_name("Theme").on_hover_text(hint);
+    if button.clicked() {
+        ui.ctx().set_theme(next);
+    }
+}
+
+/// The line that says that this is a demo; `false` once it was dismissed.
+pub(super) fn demo_banner_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) -> bool {
+    let mut stays = true;
+    ui.horizontal(|ui| {
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let dismiss = ui
+                .small_button("×")
+                .accessible_name("Dismiss the demo banner");
+            stays = !dismiss.clicked();
+            ui.menu_button("Use a real CLIP model ⏷", |ui| model_menu_ui(ui, cx));
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                let text = "This is a demo with a small model, so that it starts at once";
+                ui.add(egui::Label::new(text).truncate());
+            });
+        });
+    });
+    stays
+}
