@@ -1,4 +1,3 @@
-//! One test binary: each further one would link candle and wgpu again.
 //! The one integration test binary: each further one would link candle and wgpu again.
 
 mod assets;
