@@ -41,7 +41,8 @@ pub struct ProjectFile {
     base: PathBuf,
     access: Access,
     // After the connection: it is let go of when the file is closed.
-    _lock: Option<ProjectLock>,
+    #[expect(dead_code, reason = "held until it is dropped")]
+    lock: Option<ProjectLock>,
 }
 
 /// A project file with what it held when it was opened.
@@ -164,14 +165,19 @@ impl ProjectFile {
                 read_only(&format!("its folder cannot be written ({error})")),
             ),
         };
-        let connection = connect(&path, lock.is_some())
-            .map_err(|error| ProjectError::sqlite("open", error, &path))?;
+        let as_error = |error| ProjectError::sqlite("open", error, &path);
+        let connection = connect(&path, lock.is_some()).map_err(as_error)?;
+        let is_protected = connection.is_readonly("main").map_err(as_error)?;
+        let (lock, access) = match access {
+            Access::Writable if is_protected => (None, read_only("the file is write-protected")),
+            access => (lock, access),
+        };
         let mut file = Self {
             connection,
             path,
             base,
             access,
-            _lock: lock,
+            lock,
         };
         file.check()?;
         if file.access == Access::Writable {
@@ -227,15 +233,6 @@ impl ProjectFile {
 
     /// Brings the file to the present version and sets the journal.
     fn prepare_for_writing(&mut self) -> Result<(), ProjectError> {
-        let is_protected = self
-            .connection
-            .is_readonly("main")
-            .map_err(|error| self.sqlite("open", error))?;
-        if is_protected {
-            self.access = read_only("the file is write-protected");
-            self._lock = None;
-            return Ok(());
-        }
         self.migrate()
             .map_err(|error| self.sqlite("update", error))?;
         // Only now: with the header and the tables in the file itself, even a copy without its log is known for what it is.

@@ -15,6 +15,7 @@ pub mod last;
 pub mod locations;
 mod lock;
 mod open;
+mod path_index;
 mod rows;
 mod schema;
 mod serial;
