@@ -1,1 +1,6 @@
-#[test] fn t(){}
+//! The one integration test binary.
+
+mod models;
+mod photos;
+mod preprocess;
+mod tokenizer;
