@@ -1,1 +1,5 @@
-//! (under construction)
+//! CLIP alone: pixels and strings in, features out; knows nothing of few-shot learning.
+
+mod clean_text;
+pub mod preprocess;
+pub mod tokenizer;
