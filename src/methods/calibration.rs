@@ -84,7 +84,9 @@ pub fn confidences(logits: &[f32], temperature: f32) -> Vec<f32> {
         .map(|logit| ((logit - best) / temperature).exp())
         .collect();
     let total: f32 = shares.iter().sum();
-    shares.iter_mut().for_each(|share| *share /= total);
+    for share in &mut shares {
+        *share /= total;
+    }
     shares
 }
 

@@ -43,7 +43,7 @@ const TIP_ADAPTER_SCALES: [(&str, f64, f64); 11] = [
 ];
 
 impl Grid {
-    /// A grid by name: `tip-adapter` (ImageNet's scales), a data set's name for Tip-Adapter's scales there, or `imo`.
+    /// A grid by name: `tip-adapter` (its scales for `ImageNet`), a data set's name for Tip-Adapter's scales there, or `imo`.
     pub fn named(name: &str) -> Result<Self, UnknownGrid> {
         if name == "imo" {
             return Ok(Self::imo());

@@ -16,10 +16,7 @@ pub(crate) const MASKED: f32 = -1e6;
 ///
 /// Cody and Waite's reduction to `[-ln 2 / 2, ln 2 / 2]` and a polynomial of degree 7.
 /// Without `mul_add`, which would be a library call on machines without FMA.
-#[expect(
-    clippy::inline_always,
-    reason = "must be compiled with the instruction set that the caller dispatched to"
-)]
+// Inlined, as it must be compiled with the instruction set that the caller dispatched to.
 #[inline(always)]
 pub(crate) fn exp(x: &Lanes) -> Lanes {
     // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.
@@ -29,12 +26,12 @@ pub(crate) fn exp(x: &Lanes) -> Lanes {
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     // Minimax for (exp(r) - 1 - r) / r^2, highest power first (Cephes, expf.c).
     const POLYNOMIAL: [f32; 6] = [
-        1.987_569_15e-4,
-        1.398_199_95e-3,
-        8.333_451_9e-3,
+        1.987_569_1e-4,
+        1.398_199_9e-3,
+        8.333_452e-3,
         4.166_579_6e-2,
-        1.666_666_55e-1,
-        5.000_000_1e-1,
+        1.666_666_6e-1,
+        0.5,
     ];
     let mut out = [0.0; LANES];
     for lane in 0..LANES {

@@ -1,6 +1,6 @@
 //! Training-free adapters: one matrix in place of an adapted encoder.
 //!
-//! - IsoCLIP (CVPR 2026, arXiv 2603.19862; simomagi/IsoCLIP at 84f80c9b, `apply_iso`): `Ψ = W_iᵀ W_t` of the two
+//! - `IsoCLIP` (CVPR 2026, arXiv 2603.19862; simomagi/IsoCLIP at 84f80c9b, `apply_iso`): `Ψ = W_iᵀ W_t` of the two
 //!   projections, `Ψ = U S Vᵀ`, leading and trailing directions dropped, `W = W_i U_k U_kᵀ` in place of `W_i`.
 //! - PCA← (Herzog and Wang, "Reevaluating the Intra-Modal Misalignment Hypothesis in CLIP"): features on the leading
 //!   principal axes of word embeddings. Words are unit rows, mean-centred; features are not centred (our choice).
@@ -14,7 +14,7 @@ use crate::support::SupportSet;
 /// What rows a projection takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProjectionInput {
-    /// The image tower's output before its projection (IsoCLIP).
+    /// The image tower's output before its projection ([`IsoClip`]).
     Hidden,
     /// Image features (PCA).
     Features,
@@ -86,7 +86,7 @@ impl Projection {
     }
 }
 
-/// The directions of an image tower that texts can reach, by falling strength: what IsoCLIP chooses from.
+/// The directions of an image tower that texts can reach, by falling strength: what `IsoCLIP` chooses from.
 ///
 /// Computed once for a model (a singular value decomposition in double precision); every cut is then two products.
 #[derive(Clone, Debug)]
@@ -179,7 +179,7 @@ impl IsoClip {
     ///
     /// The measure is the AUROC of same-class over different-class cosines; a photo is never compared with its own
     /// views or duplicates, which makes it leave-one-out. Twenty cuts are tried, at most 3/8 of the directions from the
-    /// top and 1/4 from the bottom; `(0, 0)` comes first and wins ties. At most 1,000 rows are looked at, evenly spread.
+    /// top and 1/4 from the bottom; `(0, 0)` comes first and wins ties. At most 500 rows are looked at, evenly spread.
     pub fn choose_cut(
         &self,
         hidden: &Matrix,
@@ -192,7 +192,7 @@ impl IsoClip {
                 expected: support.len(),
             });
         }
-        let step = support.len().div_ceil(1000).max(1);
+        let step = support.len().div_ceil(500).max(1);
         let rows: Vec<usize> = (0..support.len()).step_by(step).collect();
         let labels: Vec<usize> = rows.iter().map(|row| support.labels()[*row]).collect();
         let groups: Vec<usize> = rows.iter().map(|row| support.groups()[*row]).collect();

@@ -2,7 +2,7 @@
 //!
 //! `logits = 100 · x · Wᵀ + α · exp(-β (1 - x · Fᵀ)) · L` (Zhang et al., ECCV 2022, eq. 5 and 6;
 //! gaopengcuhk/Tip-Adapter at d0e2d6f8). Tip-Adapter++ takes the cosines in `exp` from adapted features and the
-//! zero-shot term from the original ones (IMO, BMVC 2024; akres001/CLIP_fewshot_imo at 9e7de23b).
+//! zero-shot term from the original ones (IMO, BMVC 2024; `akres001/CLIP_fewshot_imo` at 9e7de23b).
 
 use super::keys::{Keys, append_rows};
 use super::lanes::{LANES, blend, class_sums};

@@ -24,8 +24,8 @@ pub(crate) struct Golden {
 impl Golden {
     pub(crate) fn open(name: &str) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/methods");
-        let bytes = std::fs::read(folder.join(format!("{name}.safetensors"))).unwrap();
-        let file = SafeTensors::deserialize(&bytes).unwrap();
+        let bytes = std::fs::read(folder.join(format!("{name}.safetensors"))).expect("test data");
+        let file = SafeTensors::deserialize(&bytes).expect("test data");
         let (mut matrices, mut integers) = (HashMap::new(), HashMap::new());
         for (key, view) in file.tensors() {
             match view.dtype() {
@@ -39,7 +39,7 @@ impl Golden {
                         .collect();
                     matrices.insert(
                         key,
-                        Matrix::new(view.shape()[0], view.shape()[1], data).unwrap(),
+                        Matrix::new(view.shape()[0], view.shape()[1], data).expect("test data"),
                     );
                 }
                 Dtype::I64 => {
@@ -57,7 +57,7 @@ impl Golden {
         }
         let json = std::fs::read(folder.join(format!("{name}.json")))
             .map_or(serde_json::Value::Null, |text| {
-                serde_json::from_slice(&text).unwrap()
+                serde_json::from_slice(&text).expect("test data")
             });
         Self {
             matrices,
@@ -71,7 +71,7 @@ impl Golden {
     }
 
     pub(crate) fn features(&self, name: &str) -> Features {
-        Features::normalized(self.matrix(name).clone()).unwrap()
+        Features::normalized(self.matrix(name).clone()).expect("test data")
     }
 
     pub(crate) fn integers(&self, name: &str) -> &[usize] {
@@ -112,7 +112,7 @@ impl Scene {
             golden.integers("labels").to_vec(),
             text.len(),
         )
-        .unwrap();
+        .expect("test data");
         Self {
             support,
             adapted_keys: golden.features("support_imo"),
@@ -157,9 +157,9 @@ fn check_method(method: Method) {
             continue;
         };
         let scene = Scene::of(&golden);
-        let classifier = fit(method, &golden.hyper(method), &scene.knowledge()).unwrap();
+        let classifier = fit(method, &golden.hyper(method), &scene.knowledge()).expect("test data");
         check_close(
-            &classifier.logits(scene.queries()).unwrap().0,
+            &classifier.logits(scene.queries()).expect("test data").0,
             expected,
             1e-3,
         );
@@ -443,7 +443,7 @@ fn small_scene_with_duplicates() -> (SupportSet, Features, Features) {
     let rows = [rows.as_slice(), &rows[..4], &rows[..1]].concat();
     let chosen = scene.support.select(&rows);
     let (labels, groups) = (chosen.labels().to_vec(), chosen.groups().to_vec());
-    let support = SupportSet::new(chosen.features().clone(), labels, 6, groups).unwrap();
+    let support = SupportSet::new(chosen.features().clone(), labels, 6, groups).expect("test data");
     let text = scene.text.select(&[0, 1, 2, 3, 4, 5]);
     (support, scene.adapted_keys.select(&rows), text)
 }

@@ -1,4 +1,4 @@
-//! IsoCLIP and PCA against the reference.
+//! `IsoCLIP` and PCA against the reference.
 
 use shotlens::features::{Features, Matrix};
 use shotlens::methods::MethodError;

@@ -90,7 +90,7 @@ pub(super) struct Binned {
 pub(super) fn binned(features: &Features, labels: &[usize], groups: &[usize]) -> Binned {
     let cosines = features.cosines(features);
     let code = |first: usize, second: usize, cosine: f32| {
-        let bin = ((f64::from(cosine) + 1.0) / 2.0 * NUM_BINS as f64)
+        let bin = (f64::midpoint(f64::from(cosine), 1.0) * NUM_BINS as f64)
             .clamp(0.0, (NUM_BINS - 1) as f64) as u16;
         if groups[first] == groups[second] {
             NO_PAIR
