@@ -1,0 +1,346 @@
+//! Made-up projects for the window's tests: the demo's pictures with predictions that no model made.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::app::{
+    Activity, AdapterChoice, AdapterOption, App, AvailableModel, Inspection, ModelState,
+    ModelStatus, OverlapFigures, PairKind, PairList, Prediction, SavedStatus, SkippedFile, Vote,
+};
+use crate::ids::{ClassId, PhotoId};
+use crate::project::{self, Edit, FileStamp, LabelSource, ProjectState, Role};
+
+use super::thumbnails::ReadThumbnail;
+
+/// Even numbers from 0 to 1, the same in every run.
+struct Dice(u32);
+
+impl Dice {
+    fn roll(&mut self) -> f32 {
+        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (self.0 >> 8) as f32 / (1 << 24) as f32
+    }
+}
+
+/// Reads photos as the program does, more simply.
+pub(super) fn read_thumbnail() -> ReadThumbnail {
+    Arc::new(|path: &Path, side: u32| {
+        let picture = image::open(path).map_err(|err| err.to_string())?;
+        Ok(picture.thumbnail(side, side).into_rgb8())
+    })
+}
+
+/// A window that was just opened on nothing.
+pub(super) fn empty() -> App {
+    let mut app = App {
+        project: ProjectState::new(),
+        title: "Untitled".to_owned(),
+        ..App::default()
+    };
+    model(&mut app);
+    app
+}
+
+/// The demo as it stands after embedding: six classes, eight shots each, predictions, both histograms.
+pub(super) fn demo() -> App {
+    let mut app = App {
+        title: "Demo".to_owned(),
+        is_demo: true,
+        ..empty()
+    };
+    let truth = add_demo_photos(&mut app.project);
+    predict(&mut app, &truth);
+    label_some(&mut app, &truth);
+    app.selected = Some(app.gallery.photos[1]);
+    app.inspection = Some(inspection(&app, app.gallery.photos[1]));
+    fit(&mut app);
+    overlap(&mut app);
+    app.undo = Some("Label 1 photo as bugs".to_owned());
+    app.saved = SavedStatus::Saved(Instant::now() + std::time::Duration::from_secs(3600));
+    app
+}
+
+/// A real project while it embeds, with everything in the status bar.
+pub(super) fn busy() -> App {
+    let mut app = App {
+        title: "winter-coats.shotlens".to_owned(),
+        is_demo: false,
+        ..demo()
+    };
+    app.model.name = "CLIP ViT-B/32".to_owned();
+    app.model.is_demo = false;
+    app.activity = Activity {
+        label: Some("Embedding".to_owned()),
+        done: 312,
+        total: 1204,
+        rate: Some(41.0),
+        seconds_left: Some(21.0),
+        paused: false,
+    };
+    app.skipped = ["broken.jpg", "huge.png", "empty.tif"]
+        .map(|name| SkippedFile {
+            path: PathBuf::from("/photos").join(name),
+            reason: "not a picture: the file ends before its header does".to_owned(),
+        })
+        .to_vec();
+    for prediction in app.predictions.values_mut() {
+        prediction.stale = true;
+    }
+    app
+}
+
+/// Names in several scripts.
+pub(super) const MANY_NAMES: [&str; 6] =
+    ["帽子", "فستان", "🦋 butterflies", "Çiçek", "цветок", "ผีเสื้อ"];
+
+/// `num_classes` classes and a large pool; without pictures, because most are never on screen.
+pub(super) fn many(num_classes: usize, num_photos: usize) -> App {
+    let mut app = empty();
+    let classes: Vec<ClassId> = (0..num_classes)
+        .map(|index| {
+            let name = MANY_NAMES.get(index).map_or_else(
+                || format!("class number {}", index + 1),
+                ToString::to_string,
+            );
+            add_class(&mut app.project, &name)
+        })
+        .collect();
+    let paths: Vec<PathBuf> = pool_paths().into_iter().map(|(path, _)| path).collect();
+    let mut truth = Vec::new();
+    let photos = (0..num_photos)
+        .map(|index| {
+            let path = paths.get(index).cloned();
+            let path = path.unwrap_or_else(|| format!("/pool/{index:06}.jpg").into());
+            let photo = app
+                .project
+                .new_photo(&path, Role::Pool, FileStamp::default());
+            truth.push((photo.id, classes[index * 7 % num_classes]));
+            photo
+        })
+        .collect();
+    project::apply(&mut app.project, Edit::AddPhotos(photos)).unwrap();
+    predict(&mut app, &truth);
+    app.selected = app.gallery.photos.first().copied();
+    app.inspection = Some(inspection(&app, app.gallery.photos[0]));
+    app
+}
+
+fn demo_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/demo")
+}
+
+/// The pictures below a folder with the name of the folder they are in, in order.
+fn class_photos(folder: &str) -> Vec<(PathBuf, String)> {
+    let sorted = |folder: &Path| {
+        let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        paths.sort();
+        paths
+    };
+    let mut photos = Vec::new();
+    for class in sorted(&demo_folder().join(folder)) {
+        let name = class.file_name().unwrap().to_string_lossy().into_owned();
+        photos.extend(sorted(&class).into_iter().map(|path| (path, name.clone())));
+    }
+    photos
+}
+
+/// The pool, its classes mixed.
+fn pool_paths() -> Vec<(PathBuf, String)> {
+    let mut photos = class_photos("pool");
+    let mut dice = Dice(7);
+    for index in (1..photos.len()).rev() {
+        photos.swap(index, (dice.roll() * (index + 1) as f32) as usize);
+    }
+    photos
+}
+
+fn add_class(project: &mut ProjectState, name: &str) -> ClassId {
+    let class = project.new_class(name);
+    let id = class.id;
+    project::apply(project, Edit::AddClass(class)).unwrap();
+    id
+}
+
+/// Adds shots and pool; returns the pool with what it shows.
+fn add_demo_photos(project: &mut ProjectState) -> Vec<(PhotoId, ClassId)> {
+    let mut photos = Vec::new();
+    for (path, name) in class_photos("support") {
+        let class = project.class_named(&name).map(|class| class.id);
+        let class = class.unwrap_or_else(|| add_class(project, &name));
+        photos.push(project.new_photo(&path, Role::Shot(class), FileStamp::default()));
+    }
+    let mut truth = Vec::new();
+    for (path, name) in pool_paths() {
+        let class = project.class_named(&name).unwrap().id;
+        let photo = project.new_photo(&path, Role::Pool, FileStamp::default());
+        truth.push((photo.id, class));
+        photos.push(photo);
+    }
+    project::apply(project, Edit::AddPhotos(photos)).unwrap();
+    truth
+}
+
+/// Mostly right, with varying confidence.
+fn predict(app: &mut App, truth: &[(PhotoId, ClassId)]) {
+    let classes = app.project.classes();
+    let mut dice = Dice(3);
+    for (photo, class) in truth {
+        let confidence = 0.3 + 0.69 * dice.roll().sqrt();
+        let other = classes[(dice.roll() * classes.len() as f32) as usize % classes.len()].id;
+        let prediction = Prediction {
+            class: if confidence < 0.5 { other } else { *class },
+            confidence,
+            zero_shot_class: if dice.roll() < 0.4 { other } else { *class },
+            stale: false,
+        };
+        app.predictions.insert(*photo, prediction);
+    }
+    app.gallery.photos = truth.iter().map(|(photo, _)| *photo).collect();
+}
+
+fn label_some(app: &mut App, truth: &[(PhotoId, ClassId)]) {
+    let wrong = app.project.classes()[0].id;
+    let labels = truth
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| [0, 4, 9, 11].contains(index))
+        .map(|(index, (photo, class))| (*photo, Some(if index == 4 { wrong } else { *class })))
+        .collect();
+    let edit = Edit::SetLabels {
+        labels,
+        source: LabelSource::User,
+    };
+    project::apply(&mut app.project, edit).unwrap();
+}
+
+fn inspection(app: &App, photo: PhotoId) -> Inspection {
+    let classes: Vec<ClassId> = app.project.classes().iter().map(|class| class.id).collect();
+    let predicted = app.predictions[&photo].class;
+    let shares = |peak: f32| {
+        let rest = (1.0 - peak) / (classes.len().max(2) - 1) as f32;
+        let of = |class: &ClassId| if *class == predicted { peak } else { rest };
+        classes.iter().map(of).collect::<Vec<f32>>()
+    };
+    let votes = classes
+        .iter()
+        .flat_map(|class| {
+            app.project
+                .shots(*class)
+                .iter()
+                .map(move |shot| (*shot, *class))
+        })
+        .enumerate()
+        .filter(|(index, (_, class))| *class == predicted || index % 9 == 0)
+        .map(|(index, (photo, class))| Vote {
+            photo,
+            class,
+            affinity: 0.92 - 0.013 * (index % 17) as f32,
+            weight: 0.8 - 0.04 * (index % 17) as f32,
+        })
+        .collect();
+    Inspection {
+        photo,
+        zero_shot: shares(0.44),
+        method: shares(0.87),
+        classes,
+        votes,
+    }
+}
+
+fn fit(app: &mut App) {
+    app.fit.tuned = true;
+    app.fit.zero_shot_accuracy = Some(0.61);
+    app.fit.method_accuracy = Some(0.84);
+    app.fit.recommended = Some((3.4, 7.2));
+    app.fit.temperature = 1.0;
+}
+
+/// Bell curves over 100 bins, centred on these cosines.
+fn figures(paired_mean: f32, unpaired_mean: f32, auroc: f32, overlap: f32) -> OverlapFigures {
+    let bell = |mean: f32| {
+        let heights: Vec<f32> = (0..100)
+            .map(|index| {
+                let cosine = -1.0 + 0.02 * (index as f32 + 0.5);
+                let height = (-((cosine - mean) / 0.11).powi(2)).exp();
+                if height < 0.003 { 0.0 } else { height }
+            })
+            .collect();
+        let sum: f32 = heights.iter().sum();
+        heights.iter().map(|height| height / sum).collect()
+    };
+    OverlapFigures {
+        paired: bell(paired_mean),
+        unpaired: bell(unpaired_mean),
+        overlap,
+        auroc,
+        auroc_interval: (auroc - 0.03, auroc + 0.03),
+        paired_mean,
+        unpaired_mean,
+        num_paired: 168,
+        num_unpaired: 960,
+        variance: 0.4,
+        sampled: false,
+        too_few: true,
+    }
+}
+
+fn overlap(app: &mut App) {
+    app.overlap.before = Some(figures(0.62, 0.45, 0.81, 0.61));
+    app.overlap.after = Some(figures(0.55, 0.18, 0.94, 0.38));
+    app.overlap.adapter_title = "IsoCLIP (0, 0)".to_owned();
+}
+
+/// Opens the list of pairs in a demo.
+pub(super) fn open_pairs(app: &mut App) {
+    let classes = app.project.classes();
+    let (first, second) = (classes[0].id, classes[1].id);
+    let shots = app.project.shots(first).iter();
+    let pairs = shots
+        .zip(app.project.shots(second))
+        .map(|(a, b)| (*a, *b, 0.71))
+        .collect();
+    app.overlap.pairs = Some(PairList {
+        kind: PairKind::Unpaired,
+        low: 0.7,
+        high: 0.72,
+        pairs,
+    });
+}
+
+fn model(app: &mut App) {
+    app.model = ModelStatus {
+        name: "Demo model".to_owned(),
+        device: "CPU".to_owned(),
+        device_note: Some("No CUDA: this build was made without the feature cuda".to_owned()),
+        is_demo: true,
+        state: ModelState::Ready,
+    };
+    app.models = [
+        ("openai/vit-b-32", "CLIP ViT-B/32 (OpenAI)", 605, false),
+        ("openai/vit-b-16", "CLIP ViT-B/16 (OpenAI)", 599, true),
+        ("laion/vit-l-14", "OpenCLIP ViT-L/14 (LAION-2B)", 1710, false),
+    ]
+    .map(|(name, title, megabytes, downloaded)| AvailableModel {
+        name: name.to_owned(),
+        title: title.to_owned(),
+        bytes: megabytes * 1_000_000,
+        licence: "MIT".to_owned(),
+        downloaded,
+    })
+    .to_vec();
+    app.adapters = [
+        (AdapterChoice::Off, "None"),
+        (AdapterChoice::IsoClip, "IsoCLIP (no training)"),
+        (AdapterChoice::Pca, "PCA of words (no training)"),
+    ]
+    .map(|(choice, title)| AdapterOption {
+        choice,
+        title: title.to_owned(),
+        unavailable: None,
+    })
+    .to_vec();
+}

@@ -1,0 +1,156 @@
+//! Pictures of the whole window, compared with those in tests/snapshots.
+//!
+//! `UPDATE_SNAPSHOTS=1 cargo test --lib ui::snapshots` writes them anew: look at every one. Without a graphics adapter (lavapipe will do) they say so and pass, unless `SHOTLENS_REQUIRE_SNAPSHOTS=1`.
+
+use std::panic::catch_unwind;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use egui::{Theme, Vec2, vec2};
+use egui_kittest::wgpu::{WgpuTestRenderer, create_render_state, default_wgpu_setup};
+use egui_kittest::{Harness, SnapshotOptions};
+
+use crate::app::App;
+
+use super::{ShotlensWindow, fixture};
+
+// lavapipe draws with all cores already.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+const SMALL: Vec2 = vec2(1024.0, 640.0);
+const USUAL: Vec2 = vec2(1280.0, 800.0);
+const LARGE: Vec2 = vec2(1920.0, 1080.0);
+
+fn renderer() -> Option<WgpuTestRenderer> {
+    let state = catch_unwind(|| {
+        create_render_state(
+            default_wgpu_setup(),
+            eframe::egui_wgpu::RendererOptions::PREDICTABLE,
+        )
+    });
+    let is_required = std::env::var("SHOTLENS_REQUIRE_SNAPSHOTS").is_ok_and(|value| value == "1");
+    match state {
+        Ok(state) => Some(WgpuTestRenderer::from_render_state(state)),
+        Err(_) if is_required => panic!("SHOTLENS_REQUIRE_SNAPSHOTS=1, but no graphics adapter"),
+        Err(_) => {
+            println!("skipped: no graphics adapter");
+            None
+        }
+    }
+}
+
+fn window(
+    renderer: WgpuTestRenderer,
+    app: App,
+    size: Vec2,
+    theme: Theme,
+) -> Harness<'static, ShotlensWindow> {
+    Harness::builder()
+        .with_size(size)
+        .with_theme(theme)
+        .renderer(renderer)
+        .build_eframe(move |creation| {
+            ShotlensWindow::new(&creation.egui_ctx, app, fixture::read_thumbnail())
+        })
+}
+
+/// Draws until all pictures are there and nothing moves.
+fn settle(harness: &mut Harness<'_, ShotlensWindow>) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        harness.run_steps(2);
+        if harness.state().thumbnails.is_idle() || Instant::now() > deadline {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    harness.run_steps(8);
+}
+
+/// Draws `app` and compares; names that begin with "look" are only written, for people to look at.
+fn check(
+    name: &str,
+    app: App,
+    size: Vec2,
+    theme: Theme,
+    prepare: impl FnOnce(&mut Harness<'_, ShotlensWindow>),
+) {
+    let _guard = ONE_AT_A_TIME
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let Some(renderer) = renderer() else { return };
+    let mut harness = window(renderer, app, size, theme);
+    settle(&mut harness);
+    prepare(&mut harness);
+    settle(&mut harness);
+    if let Some(name) = name.strip_prefix("look ") {
+        let picture = harness.render().unwrap();
+        let folder = std::env::temp_dir().join("shotlens-looks");
+        std::fs::create_dir_all(&folder).unwrap();
+        picture.save(folder.join(format!("{name}.png"))).unwrap();
+        return;
+    }
+    // Software adapters differ in a few pixels at edges; a moved control is thousands.
+    let options = SnapshotOptions::new()
+        .threshold(1.0)
+        .max_failed_pixels(400);
+    harness.snapshot_options(name, &options);
+}
+
+#[test]
+fn the_demo_in_the_dark() {
+    check("demo_dark", fixture::demo(), USUAL, Theme::Dark, |_| ());
+}
+
+#[test]
+fn a_busy_project_in_light_and_small() {
+    check("busy_light_small", fixture::busy(), SMALL, Theme::Light, |_| ());
+}
+
+#[test]
+fn an_empty_window_tells_what_to_do() {
+    check("empty_light", fixture::empty(), SMALL, Theme::Light, |_| ());
+}
+
+#[test]
+fn forty_classes_on_a_large_screen() {
+    let app = fixture::many(40, 100_000);
+    check("look many_dark_large", app, LARGE, Theme::Dark, |_| ());
+}
+
+#[test]
+fn class_names_in_any_script_have_glyphs() {
+    let app = fixture::many(8, 100);
+    check("look scripts", app, USUAL, Theme::Light, |harness| {
+        let provider = egui_system_font_provider::SystemFontProvider::new();
+        harness.ctx.add_font_provider(Arc::new(provider));
+    });
+}
+
+#[test]
+fn the_model_menu_and_the_help_open() {
+    use egui_kittest::kittest::Queryable as _;
+    check("look menu", fixture::demo(), USUAL, Theme::Dark, |harness| {
+        harness.get_by_label("Use a real CLIP model ⏷").click();
+    });
+    check("look help", fixture::demo(), USUAL, Theme::Light, |harness| {
+        harness.key_press(egui::Key::F1);
+    });
+    let mut app = fixture::demo();
+    fixture::open_pairs(&mut app);
+    check("look pairs", app, USUAL, Theme::Dark, |_| ());
+    check("look prompt", fixture::busy(), SMALL, Theme::Dark, |harness| {
+        harness.state_mut().path_prompt = Some(super::PathPrompt::new(
+            super::dialogs::Ask::ClassFolders,
+            Some("This system opened no file dialog (no desktop portal, no zenity)".to_owned()),
+        ));
+    });
+    check("look drop", fixture::busy(), USUAL, Theme::Dark, |harness| {
+        harness.input_mut().hovered_files = ["/a/hats", "/a/coats", "/a/shoes"]
+            .map(|path| egui::HoveredFile {
+                path: Some(path.into()),
+                ..egui::HoveredFile::default()
+            })
+            .to_vec();
+    });
+}

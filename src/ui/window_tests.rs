@@ -1,0 +1,222 @@
+//! The window driven as a person or a screen reader drives it: through labels and keys.
+
+use egui::{Key, Modifiers};
+use egui_kittest::Harness;
+use egui_kittest::kittest::Queryable as _;
+
+use crate::app::{App, Command, Destination, Filter, Parameter, Sort, Step};
+use crate::ids::PhotoId;
+
+use super::{ShotlensWindow, fixture};
+
+fn window(app: App) -> Harness<'static, ShotlensWindow> {
+    let mut harness = Harness::builder()
+        .with_size(egui::vec2(1280.0, 800.0))
+        .build_eframe(move |creation| {
+            ShotlensWindow::new(&creation.egui_ctx, app, fixture::read_thumbnail())
+        });
+    harness.run_steps(3);
+    harness.state_mut().log.clear();
+    harness
+}
+
+/// What was asked for since the last look, without what follows the eyes.
+fn asked(harness: &mut Harness<'_, ShotlensWindow>) -> Vec<Command> {
+    harness.run_steps(3);
+    let mut log = std::mem::take(&mut harness.state_mut().log);
+    log.retain(|command| !matches!(command, Command::ShowPhotos(_)));
+    log
+}
+
+#[test]
+fn a_tile_tells_its_prediction_and_selects_its_photo() {
+    let mut harness = window(fixture::demo());
+    let photo = harness.state().app.gallery.photos[3];
+    let prediction = harness.state().app.predictions[&photo];
+    let class = &harness.state().app.project.class(prediction.class).unwrap().name;
+    let label = format!("{class} {} — photo", super::format::percent(prediction.confidence));
+    harness.get_all_by_label_contains(&label).next().unwrap().click();
+    let log = asked(&mut harness);
+    assert!(matches!(log[..], [Command::Select(Some(_))]), "{log:?}");
+}
+
+#[test]
+fn keys_label_accept_clear_and_move() {
+    let mut harness = window(fixture::demo());
+    let selected = harness.state().app.selected.unwrap();
+    let third = harness.state().app.project.classes()[2].id;
+    harness.key_press(Key::Num3);
+    assert_eq!(asked(&mut harness), [Command::Label(vec![selected], Some(third))]);
+    harness.key_press(Key::Enter);
+    assert_eq!(asked(&mut harness), [Command::AcceptPrediction(selected)]);
+    harness.key_press(Key::Backspace);
+    assert_eq!(asked(&mut harness), [Command::Label(vec![selected], None)]);
+    harness.key_press(Key::ArrowDown);
+    let columns = harness.state().gallery.columns() as isize;
+    assert!(columns > 2);
+    assert_eq!(asked(&mut harness), [Command::MoveSelection(Step::By(columns))]);
+    harness.key_press(Key::End);
+    assert_eq!(asked(&mut harness), [Command::MoveSelection(Step::Last)]);
+}
+
+#[test]
+fn undo_and_redo_have_their_keys() {
+    let mut harness = window(fixture::demo());
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Z);
+    assert_eq!(asked(&mut harness), [Command::Undo]);
+    harness.key_press_modifiers(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
+    assert_eq!(asked(&mut harness), [Command::Redo]);
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::Y);
+    assert_eq!(asked(&mut harness), [Command::Redo]);
+}
+
+#[test]
+fn keys_belong_to_the_text_field_that_has_the_focus() {
+    let mut harness = window(fixture::demo());
+    harness.get_by_label("Name of class 1").focus();
+    harness.run_steps(2);
+    harness.key_press(Key::Num3);
+    harness.key_press(Key::Backspace);
+    assert_eq!(asked(&mut harness), []);
+}
+
+#[test]
+fn a_class_is_renamed_in_place() {
+    let mut harness = window(fixture::demo());
+    let class = harness.state().app.project.classes()[0].id;
+    harness.get_by_label("Name of class 1").focus();
+    harness.run_steps(2);
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    harness.run_steps(1);
+    harness.get_by_label("Name of class 1").type_text("feathered");
+    harness.run_steps(2);
+    harness.key_press(Key::Enter);
+    let expected = Command::RenameClass(class, "feathered".to_owned());
+    assert_eq!(asked(&mut harness), [expected]);
+}
+
+#[test]
+fn sliders_are_named_and_report_every_move() {
+    let mut harness = window(fixture::demo());
+    harness.get_by_label("alpha").set_value_accesskit(2.0);
+    let log = asked(&mut harness);
+    assert!(
+        matches!(log[0], Command::SetParameter(Parameter::Alpha, value) if (value - 2.0).abs() < 0.02),
+        "{log:?}"
+    );
+    assert!(log.contains(&Command::ReleaseParameter), "{log:?}");
+    assert!(harness.query_by_label("beta").is_some());
+}
+
+#[test]
+fn files_dropped_on_the_left_become_classes_and_in_the_centre_photos() {
+    for (x, destination) in [
+        (60.0, Destination::Support),
+        (640.0, Destination::Pool),
+    ] {
+        let mut harness = window(fixture::empty());
+        harness.hover_at(egui::pos2(x, 400.0));
+        harness.run_steps(2);
+        harness.input_mut().dropped_files = vec![dropped("/photos/hats"), dropped("/photos/coats")];
+        let log = asked(&mut harness);
+        let paths = vec!["/photos/hats".into(), "/photos/coats".into()];
+        assert_eq!(log, [Command::AddPaths(destination, paths)]);
+    }
+}
+
+#[test]
+fn files_dropped_on_a_class_become_its_shots() {
+    let mut harness = window(fixture::demo());
+    let class = harness.state().app.project.classes()[0].id;
+    let at = harness.get_by_label("Name of class 1").rect().center();
+    harness.hover_at(at);
+    harness.run_steps(2);
+    harness.input_mut().dropped_files = vec![dropped("/photos/hat.jpg")];
+    let log = asked(&mut harness);
+    let expected = Command::AddPaths(Destination::Class(class), vec!["/photos/hat.jpg".into()]);
+    assert_eq!(log, [expected]);
+}
+
+#[test]
+fn a_drop_from_nowhere_goes_where_it_fits() {
+    let mut harness = window(fixture::empty());
+    harness.input_mut().hovered_files = vec![egui::HoveredFile::default()];
+    harness.run_steps(2);
+    harness.input_mut().hovered_files.clear();
+    harness.input_mut().dropped_files = vec![dropped("/photos")];
+    harness.run_steps(40);
+    let log = asked(&mut harness);
+    assert_eq!(log, [Command::AddPaths(Destination::Anywhere, vec!["/photos".into()])]);
+}
+
+#[derive(Debug)]
+struct Dropped(std::path::PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        Err("the window reads no files".to_owned())
+    }
+}
+
+fn dropped(path: &str) -> egui::DroppedFileHandle {
+    std::sync::Arc::new(Dropped(path.into()))
+}
+
+#[test]
+fn the_gallery_tells_what_is_on_screen_once() {
+    let mut harness = window(fixture::many(3, 100_000));
+    harness.run_steps(3);
+    assert!(harness.state().log.is_empty(), "nothing moved");
+    let shown = &harness.state().gallery;
+    harness.hover_at(egui::pos2(640.0, 300.0));
+    harness.event(egui::Event::MouseWheel {
+        unit: egui::MouseWheelUnit::Point,
+        delta: egui::vec2(0.0, -2000.0),
+        phase: egui::TouchPhase::Move,
+        source: egui::MouseWheelSource::Unknown,
+        modifiers: Modifiers::NONE,
+    });
+    let rows = shown.rows_per_page();
+    let columns = shown.columns();
+    harness.run_steps(20);
+    let last = harness.state().log.last().cloned();
+    let Some(Command::ShowPhotos(photos)) = last else {
+        panic!("{last:?}");
+    };
+    assert!(photos.len() <= (rows + 3) * columns, "{} photos", photos.len());
+    assert!(photos[0] > PhotoId(columns as i64));
+}
+
+#[test]
+fn filter_and_order_are_chosen_from_menus() {
+    let mut harness = window(fixture::demo());
+    harness.get_by_label("Which photos").click();
+    harness.run_steps(3);
+    harness.get_by_label("Disagreeing").click();
+    assert_eq!(asked(&mut harness), [Command::SetFilter(Filter::Disagreeing)]);
+    harness.get_by_label("Order of the photos").click();
+    harness.run_steps(3);
+    harness.get_by_label("Least sure first").click();
+    assert_eq!(asked(&mut harness), [Command::SetSort(Sort::LeastSure)]);
+}
+
+#[test]
+fn histograms_can_be_read_without_seeing_them() {
+    let harness = window(fixture::demo());
+    let before = harness.get_all_by_label_contains("overlap before: AUROC 0.81").count();
+    let after = harness.get_all_by_label_contains("overlap after: AUROC 0.94").count();
+    assert_eq!((before, after), (1, 1));
+}
+
+#[test]
+fn every_control_has_a_name() {
+    for app in [fixture::demo(), fixture::empty(), fixture::busy()] {
+        let harness = window(app);
+        let unnamed = harness.unnamed_widgets();
+        assert!(unnamed.is_empty(), "{unnamed:?}");
+    }
+}
