@@ -11,7 +11,10 @@ fn main() -> ExitCode {
     let Cli { common, command } = Cli::parse();
     if let Some(threads) = common.threads {
         // Fails only when a pool was started before, and nothing has run yet.
-        rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().ok();
+        rayon::ThreadPoolBuilder::new()
+            .num_threads(threads)
+            .build_global()
+            .ok();
     }
     match run(command, &common) {
         Ok(()) => ExitCode::SUCCESS,
@@ -36,15 +39,23 @@ fn run(command: Option<Command>, common: &Common) -> anyhow::Result<()> {
 /// Opens the window; without a display, the demo runs without one instead.
 fn window(start: StartWith, common: &Common) -> anyhow::Result<()> {
     if ui::has_display() {
-        let model = ModelChoice { model: common.model.clone(), device: common.device.choice() };
+        let model = ModelChoice {
+            model: common.model.clone(),
+            device: common.device.choice(),
+        };
         return ui::run(start, model);
     }
     match start {
         StartWith::File(path) | StartWith::Folder(path) => {
-            anyhow::bail!("there is no display to open {} on; `shotlens --help` lists what works without one", path.display())
+            anyhow::bail!(
+                "there is no display to open {} on; `shotlens --help` lists what works without one",
+                path.display()
+            )
         }
         _ => {
-            eprintln!("There is no display to open a window on, so this is the demo without one. `shotlens --help` lists what else works here.\n");
+            eprintln!(
+                "There is no display to open a window on, so this is the demo without one. `shotlens --help` lists what else works here.\n"
+            );
             cli::run_headless_demo(common)
         }
     }

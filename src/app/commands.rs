@@ -13,8 +13,16 @@ impl App {
     pub fn apply(&mut self, command: Command) {
         match command {
             Command::AddPaths(destination, paths) => self.add_paths(destination, paths),
-            Command::PasteImage { width, height, rgba } => self.paste_image(width, height, rgba),
-            Command::Select(_) | Command::MoveSelection(_) | Command::ShowPhotos(_) | Command::SetFilter(_) | Command::SetSort(_) => {
+            Command::PasteImage {
+                width,
+                height,
+                rgba,
+            } => self.paste_image(width, height, rgba),
+            Command::Select(_)
+            | Command::MoveSelection(_)
+            | Command::ShowPhotos(_)
+            | Command::SetFilter(_)
+            | Command::SetSort(_) => {
                 self.apply_to_view(command);
             }
             Command::AddClass(_)
@@ -71,10 +79,13 @@ impl App {
     fn apply_to_project(&mut self, command: Command) {
         let edit = match command {
             Command::AddClass(name) => {
-                let class = self.project.new_class(name.trim());
+                let class = self.project.state_mut().new_class(name.trim());
                 Edit::AddClass(class)
             }
-            Command::RenameClass(id, name) => Edit::RenameClass { id, name: name.trim().to_owned() },
+            Command::RenameClass(id, name) => Edit::RenameClass {
+                id,
+                name: name.trim().to_owned(),
+            },
             Command::SetPrompts(id, prompts) => Edit::SetPrompts { id, prompts },
             Command::RemoveClass(id) => Edit::RemoveClass(id),
             Command::MoveClass(id, to) => Edit::MoveClass { id, to: to as u32 },
@@ -86,7 +97,11 @@ impl App {
             Command::Label(photos, class) => return self.label(&photos, class, LabelSource::User),
             Command::AcceptPrediction(photo) => {
                 if let Some(prediction) = self.prediction(photo) {
-                    self.label(&[photo], Some(prediction.class), LabelSource::AcceptedPrediction);
+                    self.label(
+                        &[photo],
+                        Some(prediction.class),
+                        LabelSource::AcceptedPrediction,
+                    );
                 }
                 return;
             }
@@ -105,9 +120,15 @@ impl App {
                 self.change_settings(|settings| settings.auto_tuned = true);
                 self.scoring.mark_dirty();
             }
-            Command::SetUseClassNames(on) => self.change_settings(|settings| settings.use_class_names = on),
-            Command::SetLearnFromLabels(on) => self.change_settings(|settings| settings.learn_from_labels = on),
-            Command::SetAdapter(choice) => self.change_settings(|settings| settings.adapter = adapter_setting(&choice)),
+            Command::SetUseClassNames(on) => {
+                self.change_settings(|settings| settings.use_class_names = on)
+            }
+            Command::SetLearnFromLabels(on) => {
+                self.change_settings(|settings| settings.learn_from_labels = on)
+            }
+            Command::SetAdapter(choice) => {
+                self.change_settings(|settings| settings.adapter = adapter_setting(&choice))
+            }
             Command::ShowPairs(kind, low, high) => self.show_pairs(kind, low, high),
             Command::HidePairs => self.overlap.pairs = None,
             _ => {}
@@ -116,7 +137,10 @@ impl App {
 
     /// Labels photos; where the selected one is among them, the selection moves on to the next.
     fn label(&mut self, photos: &[PhotoId], class: Option<ClassId>, source: LabelSource) {
-        let next = self.selected.filter(|selected| photos.contains(selected)).and_then(|selected| self.after(selected));
+        let next = self
+            .selected
+            .filter(|selected| photos.contains(selected))
+            .and_then(|selected| self.after(selected));
         let labels = photos.iter().map(|photo| (*photo, class)).collect();
         if self.perform(Edit::SetLabels { labels, source })
             && class.is_some()
@@ -142,8 +166,12 @@ impl App {
 
     fn move_selection(&mut self, step: Step) {
         let photos = &self.gallery.photos;
-        let Some(last) = photos.len().checked_sub(1) else { return };
-        let position = self.selected.and_then(|selected| self.gallery.position(selected));
+        let Some(last) = photos.len().checked_sub(1) else {
+            return;
+        };
+        let position = self
+            .selected
+            .and_then(|selected| self.gallery.position(selected));
         let to = match (step, position) {
             (Step::First, _) | (Step::By(_), None) => 0,
             (Step::Last, _) => last,
@@ -153,8 +181,14 @@ impl App {
     }
 
     fn open_path(&mut self, path: PathBuf) {
-        let is_project = path.extension().is_some_and(|extension| extension == "shotlens");
-        self.open(if is_project { StartWith::File(path) } else { StartWith::Folder(path) });
+        let is_project = path
+            .extension()
+            .is_some_and(|extension| extension == "shotlens");
+        self.open(if is_project {
+            StartWith::File(path)
+        } else {
+            StartWith::Folder(path)
+        });
     }
 
     /// Another CLIP, remembered by the project.

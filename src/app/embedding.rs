@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use super::{Activity, App, ModelState};
 use crate::engine::embed::PhotoRequest;
 use crate::ids::{ClassId, Generation, PhotoId};
-use crate::image_io::ContentHash;
 use crate::progress::CancelToken;
 use crate::project::FileStamp;
 use crate::worker::clip_worker::{ClipEvent, ClipJob, EmbeddedPhoto, ModelInfo};
@@ -65,16 +64,20 @@ impl App {
     }
 
     fn missing_photos(&self) -> Vec<PhotoRequest<PhotoId>> {
-        let Embedding { embedded, failed, .. } = &self.embedding;
-        let classes = self.project.classes().iter();
-        let shots = classes.flat_map(|class| self.project.shots(class.id)).copied();
+        let Embedding {
+            embedded, failed, ..
+        } = &self.embedding;
+        let classes = self.project().classes().iter();
+        let shots = classes
+            .flat_map(|class| self.project().shots(class.id))
+            .copied();
         let first = shots.chain(self.scoring.shown().iter().copied());
         let mut seen = HashSet::new();
         first
-            .chain(self.project.pool().iter().copied())
+            .chain(self.project().pool().iter().copied())
             .filter(|photo| !embedded.contains(photo) && !failed.contains(photo))
             .filter(|photo| seen.insert(*photo))
-            .filter_map(|photo| self.project.photo(photo))
+            .filter_map(|photo| self.project().photo(photo))
             .map(|photo| PhotoRequest {
                 key: photo.id,
                 path: photo.path.to_path_buf(),
@@ -88,6 +91,7 @@ impl App {
         let embedding = &mut self.embedding;
         let changed: Vec<(ClassId, Vec<String>)> = self
             .project
+            .state()
             .classes()
             .iter()
             .map(|class| (class.id, class.texts()))
@@ -99,25 +103,37 @@ impl App {
         embedding.requested_texts.extend(changed.iter().cloned());
         embedding.text_generation = embedding.text_generation.next();
         let generation = embedding.text_generation;
-        self.submit_clip(ClipJob::EmbedTexts { generation, classes: changed });
+        self.submit_clip(ClipJob::EmbedTexts {
+            generation,
+            classes: changed,
+        });
     }
 
     pub(super) fn poll_clip(&mut self) {
-        while let Some(event) = self.threads.as_ref().and_then(|threads| threads.clip.try_next()) {
+        while let Some(event) = self
+            .threads
+            .as_ref()
+            .and_then(|threads| threads.clip.try_next())
+        {
             match event {
                 ClipEvent::ModelOpened(info) => self.model_opened(info),
                 ClipEvent::ModelFailed(message) => {
                     self.error(message.clone());
                     self.model.state = ModelState::Failed(message);
                 }
-                ClipEvent::Downloading { done, total } => {
-                    self.model.state = ModelState::Downloading { done, total };
-                }
-                ClipEvent::Downloaded(name) => self.model_downloaded(&name),
-                ClipEvent::Photos { generation, embedded, skipped } => {
+                ClipEvent::Photos {
+                    generation,
+                    embedded,
+                    skipped,
+                } => {
                     self.take_in_photos(generation, embedded, skipped);
                 }
-                ClipEvent::Progress { generation, done, total, rate } => {
+                ClipEvent::Progress {
+                    generation,
+                    done,
+                    total,
+                    rate,
+                } => {
                     self.take_in_progress(generation, done, total, rate);
                 }
                 ClipEvent::PhotosFinished { generation, error } => {
@@ -139,7 +155,10 @@ impl App {
 
     fn model_opened(&mut self, info: Box<ModelInfo>) {
         let generation = self.embedding.generation;
-        self.embedding = Embedding { generation, ..Embedding::default() };
+        self.embedding = Embedding {
+            generation,
+            ..Embedding::default()
+        };
         self.model.name.clone_from(&info.name);
         self.model.device.clone_from(&info.device);
         self.model.is_demo = info.is_demo;
@@ -167,16 +186,30 @@ impl App {
             return;
         }
         let mut stamps = Vec::new();
-        for EmbeddedPhoto { photo, original, .. } in &embedded {
+        for EmbeddedPhoto {
+            photo, original, ..
+        } in &embedded
+        {
             self.embedding.embedded.insert(*photo);
-            stamps.extend(self.record_hash(*photo, original.hash));
+            let file = self.project().photo(*photo).map(|photo| photo.file);
+            stamps.extend(file.map(|file| {
+                (
+                    *photo,
+                    FileStamp {
+                        hash: Some(original.hash),
+                        ..file
+                    },
+                )
+            }));
         }
-        if let Some(writer) = self.writer.as_mut().filter(|_| !stamps.is_empty()) {
-            writer.save_files(stamps);
-        }
+        self.project.set_files(stamps);
         for (photo, reason) in skipped {
             self.embedding.failed.insert(photo);
-            if let Some(path) = self.project.photo(photo).map(|photo| photo.path.to_path_buf()) {
+            if let Some(path) = self
+                .project()
+                .photo(photo)
+                .map(|photo| photo.path.to_path_buf())
+            {
                 self.skip(path, reason);
             }
         }
@@ -184,12 +217,6 @@ impl App {
             self.scoring.mark_dirty();
         }
         self.submit_scoring(ScoreJob::Insert(embedded));
-    }
-
-    fn record_hash(&mut self, photo: PhotoId, hash: ContentHash) -> Option<(PhotoId, FileStamp)> {
-        let file = self.project.photo(photo)?.file;
-        let stamp = FileStamp { hash: Some(hash), ..file };
-        (file.hash != Some(hash) && self.project.set_file(photo, stamp)).then_some((photo, stamp))
     }
 
     fn take_in_progress(
@@ -212,7 +239,11 @@ impl App {
         }
         self.embedding.is_running = false;
         let rate = self.activity.rate;
-        self.activity = Activity { rate, paused: self.embedding.is_paused, ..Activity::default() };
+        self.activity = Activity {
+            rate,
+            paused: self.embedding.is_paused,
+            ..Activity::default()
+        };
         if let Some(error) = error {
             self.error(format!("Embedding stopped: {error}"));
         }
@@ -222,7 +253,10 @@ impl App {
     pub(super) fn cancel_work(&mut self) {
         self.embedding.cancel.cancel();
         self.embedding.is_paused = true;
-        self.activity = Activity { paused: true, ..Activity::default() };
+        self.activity = Activity {
+            paused: true,
+            ..Activity::default()
+        };
     }
 
     pub(super) fn resume_work(&mut self) {
@@ -235,7 +269,10 @@ impl App {
     pub(super) fn forget_embedded(&mut self) {
         self.embedding.cancel.cancel();
         let generation = self.embedding.generation.next();
-        self.embedding = Embedding { generation, ..Embedding::default() };
+        self.embedding = Embedding {
+            generation,
+            ..Embedding::default()
+        };
     }
 
     /// Another bottleneck adapter: photos go through the encoder again (their original features come from the cache).
@@ -245,7 +282,10 @@ impl App {
     }
 
     pub(super) fn submit_clip(&mut self, job: ClipJob) {
-        let is_taken = self.threads.as_ref().is_none_or(|threads| threads.clip.submit(job));
+        let is_taken = self
+            .threads
+            .as_ref()
+            .is_none_or(|threads| threads.clip.submit(job));
         if !is_taken {
             self.error("The thread that runs CLIP has stopped; restart Shotlens (nothing is lost)");
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::{App, Destination};
 use crate::ids::ClassId;
-use crate::project::{Edit, Photo, Role};
+use crate::project::{Edit, Locations, Photo, Role};
 use crate::worker::file_worker::{FileEvent, FileJob, Found, FoundPhoto};
 
 /// What the file worker was asked and has not answered.
@@ -14,6 +14,7 @@ pub(crate) struct PendingFiles {
     next_tag: u64,
     destinations: HashMap<u64, Destination>,
     pub(super) opening: bool,
+    waiting: Option<(Intake, Destination)>,
 }
 
 impl PendingFiles {
@@ -40,7 +41,9 @@ struct Intake {
 impl App {
     pub(super) fn add_paths(&mut self, destination: Destination, paths: Vec<PathBuf>) {
         if let [path] = paths.as_slice()
-            && path.extension().is_some_and(|extension| extension == "shotlens")
+            && path
+                .extension()
+                .is_some_and(|extension| extension == "shotlens")
         {
             self.open(super::StartWith::File(path.clone()));
             return;
@@ -50,13 +53,27 @@ impl App {
     }
 
     pub(super) fn paste_image(&mut self, width: usize, height: usize, rgba: Vec<u8>) {
-        let folder = crate::project::locations::data_dir().join("pasted");
+        let Ok(locations) = Locations::find() else {
+            self.error(crate::project::locations::NoHome.to_string());
+            return;
+        };
+        let folder = locations.data().join("pasted");
         let tag = self.files.tag(Destination::Pool);
-        self.submit_files(FileJob::SavePicture { tag, folder, width, height, rgba });
+        self.submit_files(FileJob::SavePicture {
+            tag,
+            folder,
+            width,
+            height,
+            rgba,
+        });
     }
 
     pub(super) fn poll_files(&mut self) {
-        while let Some(event) = self.threads.as_ref().and_then(|threads| threads.files.try_next()) {
+        while let Some(event) = self
+            .threads
+            .as_ref()
+            .and_then(|threads| threads.files.try_next())
+        {
             match event {
                 FileEvent::Scanned { tag, found } => {
                     if let Some(destination) = self.files.destinations.remove(&tag) {
@@ -67,26 +84,33 @@ impl App {
                     self.files.destinations.remove(&tag);
                     match photo {
                         Ok(photo) => {
-                            let intake = Intake { pool: vec![photo], ..Intake::default() };
+                            let intake = Intake {
+                                pool: vec![photo],
+                                ..Intake::default()
+                            };
                             self.take_in(intake, Destination::Pool);
                         }
                         Err(message) => self.error(message),
                     }
                 }
-                FileEvent::ProjectOpened { opened, is_demo } => self.project_opened(*opened, is_demo),
+                FileEvent::ProjectOpened { project, is_demo } => {
+                    self.project_opened(*project, is_demo)
+                }
                 FileEvent::OpenFailed(message) => self.open_failed(message),
             }
         }
     }
 
     fn take_in(&mut self, intake: Intake, destination: Destination) {
+        // Classes of one's own do not belong among the demo's: they begin a project of their own.
+        if self.is_demo && !intake.classes.is_empty() {
+            self.files.waiting = Some((intake, destination));
+            self.open(super::StartWith::New(None));
+            return;
+        }
         for (path, reason) in intake.rejected {
             self.warn(format!("{reason}: {}", path.display()));
             self.skip(path, reason);
-        }
-        // Classes of one's own do not belong among the demo's: they begin a project of their own.
-        if self.is_demo && !intake.classes.is_empty() {
-            self.leave_demo();
         }
         let mut edits = Vec::new();
         let (mut num_photos, mut num_known) = (0, 0);
@@ -116,13 +140,24 @@ impl App {
         }
     }
 
+    /// What was dropped on the demo begins the project that was made for it.
+    pub(super) fn take_in_what_waited(&mut self) {
+        if let Some((intake, destination)) = self.files.waiting.take() {
+            self.take_in(intake, destination);
+            self.info("Started a project of your own; the demo stays in the menu");
+        }
+    }
+
     /// The class with this name, made if need be.
     fn class_for(&mut self, name: &str, edits: &mut Vec<Edit>) -> ClassId {
-        if let Some(class) = self.project.class_named(name) {
+        if let Some(class) = self.project().class_named(name) {
             return class.id;
         }
-        let mut class = self.project.new_class(name);
-        let num_new = edits.iter().filter(|edit| matches!(edit, Edit::AddClass(_))).count();
+        let mut class = self.project.state_mut().new_class(name);
+        let num_new = edits
+            .iter()
+            .filter(|edit| matches!(edit, Edit::AddClass(_)))
+            .count();
         class.position += num_new as u32;
         class.colour = self.free_colour(edits);
         let id = class.id;
@@ -136,17 +171,30 @@ impl App {
             Edit::AddClass(class) => Some(class.colour),
             _ => None,
         });
-        let used: Vec<u8> = self.project.classes().iter().map(|class| class.colour).chain(new).collect();
-        (0..u8::MAX).find(|colour| !used.contains(colour)).unwrap_or(u8::MAX)
+        let used: Vec<u8> = self
+            .project()
+            .classes()
+            .iter()
+            .map(|class| class.colour)
+            .chain(new)
+            .collect();
+        (0..u8::MAX)
+            .find(|colour| !used.contains(colour))
+            .unwrap_or(u8::MAX)
     }
 
     /// Adds photos, or gives another role to those that the project has; how many changed.
     fn add_photos(&mut self, found: Vec<FoundPhoto>, role: Role, edits: &mut Vec<Edit>) -> usize {
         let (mut new, mut moved): (Vec<Photo>, Vec<_>) = (Vec::new(), Vec::new());
         for FoundPhoto { path, stamp } in found {
-            match self.project.photo_at(&path) {
-                None => new.push(self.project.new_photo(&path, role, stamp)),
-                Some(id) if self.project.photo(id).is_some_and(|photo| photo.role != role) => {
+            match self.project().photo_at(&path) {
+                None => new.push(self.project.state_mut().new_photo(&path, role, stamp)),
+                Some(id)
+                    if self
+                        .project()
+                        .photo(id)
+                        .is_some_and(|photo| photo.role != role) =>
+                {
                     moved.push((id, role));
                 }
                 Some(_) => {}
@@ -163,28 +211,43 @@ impl App {
     }
 
     pub(super) fn submit_files(&mut self, job: FileJob) {
-        let is_taken = self.threads.as_ref().is_none_or(|threads| threads.files.submit(job));
+        let is_taken = self
+            .threads
+            .as_ref()
+            .is_none_or(|threads| threads.files.submit(job));
         if !is_taken {
-            self.error("The thread that reads folders has stopped; restart Shotlens (nothing is lost)");
+            self.error(
+                "The thread that reads folders has stopped; restart Shotlens (nothing is lost)",
+            );
         }
     }
 }
 
 /// "1 photo", "3 photos".
 pub(super) fn photos(count: usize) -> String {
-    if count == 1 { "1 photo".to_owned() } else { format!("{count} photos") }
+    if count == 1 {
+        "1 photo".to_owned()
+    } else {
+        format!("{count} photos")
+    }
 }
 
 /// What a drop means where it fell: on the left folders are classes, in the centre everything joins the pool,
 /// on a class card everything is a shot of it; elsewhere folders of folders and several folders are classes.
 fn sort_out(found: Vec<Found>, destination: Destination) -> Intake {
     let mut intake = Intake::default();
-    let num_folders = found.iter().filter(|found| !matches!(found, Found::Photo(_) | Found::Nothing { .. })).count();
+    let num_folders = found
+        .iter()
+        .filter(|found| !matches!(found, Found::Photo(_) | Found::Nothing { .. }))
+        .count();
     let are_classes = match destination {
         Destination::Support => true,
         Destination::Class(_) | Destination::Pool => false,
         Destination::Anywhere => {
-            num_folders > 1 || found.iter().any(|found| matches!(found, Found::FolderOfFolders { .. }))
+            num_folders > 1
+                || found
+                    .iter()
+                    .any(|found| matches!(found, Found::FolderOfFolders { .. }))
         }
     };
     for found in found {
@@ -199,13 +262,23 @@ fn sort_out(found: Vec<Found>, destination: Destination) -> Intake {
         };
         match destination {
             Destination::Class(_) => {
-                intake.shots.extend(folders.into_iter().flat_map(|(_, photos)| photos).chain(loose));
+                intake.shots.extend(
+                    folders
+                        .into_iter()
+                        .flat_map(|(_, photos)| photos)
+                        .chain(loose),
+                );
             }
             _ if are_classes => {
                 intake.classes.extend(folders);
                 intake.pool.extend(loose);
             }
-            _ => intake.pool.extend(folders.into_iter().flat_map(|(_, photos)| photos).chain(loose)),
+            _ => intake.pool.extend(
+                folders
+                    .into_iter()
+                    .flat_map(|(_, photos)| photos)
+                    .chain(loose),
+            ),
         }
     }
     intake
@@ -217,11 +290,17 @@ mod tests {
     use crate::project::FileStamp;
 
     fn photo(name: &str) -> FoundPhoto {
-        FoundPhoto { path: PathBuf::from(name), stamp: FileStamp::default() }
+        FoundPhoto {
+            path: PathBuf::from(name),
+            stamp: FileStamp::default(),
+        }
     }
 
     fn folder(name: &str) -> Found {
-        Found::Folder { name: name.to_owned(), photos: vec![photo(name)] }
+        Found::Folder {
+            name: name.to_owned(),
+            photos: vec![photo(name)],
+        }
     }
 
     #[test]
@@ -236,9 +315,17 @@ mod tests {
 
     #[test]
     fn a_folder_on_the_left_is_a_class_and_a_folder_of_folders_several() {
-        assert_eq!(sort_out(vec![folder("a")], Destination::Support).classes.len(), 1);
+        assert_eq!(
+            sort_out(vec![folder("a")], Destination::Support)
+                .classes
+                .len(),
+            1
+        );
         let nested = Found::FolderOfFolders {
-            folders: vec![("a".to_owned(), vec![photo("1")]), ("b".to_owned(), vec![photo("2")])],
+            folders: vec![
+                ("a".to_owned(), vec![photo("1")]),
+                ("b".to_owned(), vec![photo("2")]),
+            ],
             loose: vec![photo("3")],
         };
         let intake = sort_out(vec![nested], Destination::Anywhere);

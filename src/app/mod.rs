@@ -7,6 +7,7 @@ mod embedding;
 mod files;
 mod fit;
 mod gallery;
+mod models;
 mod notices;
 mod ordering;
 mod prediction;
@@ -29,16 +30,12 @@ pub use status::{
 pub use threads::{ModelChoice, Threads};
 
 use crate::ids::PhotoId;
-use crate::project::history::History;
-use crate::project::state::ProjectState;
-use crate::project::writer::ProjectWriter;
+use crate::project::{Project, ProjectState};
 
 /// Everything the window shows and changes.
 #[derive(Default)]
 pub struct App {
-    pub(crate) project: ProjectState,
-    pub(crate) history: History,
-    pub(crate) writer: Option<ProjectWriter>,
+    pub(crate) project: Project,
     pub(crate) title: String,
     pub(crate) is_demo: bool,
     pub(crate) model: ModelStatus,
@@ -70,7 +67,10 @@ impl App {
         model: threads::ModelChoice,
         wake: crate::worker::Wake,
     ) -> std::io::Result<Self> {
-        let mut app = Self { threads: Some(Threads::start(Arc::clone(&wake))?), ..Self::default() };
+        let mut app = Self {
+            threads: Some(Threads::start(Arc::clone(&wake))?),
+            ..Self::default()
+        };
         app.list_models();
         app.open_model(model);
         app.open(start);
@@ -79,7 +79,7 @@ impl App {
 
     /// Classes, photos, labels and settings.
     pub fn project(&self) -> &ProjectState {
-        &self.project
+        self.project.state()
     }
     /// Name of the project, as "winter-coats" or "Demo".
     pub fn title(&self) -> &str {
@@ -143,11 +143,11 @@ impl App {
     }
     /// What undo would take back.
     pub fn undo_description(&self) -> Option<&str> {
-        self.history.undo_description()
+        self.project.history().undo_description()
     }
     /// What redo would do again.
     pub fn redo_description(&self) -> Option<&str> {
-        self.history.redo_description()
+        self.project.history().redo_description()
     }
     /// Whether everything that was asked for is done: nothing to embed, to fit, to predict or to open.
     pub fn is_idle(&self) -> bool {
@@ -161,8 +161,9 @@ impl App {
     pub fn poll(&mut self) {
         self.poll_files();
         self.poll_clip();
+        self.poll_download();
         self.poll_scoring();
-        self.poll_writer();
+        self.poll_saving();
         self.refit_when_due(Instant::now());
     }
 }

@@ -22,9 +22,15 @@ impl App {
     }
 
     fn notice(&mut self, severity: Severity, text: String) {
-        self.notices.retain(|notice| notice.text != text && !is_over(notice));
+        self.notices
+            .retain(|notice| notice.text != text && !is_over(notice));
         self.next_notice += 1;
-        self.notices.push(Notice { id: self.next_notice, severity, text, since: Instant::now() });
+        self.notices.push(Notice {
+            id: self.next_notice,
+            severity,
+            text,
+            since: Instant::now(),
+        });
     }
 
     pub(super) fn dismiss(&mut self, id: u64) {

@@ -8,7 +8,7 @@ impl App {
     /// Brings the gallery in line with pool, labels, predictions, filter and sort.
     pub(super) fn refresh_gallery(&mut self) {
         let mut photos = match self.gallery.sort {
-            Sort::Added => self.project.pool().to_vec(),
+            Sort::Added => self.project().pool().to_vec(),
             Sort::Name => self.pool_by_name(),
             Sort::LeastSure => self.pool_by_confidence(),
             Sort::MostSure => self.pool_by_confidence().into_iter().rev().collect(),
@@ -20,29 +20,44 @@ impl App {
     }
 
     fn passes(&self, id: PhotoId) -> bool {
-        let Some(photo) = self.project.photo(id) else { return false };
-        let predicted = || self.scoring.prediction(id).map(|prediction| prediction.class);
+        let Some(photo) = self.project().photo(id) else {
+            return false;
+        };
+        let predicted = || {
+            self.scoring
+                .prediction(id)
+                .map(|prediction| prediction.class)
+        };
         match self.gallery.filter {
             Filter::All => true,
             Filter::Unlabelled => photo.label.is_none(),
             Filter::Labelled => photo.label.is_some(),
-            Filter::Disagreeing => photo.label.is_some() && predicted().is_some_and(|class| photo.label != Some(class)),
+            Filter::Disagreeing => {
+                photo.label.is_some() && predicted().is_some_and(|class| photo.label != Some(class))
+            }
             Filter::Class(class) => photo.label.or_else(predicted) == Some(class),
         }
     }
 
     fn pool_by_name(&self) -> Vec<PhotoId> {
-        let mut pool = self.project.pool().to_vec();
-        pool.sort_by_cached_key(|photo| self.project.photo(*photo).map(|photo| photo.path.file_name().map(ToOwned::to_owned)));
+        let mut pool = self.project().pool().to_vec();
+        pool.sort_by_cached_key(|photo| {
+            self.project()
+                .photo(*photo)
+                .map(|photo| photo.path.file_name().map(ToOwned::to_owned))
+        });
         pool
     }
 
     /// The least confident first; photos without a prediction at the end, as they were added.
     fn pool_by_confidence(&self) -> Vec<PhotoId> {
-        let pool = self.project.pool();
+        let pool = self.project().pool();
         let in_pool = |photo: &PhotoId| pool.binary_search(photo).is_ok();
         let mut photos: Vec<PhotoId> = self.scoring.by_confidence().filter(in_pool).collect();
-        photos.extend(pool.iter().filter(|photo| self.scoring.prediction(**photo).is_none()));
+        photos.extend(
+            pool.iter()
+                .filter(|photo| self.scoring.prediction(**photo).is_none()),
+        );
         photos
     }
 
@@ -59,7 +74,10 @@ pub(super) fn gallery_of(view: &View) -> Gallery {
         "unlabelled" => Filter::Unlabelled,
         "labelled" => Filter::Labelled,
         "disagreeing" => Filter::Disagreeing,
-        class => class.strip_prefix("class ").and_then(|id| id.parse().ok()).map_or(Filter::All, |id| Filter::Class(ClassId(id))),
+        class => class
+            .strip_prefix("class ")
+            .and_then(|id| id.parse().ok())
+            .map_or(Filter::All, |id| Filter::Class(ClassId(id))),
     };
     let sort = match view.sort.as_str() {
         "name" => Sort::Name,
@@ -67,7 +85,11 @@ pub(super) fn gallery_of(view: &View) -> Gallery {
         "most sure" => Sort::MostSure,
         _ => Sort::Added,
     };
-    Gallery { filter, sort, photos: Vec::new() }
+    Gallery {
+        filter,
+        sort,
+        photos: Vec::new(),
+    }
 }
 
 /// What the project is to remember of the gallery and the selection.
@@ -85,7 +107,12 @@ pub(super) fn view_of(gallery: &Gallery, selected: Option<PhotoId>, previous: &V
         Sort::LeastSure => "least sure",
         Sort::MostSure => "most sure",
     };
-    View { filter, sort: sort.to_owned(), selected, ..previous.clone() }
+    View {
+        filter,
+        sort: sort.to_owned(),
+        selected,
+        ..previous.clone()
+    }
 }
 
 #[cfg(test)]
@@ -94,9 +121,25 @@ mod tests {
 
     #[test]
     fn filter_and_sort_survive_being_remembered() {
-        let filters = [Filter::All, Filter::Unlabelled, Filter::Labelled, Filter::Disagreeing, Filter::Class(ClassId(7))];
-        for (filter, sort) in filters.into_iter().zip([Sort::Added, Sort::Name, Sort::LeastSure, Sort::MostSure, Sort::Added]) {
-            let gallery = Gallery { filter, sort, photos: Vec::new() };
+        let filters = [
+            Filter::All,
+            Filter::Unlabelled,
+            Filter::Labelled,
+            Filter::Disagreeing,
+            Filter::Class(ClassId(7)),
+        ];
+        for (filter, sort) in filters.into_iter().zip([
+            Sort::Added,
+            Sort::Name,
+            Sort::LeastSure,
+            Sort::MostSure,
+            Sort::Added,
+        ]) {
+            let gallery = Gallery {
+                filter,
+                sort,
+                photos: Vec::new(),
+            };
             let remembered = gallery_of(&view_of(&gallery, None, &View::default()));
             assert_eq!((remembered.filter, remembered.sort), (filter, sort));
         }

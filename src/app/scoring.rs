@@ -1,22 +1,24 @@
 //! Fits, live predictions and overlap: what the scoring worker is asked, and what it answered.
 
-use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::threads::ModelChoice;
 use super::{
-    AdapterChoice, AdapterOption, App, Inspection, OverlapFigures, PairKind, PairList, Parameter, Prediction, Vote,
+    AdapterChoice, AdapterOption, App, Inspection, OverlapFigures, PairKind, PairList, Parameter,
+    Prediction, Vote,
 };
 use crate::engine::adapted::AdapterSpec;
-use crate::features::Features;
 use crate::ids::{ClassId, Generation, PhotoId};
+use crate::methods::overlap::{Kind, Overlap};
 use crate::methods::{Method, Parameters, calibration, evidence};
 use crate::project::{Edit, Role, Settings};
 use crate::worker::clip_worker::{ClipJob, ModelInfo};
 use crate::worker::evidence_set::{EvidenceSet, Scored};
-use crate::worker::scoring_worker::{FitRequest, FitSummary, PairRequest, PoolPredictions, ScoreEvent, ScoreJob};
+use crate::worker::scoring_worker::{
+    FitRequest, FitSummary, PairRequest, PoolPredictions, ScoreEvent, ScoreJob,
+};
 
 /// While shots trickle in, the method is refitted this often.
 const REFIT_EVERY: Duration = Duration::from_millis(250);
@@ -45,13 +47,19 @@ pub(crate) struct Scoring {
 impl Scoring {
     /// What is predicted for a photo: at once where evidence is at hand, else as the worker last told.
     pub(super) fn prediction(&self, photo: PhotoId) -> Option<Prediction> {
-        let live = self.evidence.score(photo, &self.parameters, self.temperature);
+        let live = self
+            .evidence
+            .score(photo, &self.parameters, self.temperature);
         if let Some(scored) = live {
             let is_stale = self.evidence.support.generation < self.fit_generation();
             return prediction(scored, &self.evidence.support.classes, is_stale);
         }
         let scored = self.predictions.get(photo)?;
-        prediction(*scored, &self.predictions.classes, self.predictions.generation < self.generation)
+        prediction(
+            *scored,
+            &self.predictions.classes,
+            self.predictions.generation < self.generation,
+        )
     }
 
     fn fit_generation(&self) -> Generation {
@@ -60,7 +68,10 @@ impl Scoring {
 
     /// Photos with predictions, the least confident first.
     pub(super) fn by_confidence(&self) -> impl DoubleEndedIterator<Item = PhotoId> + '_ {
-        self.predictions.by_confidence.iter().map(|index| self.predictions.photos[*index as usize])
+        self.predictions
+            .by_confidence
+            .iter()
+            .map(|index| self.predictions.photos[*index as usize])
     }
 
     /// The photos on screen.
@@ -108,27 +119,53 @@ impl Scoring {
     /// Follows the project's settings.
     pub(super) fn settings_changed(&mut self, settings: &Settings) {
         self.parameters = parameters_of(settings);
-        self.adapter = settings.adapter.as_deref().and_then(|text| text.parse().ok());
+        self.adapter = settings
+            .adapter
+            .as_deref()
+            .and_then(|text| text.parse().ok());
     }
 }
 
 fn prediction(scored: Scored, classes: &[ClassId], stale: bool) -> Option<Prediction> {
     let class = *classes.get(scored.class as usize)?;
-    let zero_shot_class = classes.get(scored.zero_shot_class as usize).copied().unwrap_or(class);
-    Some(Prediction { class, confidence: scored.confidence, zero_shot_class, stale })
+    let zero_shot_class = classes
+        .get(scored.zero_shot_class as usize)
+        .copied()
+        .unwrap_or(class);
+    Some(Prediction {
+        class,
+        confidence: scored.confidence,
+        zero_shot_class,
+        stale,
+    })
 }
 
 fn parameters_of(settings: &Settings) -> Parameters {
-    Parameters { alpha: settings.alpha as f32, beta: settings.beta as f32, gamma: settings.gamma as f32 }
+    Parameters {
+        alpha: settings.alpha as f32,
+        beta: settings.beta as f32,
+        gamma: settings.gamma as f32,
+    }
 }
 
 /// What the adapter menu offers with this model.
 pub(super) fn adapter_options(model: &ModelInfo) -> Vec<AdapterOption> {
-    let no_projection = model.projections.is_none().then(|| "This model has no projection matrix to work on".to_owned());
-    let option = |choice, title: &str, unavailable| AdapterOption { choice, title: title.to_owned(), unavailable };
+    let no_projection = model
+        .projections
+        .is_none()
+        .then(|| "This model has no projection matrix to work on".to_owned());
+    let option = |choice, title: &str, unavailable| AdapterOption {
+        choice,
+        title: title.to_owned(),
+        unavailable,
+    };
     vec![
         option(AdapterChoice::Off, "None", None),
-        option(AdapterChoice::IsoClip, "IsoCLIP (no training)", no_projection),
+        option(
+            AdapterChoice::IsoClip,
+            "IsoCLIP (no training)",
+            no_projection,
+        ),
         option(AdapterChoice::Pca, "PCA of words (no training)", None),
     ]
 }
@@ -136,21 +173,44 @@ pub(super) fn adapter_options(model: &ModelInfo) -> Vec<AdapterOption> {
 impl App {
     /// Whether a photo is one of the support set.
     pub(super) fn is_shot(&self, photo: PhotoId) -> bool {
-        let learns = self.project.settings().learn_from_labels;
-        self.project.photo(photo).is_some_and(|photo| matches!(photo.role, Role::Shot(_)) || (learns && photo.label.is_some()))
+        let learns = self.project().settings().learn_from_labels;
+        self.project().photo(photo).is_some_and(|photo| {
+            matches!(photo.role, Role::Shot(_)) || (learns && photo.label.is_some())
+        })
     }
 
     /// The support set: shots, and labelled photos where the project learns from them.
     fn support(&self) -> Vec<(PhotoId, usize)> {
-        let learns = self.project.settings().learn_from_labels;
+        let learns = self.project().settings().learn_from_labels;
         let mut support = Vec::new();
-        for (index, class) in self.project.classes().iter().enumerate() {
-            support.extend(self.project.shots(class.id).iter().map(|photo| (*photo, index)));
+        for (index, class) in self.project().classes().iter().enumerate() {
+            support.extend(
+                self.project()
+                    .shots(class.id)
+                    .iter()
+                    .map(|photo| (*photo, index)),
+            );
         }
         if learns {
-            let classes: Vec<ClassId> = self.project.classes().iter().map(|class| class.id).collect();
-            let pool = self.project.pool().iter().filter_map(|photo| self.project.photo(*photo));
-            support.extend(pool.filter_map(|photo| Some((photo.id, classes.iter().position(|class| photo.label == Some(*class))?))));
+            let classes: Vec<ClassId> = self
+                .project()
+                .classes()
+                .iter()
+                .map(|class| class.id)
+                .collect();
+            let pool = self
+                .project()
+                .pool()
+                .iter()
+                .filter_map(|photo| self.project().photo(*photo));
+            support.extend(pool.filter_map(|photo| {
+                Some((
+                    photo.id,
+                    classes
+                        .iter()
+                        .position(|class| photo.label == Some(*class))?,
+                ))
+            }));
         }
         support.retain(|(photo, _)| self.embedding.has(*photo));
         support
@@ -159,14 +219,23 @@ impl App {
     /// Refits when something changed and enough time has passed since the last fit.
     pub(super) fn refit_when_due(&mut self, now: Instant) {
         let scoring = &self.scoring;
-        let is_due = scoring.last_fit.is_none_or(|last| now.duration_since(last) > REFIT_EVERY);
-        if !scoring.is_dirty || scoring.is_fitting || !is_due || self.project.classes().is_empty() {
-            self.scoring.is_dirty &= !self.project.classes().is_empty();
+        let is_due = scoring
+            .last_fit
+            .is_none_or(|last| now.duration_since(last) > REFIT_EVERY);
+        if !scoring.is_dirty || scoring.is_fitting || !is_due || self.project().classes().is_empty()
+        {
+            self.scoring.is_dirty &= !self.project().classes().is_empty();
             return;
         }
-        let texts = self.project.classes().iter().map(|class| Some((class.id, self.embedding.texts.get(&class.id)?.clone())));
-        let Some(classes) = texts.collect::<Option<Vec<_>>>() else { return };
-        let settings = self.project.settings();
+        let texts = self
+            .project()
+            .classes()
+            .iter()
+            .map(|class| Some((class.id, self.embedding.texts.get(&class.id)?.clone())));
+        let Some(classes) = texts.collect::<Option<Vec<_>>>() else {
+            return;
+        };
+        let settings = self.project().settings();
         let request = FitRequest {
             generation: self.scoring.generation.next(),
             classes,
@@ -175,7 +244,13 @@ impl App {
             parameters: parameters_of(settings),
             tune: settings.auto_tuned,
             use_class_names: settings.use_class_names,
-            adapter: Some(settings.adapter.as_deref().and_then(|text| text.parse().ok()).unwrap_or(AdapterSpec::IsoClip(None))),
+            adapter: Some(
+                settings
+                    .adapter
+                    .as_deref()
+                    .and_then(|text| text.parse().ok())
+                    .unwrap_or(AdapterSpec::IsoClip(None)),
+            ),
         };
         let scoring = &mut self.scoring;
         scoring.generation = request.generation;
@@ -186,7 +261,11 @@ impl App {
     }
 
     pub(super) fn poll_scoring(&mut self) {
-        while let Some(event) = self.threads.as_ref().and_then(|threads| threads.scoring.try_next()) {
+        while let Some(event) = self
+            .threads
+            .as_ref()
+            .and_then(|threads| threads.scoring.try_next())
+        {
             match event {
                 ScoreEvent::Fitted(summary) => self.take_in_fit(*summary),
                 ScoreEvent::Evidence(evidence) => {
@@ -199,11 +278,16 @@ impl App {
                         self.refresh_gallery();
                     }
                 }
-                ScoreEvent::Overlap { generation, before, after, note } => {
+                ScoreEvent::Overlap {
+                    generation,
+                    before,
+                    after,
+                    note,
+                } => {
                     let pairs = self.overlap.pairs.take();
                     self.overlap = super::OverlapView {
-                        before: before.map(|figures| *figures),
-                        after: after.map(|figures| *figures),
+                        before: before.map(|figures| figures_of(&figures)),
+                        after: after.map(|figures| figures_of(&figures)),
                         note,
                         adapter_title: std::mem::take(&mut self.overlap.adapter_title),
                         stale: generation < self.scoring.generation,
@@ -211,7 +295,15 @@ impl App {
                     };
                 }
                 ScoreEvent::Pairs(request, pairs) => {
-                    self.overlap.pairs = Some(PairList { kind: request.kind, low: request.low, high: request.high, pairs });
+                    self.overlap.pairs = Some(PairList {
+                        kind: match request.kind {
+                            Kind::Paired => PairKind::Paired,
+                            Kind::Unpaired => PairKind::Unpaired,
+                        },
+                        low: request.low,
+                        high: request.high,
+                        pairs,
+                    });
                 }
                 ScoreEvent::Failed(message) => {
                     self.scoring.is_fitting = false;
@@ -231,10 +323,12 @@ impl App {
         self.fit.temperature = summary.temperature;
         self.fit.zero_shot_accuracy = summary.zero_shot_accuracy;
         self.fit.method_accuracy = summary.accuracy;
-        self.fit.recommended = summary.recommended.map(|found| (f64::from(found.alpha), f64::from(found.beta)));
+        self.fit.recommended = summary
+            .recommended
+            .map(|found| (f64::from(found.alpha), f64::from(found.beta)));
         self.fit.note = summary.note;
         self.overlap.adapter_title = summary.adapter_title;
-        let settings = self.project.settings();
+        let settings = self.project().settings();
         self.fit.tuned = summary.tuned && settings.auto_tuned;
         if self.fit.tuned {
             self.follow_tuning(summary.parameters);
@@ -248,12 +342,16 @@ impl App {
 
     /// The parameters in use: tuned, or as set.
     pub fn parameters(&self) -> Parameters {
-        if self.fit.tuned { self.scoring.parameters } else { parameters_of(self.project.settings()) }
+        if self.fit.tuned {
+            self.scoring.parameters
+        } else {
+            parameters_of(self.project().settings())
+        }
     }
 
     /// The method in use.
     pub fn method(&self) -> Method {
-        Method::from_name(&self.project.settings().method).unwrap_or_default()
+        Method::from_name(&self.project().settings().method).unwrap_or_default()
     }
 
     pub(super) fn set_parameter(&mut self, parameter: Parameter, value: f64) {
@@ -263,7 +361,7 @@ impl App {
             beta: f64::from(now.beta),
             gamma: f64::from(now.gamma),
             auto_tuned: false,
-            ..self.project.settings().clone()
+            ..self.project().settings().clone()
         };
         match parameter {
             Parameter::Alpha => settings.alpha = value,
@@ -278,18 +376,21 @@ impl App {
         }
         // A slider needs no new fit: what was fitted is only weighed anew.
         self.scoring.is_dirty = was_dirty;
-        self.scoring.parameters = parameters_of(self.project.settings());
+        self.scoring.parameters = parameters_of(self.project().settings());
         if !self.scoring.is_fitting {
             self.scoring.generation = self.scoring.generation.next();
             let (generation, parameters) = (self.scoring.generation, self.scoring.parameters);
-            self.submit_scoring(ScoreJob::Predict { generation, parameters });
+            self.submit_scoring(ScoreJob::Predict {
+                generation,
+                parameters,
+            });
         }
         self.inspect();
     }
 
     /// The slider was let go: accuracy and confidence follow with a fit, and the gallery's order with the predictions.
     pub(super) fn release_parameter(&mut self) {
-        self.history.end_gesture();
+        self.project.end_gesture();
         self.scoring.is_dragging = false;
         self.scoring.mark_dirty();
         self.refresh_gallery();
@@ -304,14 +405,15 @@ impl App {
 
     /// Changes method, adapter or switches; the method is refitted.
     pub(super) fn change_settings(&mut self, change: impl FnOnce(&mut Settings)) {
-        let mut settings = self.project.settings().clone();
+        let mut settings = self.project().settings().clone();
         change(&mut settings);
-        if settings == *self.project.settings() {
+        if settings == *self.project().settings() {
             return;
         }
         let before = self.scoring.bottleneck_file();
         if self.perform(Edit::SetSettings(settings)) {
-            self.scoring.settings_changed(self.project.settings());
+            self.scoring
+                .settings_changed(self.project.state().settings());
             if self.scoring.bottleneck_file() != before {
                 self.submit_scoring(ScoreJob::ClearBottleneck);
                 self.embed_again();
@@ -328,10 +430,8 @@ impl App {
         if let Some(selected) = self.selected.filter(|selected| !photos.contains(selected)) {
             photos.push(selected);
         }
-        let unknown: HashSet<PhotoId> = photos.iter().copied().filter(|photo| !self.embedding.has(*photo)).collect();
         self.scoring.shown.clone_from(&photos);
         self.submit_scoring(ScoreJob::Show(photos));
-        drop(unknown);
     }
 
     /// Says everything about the selected photo.
@@ -345,10 +445,21 @@ impl App {
         let logits = set.logits(photo, &parameters)?;
         let evidence = set.photos.get(&photo)?;
         let strongest = evidence::strongest_votes(evidence, &parameters, MAX_VOTES);
-        let votes = strongest.into_iter().filter(|vote| vote.cosine.is_finite()).filter_map(|vote| {
-            let class = *set.support.classes.get(*set.support.labels.get(vote.row)?)?;
-            Some(Vote { photo: *set.support.photos.get(vote.row)?, class, affinity: vote.cosine, weight: vote.weight })
-        });
+        let votes = strongest
+            .into_iter()
+            .filter(|vote| vote.cosine.is_finite())
+            .filter_map(|vote| {
+                let class = *set
+                    .support
+                    .classes
+                    .get(*set.support.labels.get(vote.row)?)?;
+                Some(Vote {
+                    photo: *set.support.photos.get(vote.row)?,
+                    class,
+                    affinity: vote.cosine,
+                    weight: vote.weight,
+                })
+            });
         Some(Inspection {
             photo,
             classes: set.support.classes.clone(),
@@ -359,13 +470,27 @@ impl App {
     }
 
     pub(super) fn show_pairs(&mut self, kind: PairKind, low: f32, high: f32) {
-        self.submit_scoring(ScoreJob::Pairs(PairRequest { kind, low, high, adapted: false }));
+        let kind = match kind {
+            PairKind::Paired => Kind::Paired,
+            PairKind::Unpaired => Kind::Unpaired,
+        };
+        self.submit_scoring(ScoreJob::Pairs(PairRequest {
+            kind,
+            low,
+            high,
+            adapted: false,
+        }));
     }
 
     pub(super) fn submit_scoring(&mut self, job: ScoreJob) {
-        let is_taken = self.threads.as_ref().is_none_or(|threads| threads.scoring.submit(job));
+        let is_taken = self
+            .threads
+            .as_ref()
+            .is_none_or(|threads| threads.scoring.submit(job));
         if !is_taken {
-            self.error("The thread that scores photos has stopped; restart Shotlens (nothing is lost)");
+            self.error(
+                "The thread that scores photos has stopped; restart Shotlens (nothing is lost)",
+            );
         }
     }
 }
@@ -377,5 +502,28 @@ pub(super) fn adapter_setting(choice: &AdapterChoice) -> Option<String> {
         AdapterChoice::IsoClip => Some("isoclip".to_owned()),
         AdapterChoice::Pca => Some("pca".to_owned()),
         AdapterChoice::File(path) => Some(path.display().to_string()),
+    }
+}
+
+fn figures_of(overlap: &Overlap) -> OverlapFigures {
+    let number = |value: Option<f64>| value.unwrap_or_default() as f32;
+    let shares = |shares: &[f64]| shares.iter().map(|share| *share as f32).collect();
+    let auroc = number(overlap.auroc);
+    let interval = overlap.auroc_interval.as_ref();
+    OverlapFigures {
+        paired: shares(&overlap.paired),
+        unpaired: shares(&overlap.unpaired),
+        overlap: number(overlap.overlap),
+        auroc,
+        auroc_interval: interval.map_or((auroc, auroc), |interval| {
+            (interval.low as f32, interval.high as f32)
+        }),
+        paired_mean: number(overlap.paired_mean),
+        unpaired_mean: number(overlap.unpaired_mean),
+        num_paired: overlap.num_paired as u64,
+        num_unpaired: overlap.num_unpaired as u64,
+        variance: overlap.variance as f32,
+        sampled: overlap.is_sampled,
+        too_few: overlap.has_too_few,
     }
 }

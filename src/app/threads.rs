@@ -2,6 +2,7 @@
 
 use crate::clip::DeviceChoice;
 use crate::worker::clip_worker::{self, ClipEvent, ClipJob};
+use crate::worker::download_worker::DownloadEvent;
 use crate::worker::file_worker::{self, FileEvent, FileJob};
 use crate::worker::scoring_worker::{self, ScoreEvent, ScoreJob};
 use crate::worker::{Wake, Worker};
@@ -11,6 +12,7 @@ pub struct Threads {
     pub(super) clip: Worker<ClipJob, ClipEvent>,
     pub(super) scoring: Worker<ScoreJob, ScoreEvent>,
     pub(super) files: Worker<FileJob, FileEvent>,
+    pub(super) download: Option<Worker<(), DownloadEvent>>,
     pub(super) wake: Wake,
 }
 
@@ -21,6 +23,7 @@ impl Threads {
             clip: clip_worker::start(wake.clone())?,
             scoring: scoring_worker::start(wake.clone())?,
             files: file_worker::start(wake.clone())?,
+            download: None,
             wake,
         })
     }

@@ -56,7 +56,11 @@ pub(super) fn run(args: &EmbedArgs, common: &Common) -> Result<()> {
         return embed_texts(&engine, texts, args, common);
     }
     let adapter = match &args.adapter {
-        Some(spec) => Some(AdaptedEncoder::without_support(spec, args.adapter_scale, &engine)?),
+        Some(spec) => Some(AdaptedEncoder::without_support(
+            spec,
+            args.adapter_scale,
+            &engine,
+        )?),
         None => None,
     };
     let embedded = match &args.crops {
@@ -75,9 +79,17 @@ fn embed_crops(engine: &Engine, file: &Path, adapter: Option<&AdaptedEncoder>) -
     let crops = names.iter().map(|name| {
         let view = tensors.tensor(name)?;
         if view.dtype() != safetensors::Dtype::U8 || view.shape() != [size, size, 3] {
-            bail!("{name} is {:?} {:?}; this model takes U8 [{size}, {size}, 3]: {}", view.dtype(), view.shape(), file.display());
+            bail!(
+                "{name} is {:?} {:?}; this model takes U8 [{size}, {size}, 3]: {}",
+                view.dtype(),
+                view.shape(),
+                file.display()
+            );
         }
-        Ok(Crop { size, pixels: view.data().to_vec() })
+        Ok(Crop {
+            size,
+            pixels: view.data().to_vec(),
+        })
     });
     let crops: Vec<Crop> = crops.collect::<Result<_>>()?;
     if crops.is_empty() {
@@ -85,27 +97,56 @@ fn embed_crops(engine: &Engine, file: &Path, adapter: Option<&AdaptedEncoder>) -
     }
     let (line, cancel) = (ProgressLine::new("embedding"), CancelToken::default());
     let report = |done, total| line.report(done, total);
-    let (features, hidden) = engine.embed_crops(&crops, adapter.and_then(AdaptedEncoder::bottleneck), &Progress::new(&report, &cancel))?;
+    let (features, hidden) = engine.embed_crops(
+        &crops,
+        adapter.and_then(AdaptedEncoder::bottleneck),
+        &Progress::new(&report, &cancel),
+    )?;
     let rows = match adapter {
         Some(adapter) => adapter.adapt(&features, hidden.as_ref())?,
         None => features,
     };
-    let classes_of = names.iter().map(|name| name.split_once('/').map(|(first, _)| first.to_owned())).collect();
-    Ok(Embedded { rows, paths: names, classes_of, skipped: Vec::new() })
+    let classes_of = names
+        .iter()
+        .map(|name| name.split_once('/').map(|(first, _)| first.to_owned()))
+        .collect();
+    Ok(Embedded {
+        rows,
+        paths: names,
+        classes_of,
+        skipped: Vec::new(),
+    })
 }
 
-fn embed_photos(engine: &Engine, photos: &[ListedPhoto], adapter: Option<&AdaptedEncoder>) -> Result<Embedded> {
-    let requests: Vec<PhotoRequest<usize>> =
-        photos.iter().enumerate().map(|(key, photo)| PhotoRequest { key, path: photo.path.clone(), known_hash: None }).collect();
+fn embed_photos(
+    engine: &Engine,
+    photos: &[ListedPhoto],
+    adapter: Option<&AdaptedEncoder>,
+) -> Result<Embedded> {
+    let requests: Vec<PhotoRequest<usize>> = photos
+        .iter()
+        .enumerate()
+        .map(|(key, photo)| PhotoRequest {
+            key,
+            path: photo.path.clone(),
+            known_hash: None,
+        })
+        .collect();
     let (line, cancel) = (ProgressLine::new("embedding"), CancelToken::default());
     let report = |done, total| line.report(done, total);
     let mut outcomes = vec![None; photos.len()];
-    engine.embed_photos(&requests, adapter.and_then(AdaptedEncoder::bottleneck), &Progress::new(&report, &cancel), &mut |batch| {
-        for (key, outcome) in batch {
-            outcomes[key] = Some(outcome);
-        }
-    })?;
-    let (mut features, mut hidden, mut kept, mut skipped) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    engine.embed_photos(
+        &requests,
+        adapter.and_then(AdaptedEncoder::bottleneck),
+        &Progress::new(&report, &cancel),
+        &mut |batch| {
+            for (key, outcome) in batch {
+                outcomes[key] = Some(outcome);
+            }
+        },
+    )?;
+    let (mut features, mut hidden, mut kept, mut skipped) =
+        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (photo, outcome) in photos.iter().zip(outcomes) {
         match outcome {
             Some(Ok(row)) => {
@@ -124,17 +165,32 @@ fn embed_photos(engine: &Engine, photos: &[ListedPhoto], adapter: Option<&Adapte
         bail!("none of the {} photos could be read", photos.len());
     }
     let features = Matrix::new(kept.len(), engine.clip().dim(), features)?;
-    let hidden = if hidden.is_empty() { None } else { Some(Matrix::new(kept.len(), hidden.len() / kept.len(), hidden)?) };
+    let hidden = if hidden.is_empty() {
+        None
+    } else {
+        Some(Matrix::new(kept.len(), hidden.len() / kept.len(), hidden)?)
+    };
     let rows = match adapter {
         Some(adapter) => adapter.adapt(&features, hidden.as_ref())?,
         None => features,
     };
     let paths = kept.iter().map(|photo| photo.name.clone()).collect();
     let classes_of = kept.iter().map(|photo| photo.class.clone()).collect();
-    Ok(Embedded { rows, paths, classes_of, skipped })
+    Ok(Embedded {
+        rows,
+        paths,
+        classes_of,
+        skipped,
+    })
 }
 
-fn write(engine: &Engine, embedded: &Embedded, adapter: Option<&AdaptedEncoder>, args: &EmbedArgs, common: &Common) -> Result<()> {
+fn write(
+    engine: &Engine,
+    embedded: &Embedded,
+    adapter: Option<&AdaptedEncoder>,
+    args: &EmbedArgs,
+    common: &Common,
+) -> Result<()> {
     let (classes, labels) = photo_list::classes_and_labels(&embedded.classes_of);
     let mut writer = TensorWriter::default();
     writer.floats("features", &finished_rows(embedded.rows.clone(), args.raw)?);
@@ -143,27 +199,43 @@ fn write(engine: &Engine, embedded: &Embedded, adapter: Option<&AdaptedEncoder>,
     writer.metadata("classes", serde_json::to_string(&classes)?);
     writer.metadata("skipped", serde_json::to_string(&embedded.skipped)?);
     describe_model(&mut writer, engine);
-    writer.metadata("adapter", adapter.map(AdaptedEncoder::id).unwrap_or_default());
+    writer.metadata(
+        "adapter",
+        adapter.map(AdaptedEncoder::id).unwrap_or_default(),
+    );
     writer.write(&args.out)?;
     let (num, dim) = (embedded.rows.rows(), embedded.rows.cols());
     if common.json {
-        println!("{}", serde_json::json!({"features": num, "dim": dim, "classes": classes, "skipped": embedded.skipped, "out": args.out}));
+        println!(
+            "{}",
+            serde_json::json!({"features": num, "dim": dim, "classes": classes, "skipped": embedded.skipped, "out": args.out})
+        );
     } else {
-        println!("{num} photos, {dim} numbers each, {} classes in {}", classes.len(), args.out.display());
+        println!(
+            "{num} photos, {dim} numbers each, {} classes in {}",
+            classes.len(),
+            args.out.display()
+        );
     }
     Ok(())
 }
 
 fn embed_texts(engine: &Engine, file: &Path, args: &EmbedArgs, common: &Common) -> Result<()> {
-    let content = std::fs::read(file).with_context(|| format!("could not read {}", file.display()))?;
-    let content = String::from_utf8(content).map_err(|_not_utf8| anyhow::anyhow!("{} is not UTF-8; save it as UTF-8 text", file.display()))?;
+    let content =
+        std::fs::read(file).with_context(|| format!("could not read {}", file.display()))?;
+    let content = String::from_utf8(content).map_err(|_not_utf8| {
+        anyhow::anyhow!("{} is not UTF-8; save it as UTF-8 text", file.display())
+    })?;
     let texts = prompts::lines(&content);
     if texts.is_empty() {
         bail!("{} has no lines", file.display());
     }
     let (rows, num_truncated) = engine.embed_texts(&texts)?;
     if num_truncated > 0 {
-        warn(&format!("{num_truncated} of {} texts were longer than 77 tokens and were cut", texts.len()));
+        warn(&format!(
+            "{num_truncated} of {} texts were longer than 77 tokens and were cut",
+            texts.len()
+        ));
     }
     let mut writer = TensorWriter::default();
     writer.floats("features", &finished_rows(rows, args.raw)?);
@@ -171,7 +243,10 @@ fn embed_texts(engine: &Engine, file: &Path, args: &EmbedArgs, common: &Common) 
     describe_model(&mut writer, engine);
     writer.write(&args.out)?;
     if common.json {
-        println!("{}", serde_json::json!({"features": texts.len(), "truncated": num_truncated, "out": args.out}));
+        println!(
+            "{}",
+            serde_json::json!({"features": texts.len(), "truncated": num_truncated, "out": args.out})
+        );
     } else {
         println!("{} texts in {}", texts.len(), args.out.display());
     }
@@ -179,11 +254,18 @@ fn embed_texts(engine: &Engine, file: &Path, args: &EmbedArgs, common: &Common) 
 }
 
 fn describe_model(writer: &mut TensorWriter, engine: &Engine) {
-    writer.metadata("model", format!("{} sha256:{}", engine.name(), engine.clip().hash()));
+    writer.metadata(
+        "model",
+        format!("{} sha256:{}", engine.name(), engine.clip().hash()),
+    );
     writer.metadata("preprocess", engine.clip().preprocess().id());
 }
 
 /// Unit rows, or with `raw` the rows as they are.
 fn finished_rows(rows: Matrix, raw: bool) -> Result<Matrix> {
-    Ok(if raw { rows } else { Features::normalized(rows)?.matrix().clone() })
+    Ok(if raw {
+        rows
+    } else {
+        Features::normalized(rows)?.matrix().clone()
+    })
 }

@@ -53,12 +53,20 @@ pub(super) fn run(args: &EvalArgs, common: &Common) -> Result<()> {
     }
     let spec = args.adapter.clone().unwrap_or(AdapterSpec::IsoClip(None));
     let bottleneck = match &spec {
-        AdapterSpec::File(_) if needs_adapter => Some(AdaptedEncoder::without_support(&spec, args.adapter_scale, &engine)?),
+        AdapterSpec::File(_) if needs_adapter => Some(AdaptedEncoder::without_support(
+            &spec,
+            args.adapter_scale,
+            &engine,
+        )?),
         _ => None,
     };
     let support_photos = labelled_photos(&args.support)?;
     let classes = class_names(&support_photos);
-    let folder = Folder { engine: &engine, classes: &classes, adapter: bottleneck.as_ref() };
+    let folder = Folder {
+        engine: &engine,
+        classes: &classes,
+        adapter: bottleneck.as_ref(),
+    };
     let support = folder.embed(&args.support, &support_photos)?;
     let seen: HashSet<_> = support.hashes.iter().copied().collect();
     let test = folder.embed_unseen(&args.test, &seen)?;
@@ -76,7 +84,10 @@ pub(super) fn run(args: &EvalArgs, common: &Common) -> Result<()> {
     };
     let outcomes = engine.evaluate(&plan, &Progress::silent())?;
     if common.json {
-        let rows: Vec<_> = outcomes.iter().map(|outcome| json(outcome, &engine, test.labels.len())).collect();
+        let rows: Vec<_> = outcomes
+            .iter()
+            .map(|outcome| json(outcome, &engine, test.labels.len()))
+            .collect();
         println!("{}", serde_json::Value::from(rows));
     } else {
         print_table(&outcomes, test.labels.len());
@@ -88,24 +99,38 @@ fn methods(names: &str) -> Result<Vec<Method>> {
     if names == "all" {
         return Ok(Method::ALL.to_vec());
     }
-    Ok(names.split(',').map(|name| Method::from_name(name.trim())).collect::<Result<_, _>>()?)
+    Ok(names
+        .split(',')
+        .map(|name| Method::from_name(name.trim()))
+        .collect::<Result<_, _>>()?)
 }
 
 /// Photos that have a class, a folder per class.
 fn labelled_photos(folder: &Path) -> Result<Vec<ListedPhoto>> {
     let photos = photo_list::list(&[folder.to_owned()])?;
-    let (labelled, loose): (Vec<_>, Vec<_>) = photos.into_iter().partition(|photo| photo.class.is_some());
+    let (labelled, loose): (Vec<_>, Vec<_>) =
+        photos.into_iter().partition(|photo| photo.class.is_some());
     if !loose.is_empty() {
-        warn(&format!("{} photos directly in {} have no class and are left out", loose.len(), folder.display()));
+        warn(&format!(
+            "{} photos directly in {} have no class and are left out",
+            loose.len(),
+            folder.display()
+        ));
     }
     if labelled.is_empty() {
-        bail!("{} has no class folders; put each class's photos into a folder of its own", folder.display());
+        bail!(
+            "{} has no class folders; put each class's photos into a folder of its own",
+            folder.display()
+        );
     }
     Ok(labelled)
 }
 
 fn class_names(photos: &[ListedPhoto]) -> Vec<String> {
-    let mut names: Vec<String> = photos.iter().filter_map(|photo| photo.class.clone()).collect();
+    let mut names: Vec<String> = photos
+        .iter()
+        .filter_map(|photo| photo.class.clone())
+        .collect();
     names.sort();
     names.dedup();
     names
@@ -122,15 +147,25 @@ impl Folder<'_> {
     fn embed(&self, folder: &Path, photos: &[ListedPhoto]) -> Result<Split> {
         let known: Vec<(PathBuf, usize)> = photos
             .iter()
-            .filter_map(|photo| Some((photo.path.clone(), self.classes.binary_search(photo.class.as_ref()?).ok()?)))
+            .filter_map(|photo| {
+                Some((
+                    photo.path.clone(),
+                    self.classes.binary_search(photo.class.as_ref()?).ok()?,
+                ))
+            })
             .collect();
         if known.len() < photos.len() {
             let unknown = photos.len() - known.len();
-            warn(&format!("{unknown} photos in {} belong to classes without support and are left out", folder.display()));
+            warn(&format!(
+                "{unknown} photos in {} belong to classes without support and are left out",
+                folder.display()
+            ));
         }
         let (line, cancel) = (ProgressLine::new("embedding"), CancelToken::default());
         let report = |done, total| line.report(done, total);
-        let (split, skipped) = self.engine.embed_split(&known, self.adapter, &Progress::new(&report, &cancel))?;
+        let (split, skipped) =
+            self.engine
+                .embed_split(&known, self.adapter, &Progress::new(&report, &cancel))?;
         for (_, reason) in &skipped {
             warn(&format!("skipped: {reason}"));
         }
@@ -141,13 +176,23 @@ impl Folder<'_> {
     }
 
     /// Photos that the method has not seen: copies of support photos are left out, or the figure would flatter.
-    fn embed_unseen(&self, folder: &Path, seen: &HashSet<crate::image_io::ContentHash>) -> Result<Split> {
+    fn embed_unseen(
+        &self,
+        folder: &Path,
+        seen: &HashSet<crate::image_io::ContentHash>,
+    ) -> Result<Split> {
         let (split, num_seen) = self.embed(folder, &labelled_photos(folder)?)?.without(seen);
         if num_seen > 0 {
-            warn(&format!("{num_seen} photos in {} are also in the support set and are left out", folder.display()));
+            warn(&format!(
+                "{num_seen} photos in {} are also in the support set and are left out",
+                folder.display()
+            ));
         }
         if split.labels.is_empty() {
-            bail!("every photo in {} is also in the support set: there is nothing to report on", folder.display());
+            bail!(
+                "every photo in {} is also in the support set: there is nothing to report on",
+                folder.display()
+            );
         }
         Ok(split)
     }
@@ -158,15 +203,25 @@ fn tuning(text: &str, folder: &Folder<'_>, test: &Split) -> Result<Tuning> {
         "none" => Ok(Tuning::None),
         "loo" => Ok(Tuning::LeaveOneOut),
         _ => {
-            let Some(path) = text.strip_prefix("val=") else { bail!("--tune takes none, loo or val=DIR, not {text:?}") };
+            let Some(path) = text.strip_prefix("val=") else {
+                bail!("--tune takes none, loo or val=DIR, not {text:?}")
+            };
             let path = Path::new(path);
             let reported: HashSet<_> = test.hashes.iter().copied().collect();
-            let (split, num_reported) = folder.embed(path, &labelled_photos(path)?)?.without(&reported);
+            let (split, num_reported) = folder
+                .embed(path, &labelled_photos(path)?)?
+                .without(&reported);
             if num_reported > 0 {
-                warn(&format!("{num_reported} photos in {} are also test photos and are not tuned on", path.display()));
+                warn(&format!(
+                    "{num_reported} photos in {} are also test photos and are not tuned on",
+                    path.display()
+                ));
             }
             if split.labels.is_empty() {
-                bail!("every photo in {} is also a test photo: nothing is tuned on what is reported", path.display());
+                bail!(
+                    "every photo in {} is also a test photo: nothing is tuned on what is reported",
+                    path.display()
+                );
             }
             Ok(Tuning::Validation(Box::new(split)))
         }
@@ -187,15 +242,25 @@ fn json(outcome: &Outcome, engine: &Engine, num_test: usize) -> serde_json::Valu
 }
 
 fn print_table(outcomes: &[Outcome], num_test: usize) {
-    println!("{:<16} {:>5} {:>5} {:>9} {:>9} {:>8} {:>7}", "method", "shots", "seed", "accuracy", "micro", "alpha", "beta");
+    println!(
+        "{:<16} {:>5} {:>5} {:>9} {:>9} {:>8} {:>7}",
+        "method", "shots", "seed", "accuracy", "micro", "alpha", "beta"
+    );
     for outcome in outcomes {
-        let head = format!("{:<16} {:>5} {:>5}", outcome.method.name(), outcome.shots, outcome.seed);
+        let head = format!(
+            "{:<16} {:>5} {:>5}",
+            outcome.method.name(),
+            outcome.shots,
+            outcome.seed
+        );
         match &outcome.result {
             Ok(confusion) => {
                 let (macro_, micro) = (confusion.mean_recall(), confusion.micro_accuracy());
                 let (alpha, beta) = (outcome.parameters.alpha, outcome.parameters.beta);
                 let adapter = outcome.adapter.as_deref().unwrap_or_default();
-                println!("{head} {macro_:>7.2} % {micro:>7.2} % {alpha:>8.3} {beta:>7.3}  {adapter}");
+                println!(
+                    "{head} {macro_:>7.2} % {micro:>7.2} % {alpha:>8.3} {beta:>7.3}  {adapter}"
+                );
             }
             Err(reason) => println!("{head}         -  {reason}"),
         }

@@ -6,8 +6,8 @@ mod embed;
 mod eval;
 mod model;
 mod overlap;
-mod preprocess;
 mod photo_list;
+mod preprocess;
 mod score;
 mod session;
 mod stderr;
@@ -134,7 +134,12 @@ pub enum Command {
 impl Command {
     /// Whether this measures the window, which is not the command line's to do.
     pub fn is_window_benchmark(&self) -> bool {
-        matches!(self, Self::Bench { what: bench::Bench::Ui })
+        matches!(
+            self,
+            Self::Bench {
+                what: bench::Bench::Ui
+            }
+        )
     }
 }
 
@@ -144,7 +149,10 @@ impl Command {
 /// Whatever went wrong, with its causes; `main` prints the chain and exits with 1.
 pub fn run(command: Command, common: &Common) -> Result<()> {
     match command {
-        Command::Open { path } => anyhow::bail!("{} opens in the window, and there is no display here", path.display()),
+        Command::Open { path } => anyhow::bail!(
+            "{} opens in the window, and there is no display here",
+            path.display()
+        ),
         Command::Demo { .. } => demo::run_headless_demo(common),
         Command::Preprocess(args) => preprocess::run(&args, common),
         Command::Embed(args) => embed::run(&args, common),

@@ -43,15 +43,25 @@ pub(super) fn run(action: &ModelAction, common: &Common) -> Result<()> {
         ModelAction::Add { source, name } => add(&store, source, name.as_deref(), common),
         ModelAction::Remove { name } => {
             store.remove(name)?;
-            report(common, &serde_json::json!({"removed": name}), &format!("removed {name}"));
+            report(
+                common,
+                &serde_json::json!({"removed": name}),
+                &format!("removed {name}"),
+            );
             Ok(())
         }
         ModelAction::Path { name } => {
             let path = store.path(name)?;
             if !path.is_dir() {
-                bail!("{name} is not on this machine; `shotlens model add {name}` fetches it, `shotlens model list` shows the names");
+                bail!(
+                    "{name} is not on this machine; `shotlens model add {name}` fetches it, `shotlens model list` shows the names"
+                );
             }
-            report(common, &serde_json::json!({"path": path}), &path.display().to_string());
+            report(
+                common,
+                &serde_json::json!({"path": path}),
+                &path.display().to_string(),
+            );
             Ok(())
         }
     }
@@ -86,14 +96,30 @@ fn list(store: &ModelStore, common: &Common) -> Result<()> {
         println!("{}", serde_json::json!({"known": known, "installed": here}));
         return Ok(());
     }
-    println!("{:<32} {:>8}  {:<10} {:<10} publisher's licence and limits", "name", "size", "here", "tried");
+    println!(
+        "{:<32} {:>8}  {:<10} {:<10} publisher's licence and limits",
+        "name", "size", "here", "tried"
+    );
     for model in known_models() {
-        let (here, tried) = (if is_here(&model.name) { "yes" } else { "no" }, if model.tried { "yes" } else { "not yet" });
+        let (here, tried) = (
+            if is_here(&model.name) { "yes" } else { "no" },
+            if model.tried { "yes" } else { "not yet" },
+        );
         let size = format!("{} MB", model.approximate_bytes() / 1_000_000);
-        println!("{:<32} {size:>8}  {here:<10} {tried:<10} {}; {}", model.name, model.licence, model.limits);
+        println!(
+            "{:<32} {size:>8}  {here:<10} {tried:<10} {}; {}",
+            model.name, model.licence, model.limits
+        );
     }
-    for model in installed.iter().filter(|model| known_models().iter().all(|known| known.name != model.name)) {
-        println!("{:<32} {:>5} MB  yes", model.name, model.num_bytes / 1_000_000);
+    for model in installed
+        .iter()
+        .filter(|model| known_models().iter().all(|known| known.name != model.name))
+    {
+        println!(
+            "{:<32} {:>5} MB  yes",
+            model.name,
+            model.num_bytes / 1_000_000
+        );
     }
     Ok(())
 }
@@ -107,13 +133,20 @@ fn add(store: &ModelStore, source: &str, name: Option<&str>, common: &Common) ->
         }
         None => add_local(store, Path::new(source), name)?,
     };
-    report(common, &serde_json::json!({"path": path}), &format!("{source} is ready: {}", path.display()));
+    report(
+        common,
+        &serde_json::json!({"path": path}),
+        &format!("{source} is ready: {}", path.display()),
+    );
     Ok(())
 }
 
 fn add_local(store: &ModelStore, source: &Path, name: Option<&str>) -> Result<PathBuf> {
     if !source.exists() {
-        bail!("{} is neither a known model (see `shotlens model list`) nor a file or folder", source.display());
+        bail!(
+            "{} is neither a known model (see `shotlens model list`) nor a file or folder",
+            source.display()
+        );
     }
     let own_name = source.file_stem().unwrap_or_default().to_string_lossy();
     Ok(store.add_local(source, name.unwrap_or(&own_name))?)

@@ -31,13 +31,22 @@ pub(super) fn run(args: &OverlapArgs, common: &Common) -> Result<()> {
     };
     let labels = file.integers("labels")?;
     if labels.len() != rows.rows() {
-        bail!("{} labels for {} rows of features: {}", labels.len(), rows.rows(), args.file.display());
+        bail!(
+            "{} labels for {} rows of features: {}",
+            labels.len(),
+            rows.rows(),
+            args.file.display()
+        );
     }
     let labelled: Vec<usize> = (0..labels.len()).filter(|row| labels[*row] >= 0).collect();
     let classes: Vec<usize> = labelled.iter().map(|row| labels[*row] as usize).collect();
     let features = Features::normalized(rows.select_rows(&labelled))?;
     let bins = Bins::Fixed(args.bins as usize);
-    let options = OverlapOptions { bins, num_resamples: if common.json { 0 } else { 200 }, ..OverlapOptions::default() };
+    let options = OverlapOptions {
+        bins,
+        num_resamples: if common.json { 0 } else { 200 },
+        ..OverlapOptions::default()
+    };
     let overlap = measure(&features, &classes, &options, &Progress::silent())?;
     if overlap.is_sampled {
         warn("more than 20 million pairs: the figures come from a seeded sample of them");
@@ -62,9 +71,19 @@ fn json(overlap: &Overlap) -> serde_json::Value {
 
 /// The figures for people, a line each.
 pub(super) fn text(overlap: &Overlap) -> String {
-    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
-    let interval = overlap.auroc_interval.as_ref().map_or_else(String::new, |interval| format!(" ({:.4} to {:.4})", interval.low, interval.high));
-    let few = if overlap.has_too_few { "  (too few photos for a firm figure)" } else { "" };
+    let number =
+        |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.4}"));
+    let interval = overlap
+        .auroc_interval
+        .as_ref()
+        .map_or_else(String::new, |interval| {
+            format!(" ({:.4} to {:.4})", interval.low, interval.high)
+        });
+    let few = if overlap.has_too_few {
+        "  (too few photos for a firm figure)"
+    } else {
+        ""
+    };
     format!(
         "AUROC            {}{interval}{few}\noverlap          {}\nmean cosine      {} same class, {} different classes\npairs            {} same class, {} different classes\nfeature variance {:.6}\n",
         number(overlap.auroc),

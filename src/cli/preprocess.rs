@@ -30,7 +30,10 @@ pub(super) fn run(args: &PreprocessArgs, common: &Common) -> Result<()> {
     let photos = photo_list::list(&args.paths)?;
     refuse_equal_names(&photos)?;
     let preprocess = engine.clip().preprocess();
-    let crops: Vec<Result<Crop, DecodeError>> = photos.par_iter().map(|photo| crop(photo, preprocess)).collect();
+    let crops: Vec<Result<Crop, DecodeError>> = photos
+        .par_iter()
+        .map(|photo| crop(photo, preprocess))
+        .collect();
     let (mut writer, mut skipped) = (TensorWriter::default(), Vec::new());
     for (photo, crop) in photos.iter().zip(crops) {
         match crop {
@@ -48,9 +51,16 @@ pub(super) fn run(args: &PreprocessArgs, common: &Common) -> Result<()> {
     writer.metadata("preprocess", preprocess.id());
     writer.write(&args.out)?;
     if common.json {
-        println!("{}", serde_json::json!({"photos": photos.len() - skipped.len(), "skipped": skipped, "out": args.out}));
+        println!(
+            "{}",
+            serde_json::json!({"photos": photos.len() - skipped.len(), "skipped": skipped, "out": args.out})
+        );
     } else {
-        println!("{} crops in {}", photos.len() - skipped.len(), args.out.display());
+        println!(
+            "{} crops in {}",
+            photos.len() - skipped.len(),
+            args.out.display()
+        );
     }
     Ok(())
 }
@@ -65,7 +75,12 @@ fn refuse_equal_names(photos: &[ListedPhoto]) -> Result<()> {
     let mut seen = HashMap::new();
     for photo in photos {
         if let Some(first) = seen.insert(&photo.name, &photo.path) {
-            bail!("{} and {} would both be called {}; preprocess them into two files", first.display(), photo.path.display(), photo.name);
+            bail!(
+                "{} and {} would both be called {}; preprocess them into two files",
+                first.display(),
+                photo.path.display(),
+                photo.name
+            );
         }
     }
     Ok(())

@@ -38,7 +38,10 @@ impl ParameterArgs {
 }
 
 fn finite(text: &str) -> Result<f32, String> {
-    text.parse().ok().filter(|value: &f32| value.is_finite()).ok_or_else(|| "expected a finite number".to_owned())
+    text.parse()
+        .ok()
+        .filter(|value: &f32| value.is_finite())
+        .ok_or_else(|| "expected a finite number".to_owned())
 }
 
 /// Features in, logits out.
@@ -86,15 +89,26 @@ impl ScoringInput {
     }
 
     pub(super) fn queries(&self) -> Queries<'_> {
-        Queries { original: &self.queries, adapted: self.adapted_queries.as_ref() }
+        Queries {
+            original: &self.queries,
+            adapted: self.adapted_queries.as_ref(),
+        }
     }
 }
 
 /// Labels as indices; one that names no class is an error.
-pub(super) fn labels_within(labels: &[i64], num_classes: usize, name: &str, path: &Path) -> Result<Vec<usize>> {
+pub(super) fn labels_within(
+    labels: &[i64],
+    num_classes: usize,
+    name: &str,
+    path: &Path,
+) -> Result<Vec<usize>> {
     let index = |(row, label): (usize, &i64)| match usize::try_from(*label) {
         Ok(label) if label < num_classes => Ok(label),
-        _ => bail!("{name}[{row}] is {label}, but the text tensor has {num_classes} classes: {}", path.display()),
+        _ => bail!(
+            "{name}[{row}] is {label}, but the text tensor has {num_classes} classes: {}",
+            path.display()
+        ),
     };
     labels.iter().enumerate().map(index).collect()
 }
@@ -116,7 +130,11 @@ pub(super) fn run(args: &ScoreArgs, common: &Common) -> Result<()> {
             serde_json::json!({"method": args.method.name(), "queries": num_queries, "classes": num_classes, "out": args.out})
         );
     } else {
-        println!("{num_queries} queries, {num_classes} classes by {} in {}", args.method.title(), args.out.display());
+        println!(
+            "{num_queries} queries, {num_classes} classes by {} in {}",
+            args.method.title(),
+            args.out.display()
+        );
     }
     Ok(())
 }

@@ -6,23 +6,30 @@ use super::stderr::warn;
 use super::{ActivationName, Common};
 use crate::clip::{Activation, OpenOptions};
 use crate::engine::Engine;
+use crate::project::Locations;
 use crate::project::feature_cache::FeatureCache;
-use crate::project::locations;
 
 /// The engine for the common flags, with the user's feature cache.
 pub(super) fn open_engine(common: &Common) -> Result<Engine> {
-    let (cache, note) = match FeatureCache::open(&locations::feature_cache_path()) {
-        Ok((cache, note)) => (Some(cache), note),
-        Err(error) => (None, Some(format!("features are not cached: {error}"))),
-    };
-    if let Some(note) = note {
-        warn(&note);
-    }
-    let engine = Engine::open(common.model.as_deref(), &open_options(common), cache)?;
+    let engine = Engine::open(common.model.as_deref(), &open_options(common), open_cache())?;
     for note in engine.clip().notes() {
         warn(note);
     }
     Ok(engine)
+}
+
+/// The user's feature cache; without one everything works, only slower the next time.
+fn open_cache() -> Option<FeatureCache> {
+    let opened = Locations::find()
+        .map_err(|error| error.to_string())
+        .and_then(|locations| {
+            FeatureCache::open(&locations.feature_cache()).map_err(|error| error.to_string())
+        });
+    let mut cache = opened
+        .inspect_err(|error| warn(&format!("features are not cached: {error}")))
+        .ok()?;
+    cache.take_notes().iter().for_each(|note| warn(note));
+    Some(cache)
 }
 
 /// How to open a model under the common flags.

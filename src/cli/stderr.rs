@@ -15,7 +15,12 @@ pub(super) struct ProgressLine {
 impl ProgressLine {
     pub(super) fn new(label: &'static str) -> Self {
         let now = Instant::now();
-        Self { label, shown: Mutex::new(now), started: now, is_terminal: std::io::stderr().is_terminal() }
+        Self {
+            label,
+            shown: Mutex::new(now),
+            started: now,
+            is_terminal: std::io::stderr().is_terminal(),
+        }
     }
 
     /// For [`crate::progress::Progress`].
@@ -23,12 +28,19 @@ impl ProgressLine {
         if !self.is_terminal {
             return;
         }
-        let Ok(mut shown) = self.shown.try_lock() else { return };
+        let Ok(mut shown) = self.shown.try_lock() else {
+            return;
+        };
         if shown.elapsed() > Duration::from_millis(100) || done == total {
             *shown = Instant::now();
             let rate = done as f64 / self.started.elapsed().as_secs_f64().max(1e-3);
             let end = if done == total { "\n" } else { "" };
-            write!(std::io::stderr(), "\r{} {done} / {total}  {rate:.1}/s {end}", self.label).ok();
+            write!(
+                std::io::stderr(),
+                "\r{} {done} / {total}  {rate:.1}/s {end}",
+                self.label
+            )
+            .ok();
         }
     }
 }

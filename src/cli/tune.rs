@@ -31,20 +31,43 @@ pub struct TuneArgs {
 pub(super) fn run(args: &TuneArgs, common: &Common) -> Result<()> {
     let file = TensorFile::read(&args.file)?;
     let input = ScoringInput::read(&file, &args.file)?;
-    let labels = labels_within(&file.integers("query_labels")?, input.text.len(), "query_labels", &args.file)?;
+    let labels = labels_within(
+        &file.integers("query_labels")?,
+        input.text.len(),
+        "query_labels",
+        &args.file,
+    )?;
     if labels.len() != input.queries.len() {
-        bail!("{} query_labels for {} queries: {}", labels.len(), input.queries.len(), args.file.display());
+        bail!(
+            "{} query_labels for {} queries: {}",
+            labels.len(),
+            input.queries.len(),
+            args.file.display()
+        );
     }
-    let default_grid = if args.method.needs_adapter() { "imo" } else { "tip-adapter" };
+    let default_grid = if args.method.needs_adapter() {
+        "imo"
+    } else {
+        "tip-adapter"
+    };
     let grid = Grid::named(args.grid.as_deref().unwrap_or(default_grid))?;
     let (line, cancel) = (ProgressLine::new("tuning"), CancelToken::default());
     let report = |done, total| line.report(done, total);
     let progress = Progress::new(&report, &cancel);
     let start = Instant::now();
-    let tuned =
-        grid::tune(args.method, &Parameters::default(), &input.knowledge(), input.queries(), &labels, &grid, &progress)?;
+    let tuned = grid::tune(
+        args.method,
+        &Parameters::default(),
+        &input.knowledge(),
+        input.queries(),
+        &labels,
+        &grid,
+        &progress,
+    )?;
     let seconds = start.elapsed().as_secs_f64();
-    let Parameters { alpha, beta, gamma, .. } = tuned.parameters;
+    let Parameters {
+        alpha, beta, gamma, ..
+    } = tuned.parameters;
     if common.json {
         let json = serde_json::json!({
             "method": args.method.name(), "alpha": alpha, "beta": beta, "gamma": gamma,
@@ -53,7 +76,10 @@ pub(super) fn run(args: &TuneArgs, common: &Common) -> Result<()> {
         println!("{json}");
     } else {
         let (title, combinations) = (args.method.title(), tuned.num_combinations);
-        println!("{title}: alpha {alpha:.3}, beta {beta:.3}, {:.2} % of queries right", tuned.accuracy);
+        println!(
+            "{title}: alpha {alpha:.3}, beta {beta:.3}, {:.2} % of queries right",
+            tuned.accuracy
+        );
         println!("{combinations} combinations in {seconds:.3} s");
     }
     Ok(())

@@ -1,5 +1,6 @@
 //! Adapted features: bottleneck adapters in the vision encoder, or one matrix after it.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -24,15 +25,29 @@ impl FromStr for AdapterSpec {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (name, numbers) = text.split_once(':').map_or((text, None), |(name, numbers)| (name, Some(numbers)));
+        let (name, numbers) = text
+            .split_once(':')
+            .map_or((text, None), |(name, numbers)| (name, Some(numbers)));
         match (name, numbers) {
             ("isoclip", None) => Ok(Self::IsoClip(None)),
             ("isoclip", Some(numbers)) => {
-                let parsed = numbers.split_once(',').and_then(|(top, bottom)| Some((top.trim().parse().ok()?, bottom.trim().parse().ok()?)));
-                parsed.map(|numbers| Self::IsoClip(Some(numbers))).ok_or_else(|| format!("isoclip takes TOP,BOTTOM as in isoclip:150,50, not {numbers:?}"))
+                let parsed = numbers.split_once(',').and_then(|(top, bottom)| {
+                    Some((top.trim().parse().ok()?, bottom.trim().parse().ok()?))
+                });
+                parsed
+                    .map(|numbers| Self::IsoClip(Some(numbers)))
+                    .ok_or_else(|| {
+                        format!("isoclip takes TOP,BOTTOM as in isoclip:150,50, not {numbers:?}")
+                    })
             }
             ("pca", None) => Ok(Self::Pca(None)),
-            ("pca", Some(number)) => number.trim().parse().map(|dim| Self::Pca(Some(dim))).map_err(|_not_a_number| format!("pca takes a number as in pca:256, not {number:?}")),
+            ("pca", Some(number)) => number
+                .trim()
+                .parse()
+                .map(|dim| Self::Pca(Some(dim)))
+                .map_err(|_not_a_number| {
+                    format!("pca takes a number as in pca:256, not {number:?}")
+                }),
             _ => Ok(Self::File(PathBuf::from(text))),
         }
     }
@@ -46,6 +61,8 @@ pub enum AdaptedEncoder {
         projection: Projection,
         /// As "IsoCLIP (0, 0)".
         title: String,
+        /// How its numbers were chosen, where they were.
+        note: Option<String>,
     },
     /// Adapters inside the encoder: photos are encoded once more.
     Bottleneck(Box<BottleneckAdapter>),
@@ -61,10 +78,10 @@ pub struct SupportRows<'a> {
 }
 
 /// What a projection needs to know of the model.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub struct Geometry<'a> {
-    /// Image projection `[dim, width]` and text projection `[dim, text_width]`; none for `ModifiedResNet`.
-    pub projections: Option<&'a (Matrix, Matrix)>,
+    /// What texts can reach of the image tower; none for `ModifiedResNet`.
+    pub iso: Option<&'a IsoClip>,
     /// Published numbers for this model, if there are some.
     pub published_cut: Option<Cut>,
     /// Numbers in a feature.
@@ -82,12 +99,20 @@ pub fn word_features(engine: &Engine) -> Result<Features, EngineError> {
     for batch in texts.chunks(64) {
         rows.extend(engine.embed_texts(batch)?.0.into_vec());
     }
-    Ok(Features::normalized(Matrix::new(texts.len(), engine.clip().dim(), rows)?)?)
+    Ok(Features::normalized(Matrix::new(
+        texts.len(),
+        engine.clip().dim(),
+        rows,
+    )?)?)
 }
 
 impl AdaptedEncoder {
     /// For features without a support set: published numbers where there are some, else nothing left out.
-    pub fn without_support(spec: &AdapterSpec, scale: Option<f64>, engine: &Engine) -> Result<Self, EngineError> {
+    pub fn without_support(
+        spec: &AdapterSpec,
+        scale: Option<f64>,
+        engine: &Engine,
+    ) -> Result<Self, EngineError> {
         Self::new(spec, scale, engine, None)
     }
 
@@ -102,10 +127,22 @@ impl AdaptedEncoder {
             let adapter = BottleneckAdapter::open(path, scale, engine.clip())?;
             return Ok(Self::Bottleneck(Box::new(adapter)));
         }
-        let words = matches!(spec, AdapterSpec::Pca(_)).then(|| word_features(engine)).transpose()?;
-        let projections = engine.clip().projections();
+        let words = matches!(spec, AdapterSpec::Pca(_))
+            .then(|| word_features(engine))
+            .transpose()?;
+        let projections = engine
+            .clip()
+            .projections()
+            .filter(|_| matches!(spec, AdapterSpec::IsoClip(_)));
+        let iso = projections
+            .map(|(image, text)| IsoClip::new(&image, &text))
+            .transpose()?;
         let published_cut = engine.published_cut();
-        let geometry = Geometry { projections: projections.as_ref(), published_cut, dim: engine.clip().dim() };
+        let geometry = Geometry {
+            iso: iso.as_ref(),
+            published_cut,
+            dim: engine.clip().dim(),
+        };
         Self::projection(spec, &geometry, words.as_ref(), support)
     }
 
@@ -119,7 +156,10 @@ impl AdaptedEncoder {
         match spec {
             AdapterSpec::IsoClip(cut) => isoclip(*cut, geometry, support),
             AdapterSpec::Pca(num_components) => pca(*num_components, geometry, words),
-            AdapterSpec::File(path) => Err(EngineError::Adapter(format!("{} is a file, not a projection", path.display()))),
+            AdapterSpec::File(path) => Err(EngineError::Adapter(format!(
+                "{} is a file, not a projection",
+                path.display()
+            ))),
         }
     }
 
@@ -134,7 +174,9 @@ impl AdaptedEncoder {
     /// Adapted rows, `[n, adapted_dim]`, from what the encoder gave, `[n, dim]` and `[n, width]`; with bottleneck adapters
     /// they are adapted already.
     pub fn adapt(&self, features: &Matrix, hidden: Option<&Matrix>) -> Result<Matrix, EngineError> {
-        let Self::Projection { projection, .. } = self else { return Ok(features.clone()) };
+        let Self::Projection { projection, .. } = self else {
+            return Ok(features.clone());
+        };
         let rows = match projection.input() {
             ProjectionInput::Features => Features::normalized(features.clone())?.matrix().clone(),
             ProjectionInput::Hidden => hidden.ok_or_else(no_projection)?.clone(),
@@ -147,6 +189,14 @@ impl AdaptedEncoder {
         match self {
             Self::Bottleneck(adapter) => adapter.id(),
             Self::Projection { projection, .. } => projection.id().to_owned(),
+        }
+    }
+
+    /// How its numbers were chosen, where they were.
+    pub fn note(&self) -> Option<String> {
+        match self {
+            Self::Bottleneck(_) => None,
+            Self::Projection { note, .. } => note.clone(),
         }
     }
 
@@ -170,16 +220,71 @@ fn isoclip(
     geometry: &Geometry<'_>,
     support: Option<SupportRows<'_>>,
 ) -> Result<AdaptedEncoder, EngineError> {
-    let (image, text) = geometry.projections.ok_or_else(no_projection)?;
-    let iso = IsoClip::new(image, text)?;
-    let given = cut.map(|(top, bottom)| Cut { top, bottom }).or(geometry.published_cut);
-    let cut = match (given, support) {
-        (Some(cut), _) => cut,
-        (None, Some(SupportRows { support, hidden: Some(hidden) })) => iso.choose_cut(hidden, support)?.cut,
-        (None, _) => Cut::default(),
+    let iso = geometry.iso.ok_or_else(no_projection)?;
+    let given = cut
+        .map(|(top, bottom)| Cut { top, bottom })
+        .or(geometry.published_cut);
+    let (cut, note) = match (given, support) {
+        (Some(cut), _) => (cut, None),
+        (
+            None,
+            Some(SupportRows {
+                support,
+                hidden: Some(hidden),
+            }),
+        ) => cross_fitted_cut(iso, hidden, support)?,
+        (None, _) => (Cut::default(), None),
     };
     let title = format!("IsoCLIP ({}, {})", cut.top, cut.bottom);
-    Ok(AdaptedEncoder::Projection { projection: iso.projection(cut)?, title })
+    Ok(AdaptedEncoder::Projection {
+        projection: iso.projection(cut)?,
+        title,
+        note,
+    })
+}
+
+/// How many parts of the support set take turns in being left out of the choice.
+const NUM_FOLDS: usize = 4;
+
+/// A cut that each quarter of the shots would be given by the other three: what is then measured on the shots was not chosen
+/// on them. Where the quarters disagree nothing is cut, which is no choice at all.
+fn cross_fitted_cut(
+    iso: &IsoClip,
+    hidden: &Matrix,
+    support: &SupportSet,
+) -> Result<(Cut, Option<String>), EngineError> {
+    let folds = folds(support);
+    let mut chosen = None;
+    for fold in 0..NUM_FOLDS {
+        let rows: Vec<usize> = (0..support.len())
+            .filter(|row| folds[*row] != fold)
+            .collect();
+        let others = support.select(&rows);
+        if others.is_empty() || rows.len() == support.len() {
+            return Ok((Cut::default(), None));
+        }
+        let cut = iso.choose_cut(&hidden.select_rows(&rows), &others)?.cut;
+        if *chosen.get_or_insert(cut) != cut {
+            let note = "The quarters of the support set would choose different numbers for IsoCLIP, so nothing is left out";
+            return Ok((Cut::default(), Some(note.to_owned())));
+        }
+    }
+    let note = "IsoCLIP's numbers were chosen by cross-fitting: no photo was measured with numbers chosen on it";
+    Ok((chosen.unwrap_or_default(), Some(note.to_owned())))
+}
+
+/// The fold of every row: the photos of each class are dealt out in turn, views and duplicates of a photo together.
+fn folds(support: &SupportSet) -> Vec<usize> {
+    let mut dealt: HashMap<(usize, usize), usize> = HashMap::new();
+    let mut counts = vec![0; support.num_classes()];
+    let rows = support.labels().iter().zip(support.groups());
+    rows.map(|(label, group)| {
+        *dealt.entry((*label, *group)).or_insert_with(|| {
+            counts[*label] += 1;
+            (counts[*label] - 1) % NUM_FOLDS
+        })
+    })
+    .collect()
 }
 
 fn pca(
@@ -187,11 +292,16 @@ fn pca(
     geometry: &Geometry<'_>,
     words: Option<&Features>,
 ) -> Result<AdaptedEncoder, EngineError> {
-    let words = words.ok_or_else(|| EngineError::Adapter("the word list is still being embedded".to_owned()))?;
-    let num_components =
-        num_components.unwrap_or_else(|| Projection::default_pca_components(words.len(), geometry.dim));
+    let words = words
+        .ok_or_else(|| EngineError::Adapter("the word list is still being embedded".to_owned()))?;
+    let num_components = num_components
+        .unwrap_or_else(|| Projection::default_pca_components(words.len(), geometry.dim));
     let title = format!("PCA of words ({num_components})");
-    Ok(AdaptedEncoder::Projection { projection: Projection::pca(words, num_components)?, title })
+    Ok(AdaptedEncoder::Projection {
+        projection: Projection::pca(words, num_components)?,
+        title,
+        note: None,
+    })
 }
 
 #[cfg(test)]
@@ -201,10 +311,21 @@ mod tests {
     #[test]
     fn adapters_are_named_as_on_the_command_line() {
         assert_eq!("isoclip".parse(), Ok(AdapterSpec::IsoClip(None)));
-        assert_eq!("isoclip:150,50".parse(), Ok(AdapterSpec::IsoClip(Some((150, 50)))));
+        assert_eq!(
+            "isoclip:150,50".parse(),
+            Ok(AdapterSpec::IsoClip(Some((150, 50))))
+        );
         assert_eq!("pca:64".parse(), Ok(AdapterSpec::Pca(Some(64))));
-        assert_eq!("a/b.safetensors".parse(), Ok(AdapterSpec::File(PathBuf::from("a/b.safetensors"))));
-        assert!("isoclip:1".parse::<AdapterSpec>().unwrap_err().contains("TOP,BOTTOM"));
+        assert_eq!(
+            "a/b.safetensors".parse(),
+            Ok(AdapterSpec::File(PathBuf::from("a/b.safetensors")))
+        );
+        assert!(
+            "isoclip:1"
+                .parse::<AdapterSpec>()
+                .unwrap_err()
+                .contains("TOP,BOTTOM")
+        );
         assert!("pca:x".parse::<AdapterSpec>().is_err());
     }
 }

@@ -26,7 +26,9 @@ fn paths() -> Vec<String> {
 /// The bytes of one of the demo's photos.
 #[cfg(feature = "embedded-assets")]
 fn bytes(path: &str) -> std::borrow::Cow<'static, [u8]> {
-    DemoFiles::get(path).map(|file| file.data).unwrap_or_default()
+    DemoFiles::get(path)
+        .map(|file| file.data)
+        .unwrap_or_default()
 }
 
 #[cfg(not(feature = "embedded-assets"))]
@@ -38,8 +40,12 @@ fn bytes(_path: &str) -> std::borrow::Cow<'static, [u8]> {
 pub fn unpack(folder: &Path) -> Result<(PathBuf, PathBuf), EngineError> {
     let paths = paths();
     if paths.is_empty() {
-        let problem = "this build of Shotlens has no demo inside; open a folder of photos instead".to_owned();
-        return Err(EngineError::Folder { problem, path: folder.to_owned() });
+        let problem =
+            "this build of Shotlens has no demo inside; open a folder of photos instead".to_owned();
+        return Err(EngineError::Folder {
+            problem,
+            path: folder.to_owned(),
+        });
     }
     for name in paths {
         let (path, bytes) = (folder.join(&name), bytes(&name));
@@ -49,7 +55,10 @@ pub fn unpack(folder: &Path) -> Result<(PathBuf, PathBuf), EngineError> {
         let parent = path.parent().map_or(Ok(()), std::fs::create_dir_all);
         let written = parent.and_then(|()| std::fs::write(&path, &bytes));
         if let Err(error) = written {
-            return Err(EngineError::Folder { problem: format!("could not write the demo's photos ({error})"), path });
+            return Err(EngineError::Folder {
+                problem: format!("could not write the demo's photos ({error})"),
+                path,
+            });
         }
     }
     Ok((folder.join("support"), folder.join("pool")))
@@ -58,20 +67,35 @@ pub fn unpack(folder: &Path) -> Result<(PathBuf, PathBuf), EngineError> {
 /// The demo's project: its classes with their shots, and the pool; `folder` is where [`unpack`] put the photos.
 pub fn project(folder: &Path) -> ProjectState {
     let (mut state, paths) = (ProjectState::new(), paths());
-    let mut classes: Vec<&str> = paths.iter().filter_map(|path| class_of(path, "support")).collect();
+    let mut classes: Vec<&str> = paths
+        .iter()
+        .filter_map(|path| class_of(path, "support"))
+        .collect();
     classes.dedup();
     for name in classes {
         let class = state.new_class(name);
         let role = Role::Shot(class.id);
         apply(&mut state, Edit::AddClass(class)).ok();
-        let shots = paths.iter().filter(|path| class_of(path, "support") == Some(name));
+        let shots = paths
+            .iter()
+            .filter(|path| class_of(path, "support") == Some(name));
         add(&mut state, folder, role, shots);
     }
-    add(&mut state, folder, Role::Pool, paths.iter().filter(|path| path.starts_with("pool/")));
+    add(
+        &mut state,
+        folder,
+        Role::Pool,
+        paths.iter().filter(|path| path.starts_with("pool/")),
+    );
     state
 }
 
-fn add<'a>(state: &mut ProjectState, folder: &Path, role: Role, paths: impl Iterator<Item = &'a String>) {
+fn add<'a>(
+    state: &mut ProjectState,
+    folder: &Path,
+    role: Role,
+    paths: impl Iterator<Item = &'a String>,
+) {
     let photos = paths
         .map(|path| {
             let path = folder.join(path);
@@ -84,7 +108,10 @@ fn add<'a>(state: &mut ProjectState, folder: &Path, role: Role, paths: impl Iter
 
 /// The class of a demo file of the support set or the pool.
 pub fn class_of<'a>(path: &'a str, part: &str) -> Option<&'a str> {
-    path.strip_prefix(part)?.strip_prefix('/')?.split_once('/').map(|(class, _)| class)
+    path.strip_prefix(part)?
+        .strip_prefix('/')?
+        .split_once('/')
+        .map(|(class, _)| class)
 }
 
 #[cfg(all(test, feature = "embedded-assets"))]
@@ -96,8 +123,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         unpack(folder.path()).unwrap();
         let state = project(folder.path());
-        assert!(state.classes().len() >= 5, "{} classes", state.classes().len());
-        assert!(state.classes().iter().all(|class| state.shots(class.id).len() >= 5));
+        assert!(
+            state.classes().len() >= 5,
+            "{} classes",
+            state.classes().len()
+        );
+        assert!(
+            state
+                .classes()
+                .iter()
+                .all(|class| state.shots(class.id).len() >= 5)
+        );
         assert!(state.pool().len() >= 40);
         assert!(state.photos().iter().all(|photo| photo.path.is_file()));
     }

@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use super::demo;
-use crate::project::file::{OpenedProject, ProjectFile};
-use crate::project::history::History;
-use crate::project::locations::Locations;
+use crate::project::{Locations, Project, Wake};
 
 /// Where the demo's photos and its project lie.
 fn folder() -> Result<PathBuf, String> {
-    Ok(Locations::find().map_err(|error| error.to_string())?.data().join("demo"))
+    Ok(Locations::find()
+        .map_err(|error| error.to_string())?
+        .data()
+        .join("demo"))
 }
 
 /// Where the demo's project file lies.
@@ -18,19 +19,26 @@ pub fn path() -> Result<PathBuf, String> {
 }
 
 /// Opens the demo; one that is damaged or from another version is put aside and made anew.
-pub fn open() -> Result<OpenedProject, String> {
+pub fn open(wake: &Wake) -> Result<Project, String> {
     let (folder, path) = (folder()?, path()?);
     demo::unpack(&folder).map_err(|error| error.to_string())?;
     if path.is_file() {
-        if let Ok(opened) = ProjectFile::open(&path)
-            && opened.state.photos().iter().all(|photo| photo.path.is_file())
+        if let Ok(project) = Project::open(&path, wake.clone())
+            && project
+                .state()
+                .photos()
+                .iter()
+                .all(|photo| photo.path.is_file())
         {
-            return Ok(opened);
+            return Ok(project);
         }
         let aside = path.with_extension("shotlens.old");
-        std::fs::rename(&path, &aside).map_err(|error| format!("could not put the old demo aside ({error}): {}", path.display()))?;
+        std::fs::rename(&path, &aside).map_err(|error| {
+            format!(
+                "could not put the old demo aside ({error}): {}",
+                path.display()
+            )
+        })?;
     }
-    let state = demo::project(&folder);
-    let file = ProjectFile::create(&path, &state).map_err(|error| error.to_string())?;
-    Ok(OpenedProject { file, state, history: History::default() })
+    Project::create(&path, demo::project(&folder), wake.clone()).map_err(|error| error.to_string())
 }

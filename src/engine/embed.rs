@@ -8,8 +8,8 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::{Engine, EngineError};
-use crate::clip::preprocess::Crop;
 use crate::clip::BottleneckAdapter;
+use crate::clip::preprocess::Crop;
 use crate::features::Matrix;
 use crate::image_io::{self, ContentHash};
 use crate::progress::Progress;
@@ -70,36 +70,29 @@ impl Engine {
             on_batch(batch);
         });
         progress.step(done, requests.len())?;
-        let (next, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let next = AtomicUsize::new(0);
         let (sender, receiver) = bounded(2 * self.batch_size());
-        let finish = |engine: &Self| -> Result<(), EngineError> {
-            loop {
-                let batch = collect_batch(&receiver, engine.batch_size());
-                if batch.is_empty() {
-                    return Ok(());
-                }
-                done += batch.len();
-                on_batch(engine.encode_batch(batch, adapter, &space, requests)?);
-                progress.step(done, requests.len())?;
+        let mut encode_all = || loop {
+            let batch = collect_batch(&receiver, self.batch_size());
+            if batch.is_empty() {
+                return Ok(());
             }
+            done += batch.len();
+            on_batch(self.encode_batch(batch, adapter, &space, requests)?);
+            progress.step(done, requests.len())?;
         };
-        let mut finish = Some(finish);
-        let mut result = Ok(());
         self.decoders.in_place_scope(|scope| {
             for _ in 0..self.decoders.current_num_threads() {
                 let (sender, misses, next, space) = (sender.clone(), &misses, &next, &space);
                 scope.spawn(move |_| self.decode_ahead(requests, misses, next, space, &sender));
             }
             drop(sender);
-            if let Some(finish) = finish.take() {
-                result = finish(self);
-            }
+            let result = encode_all();
             // A decoder that waits for room in the channel must not wait for an encoder that has stopped.
             next.store(misses.len(), Ordering::Relaxed);
             while receiver.recv().is_ok() {}
-        });
-        drop(failed);
-        result
+            result
+        })
     }
 
     /// Photos encoded at once.
@@ -110,11 +103,25 @@ impl Engine {
     /// The name of the space that features live in: other spaces' features are never mixed with them.
     pub fn feature_space(&self, adapter: Option<&BottleneckAdapter>) -> String {
         let adapter = adapter.map_or_else(|| "none".to_owned(), BottleneckAdapter::id);
-        format!("{}/{}/{adapter}", self.clip.hash(), self.clip.preprocess().id())
+        format!(
+            "{}/{}/{adapter}",
+            self.clip.hash(),
+            self.clip.preprocess().id()
+        )
     }
 
     fn cache(&self) -> Option<MutexGuard<'_, FeatureCache>> {
-        self.cache.as_ref().map(|cache| Mutex::lock(cache).unwrap_or_else(PoisonError::into_inner))
+        self.cache
+            .as_ref()
+            .map(|cache| Mutex::lock(cache).unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn cached(&self, space: &str, hashes: &[ContentHash]) -> Vec<Option<CachedRow>> {
+        let with_hidden = self.clip.adapter_places().is_some();
+        self.cache().map_or_else(
+            || vec![None; hashes.len()],
+            |mut cache| cache.get_many(space, hashes, with_hidden),
+        )
     }
 
     /// Hands over what the cache knows by hash; the indices of the others come back.
@@ -126,13 +133,20 @@ impl Engine {
     ) -> Vec<usize> {
         let mut misses = Vec::new();
         for (chunk_index, chunk) in requests.chunks(1024).enumerate() {
-            let hashes: Vec<ContentHash> = chunk.iter().filter_map(|request| request.known_hash).collect();
-            let mut rows = self.cache().map_or_else(|| vec![None; hashes.len()], |cache| cache.get_many(space, &hashes)).into_iter();
+            let hashes: Vec<ContentHash> = chunk
+                .iter()
+                .filter_map(|request| request.known_hash)
+                .collect();
+            let mut rows = self.cached(space, &hashes).into_iter();
             let mut found = Vec::new();
             for (offset, request) in chunk.iter().enumerate() {
-                let row = request.known_hash.and_then(|hash| rows.next().flatten().map(|row| (hash, row)));
+                let row = request
+                    .known_hash
+                    .and_then(|hash| rows.next().flatten().map(|row| (hash, row)));
                 match row {
-                    Some((hash, row)) => found.push((request.key.clone(), Ok(from_cache(hash, row)))),
+                    Some((hash, row)) => {
+                        found.push((request.key.clone(), Ok(from_cache(hash, row))))
+                    }
                     None => misses.push(chunk_index * 1024 + offset),
                 }
             }
@@ -153,7 +167,9 @@ impl Engine {
         sender: &Sender<(usize, Decoded)>,
     ) {
         while let Some(&index) = misses.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let decoded = self.decode_one(&requests[index].path, space).unwrap_or_else(|error| Decoded::Failed(error.to_string()));
+            let decoded = self
+                .decode_one(&requests[index].path, space)
+                .unwrap_or_else(|error| Decoded::Failed(error.to_string()));
             if sender.send((index, decoded)).is_err() {
                 return;
             }
@@ -162,8 +178,7 @@ impl Engine {
 
     fn decode_one(&self, path: &Path, space: &str) -> Result<Decoded, image_io::DecodeError> {
         let (bytes, hash) = image_io::read_photo(path)?;
-        let cached = self.cache().and_then(|cache| cache.get_many(space, &[hash]).pop().flatten());
-        if let Some(row) = cached {
+        if let Some(row) = self.cached(space, &[hash]).pop().flatten() {
             return Ok(Decoded::Cached(from_cache(hash, row)));
         }
         let image = image_io::decode_rgb(&bytes, path)?;
@@ -197,12 +212,28 @@ impl Engine {
         let mut remembered = Vec::with_capacity(pending.len());
         for (row, (key, hash)) in pending.into_iter().enumerate() {
             let features = encoded.features.row(row).to_vec();
-            let hidden = encoded.hidden.as_ref().map(|hidden| hidden.row(row).to_vec());
-            remembered.push((hash, CachedRow { features: features.clone(), hidden: hidden.clone() }));
-            outcomes.push((key, Ok(PhotoFeatures { hash, features, hidden })));
+            let hidden = encoded
+                .hidden
+                .as_ref()
+                .map(|hidden| hidden.row(row).to_vec());
+            remembered.push((
+                hash,
+                CachedRow {
+                    features: features.clone(),
+                    hidden: hidden.clone(),
+                },
+            ));
+            outcomes.push((
+                key,
+                Ok(PhotoFeatures {
+                    hash,
+                    features,
+                    hidden,
+                }),
+            ));
         }
         if let Some(mut cache) = self.cache() {
-            cache.put_many(space, &remembered);
+            cache.put_many(space, remembered.iter().map(|(hash, row)| (*hash, row)));
         }
         Ok(outcomes)
     }
@@ -230,12 +261,18 @@ impl Engine {
 }
 
 fn from_cache(hash: ContentHash, row: CachedRow) -> PhotoFeatures {
-    PhotoFeatures { hash, features: row.features, hidden: row.hidden }
+    PhotoFeatures {
+        hash,
+        features: row.features,
+        hidden: row.hidden,
+    }
 }
 
 /// Waits for one photo, then takes what comes within [`FILL_WAIT`], up to a full batch; empty when no more will come.
 fn collect_batch(receiver: &Receiver<(usize, Decoded)>, size: usize) -> Vec<(usize, Decoded)> {
-    let Ok(first) = receiver.recv() else { return Vec::new() };
+    let Ok(first) = receiver.recv() else {
+        return Vec::new();
+    };
     let mut batch = vec![first];
     while batch.len() < size {
         match receiver.recv_timeout(FILL_WAIT) {

@@ -10,7 +10,9 @@ use crate::features::{Features, Matrix};
 use crate::image_io::ContentHash;
 use crate::methods::grid::{self, Grid};
 use crate::methods::metrics::Confusion;
-use crate::methods::{Knowledge, Method, MethodError, Parameters, Queries, predict_pool, tune_on_support};
+use crate::methods::{
+    Knowledge, Method, MethodError, Parameters, Queries, predict_pool, tune_on_support,
+};
 use crate::progress::Progress;
 use crate::support::{SupportSet, split};
 
@@ -36,7 +38,10 @@ impl Split {
         Self {
             features: self.features.select_rows(rows),
             hidden: self.hidden.as_ref().map(|hidden| hidden.select_rows(rows)),
-            bottleneck: self.bottleneck.as_ref().map(|adapted| adapted.select_rows(rows)),
+            bottleneck: self
+                .bottleneck
+                .as_ref()
+                .map(|adapted| adapted.select_rows(rows)),
             labels: rows.iter().map(|row| self.labels[*row]).collect(),
             hashes: rows.iter().map(|row| self.hashes[*row]).collect(),
         }
@@ -54,7 +59,9 @@ impl Split {
     /// Without photos whose content is in `seen`; how many those were.
     #[must_use]
     pub fn without(&self, seen: &HashSet<ContentHash>) -> (Self, usize) {
-        let rows: Vec<usize> = (0..self.labels.len()).filter(|row| !seen.contains(&self.hashes[*row])).collect();
+        let rows: Vec<usize> = (0..self.labels.len())
+            .filter(|row| !seen.contains(&self.hashes[*row]))
+            .collect();
         let num_left_out = self.labels.len() - rows.len();
         (self.select(&rows), num_left_out)
     }
@@ -126,19 +133,37 @@ impl Engine {
         let rows = self.embed_all(&paths, None, progress)?;
         let bottleneck = match adapter.and_then(AdaptedEncoder::bottleneck) {
             Some(adapter) => {
-                let kept: Vec<PathBuf> = rows.kept.iter().map(|index| paths[*index].clone()).collect();
+                let kept: Vec<PathBuf> = rows
+                    .kept
+                    .iter()
+                    .map(|index| paths[*index].clone())
+                    .collect();
                 Some(self.embed_all(&kept, Some(adapter), progress)?.features)
             }
             None => None,
         };
         let labels = rows.kept.iter().map(|index| photos[*index].1).collect();
-        let split = Split { features: rows.features, hidden: rows.hidden, bottleneck, labels, hashes: rows.hashes };
+        let split = Split {
+            features: rows.features,
+            hidden: rows.hidden,
+            bottleneck,
+            labels,
+            hashes: rows.hashes,
+        };
         Ok((split, rows.skipped))
     }
 
     /// Evaluates every method with every seed.
-    pub fn evaluate(&self, plan: &Plan<'_>, progress: &Progress<'_>) -> Result<Vec<Outcome>, EngineError> {
-        let texts: Vec<Vec<String>> = plan.classes.iter().map(|name| vec![prompts::default_prompt(name)]).collect();
+    pub fn evaluate(
+        &self,
+        plan: &Plan<'_>,
+        progress: &Progress<'_>,
+    ) -> Result<Vec<Outcome>, EngineError> {
+        let texts: Vec<Vec<String>> = plan
+            .classes
+            .iter()
+            .map(|name| vec![prompts::default_prompt(name)])
+            .collect();
         let text = self.class_features(texts.iter().map(Vec::as_slice))?;
         let mut outcomes = Vec::new();
         for seed in plan.seeds {
@@ -146,12 +171,18 @@ impl Engine {
             let set = support_set(&support, plan.classes.len())?;
             let encoder = self.encoder_for(plan, &support, &set);
             let adapted = encoder.as_ref().map_err(String::clone).and_then(|encoder| {
-                let adapt = |split: &Split| split.adapted(encoder).map_err(|error| error.to_string());
+                let adapt =
+                    |split: &Split| split.adapted(encoder).map_err(|error| error.to_string());
                 let validation = match plan.tuning {
                     Tuning::Validation(validation) => Some(adapt(validation)?),
                     _ => None,
                 };
-                Ok(AdaptedRows { keys: adapt(&support)?, test: adapt(plan.test)?, validation, title: encoder.title() })
+                Ok(AdaptedRows {
+                    keys: adapt(&support)?,
+                    test: adapt(plan.test)?,
+                    validation,
+                    title: encoder.title(),
+                })
             });
             for method in plan.methods {
                 progress.check()?;
@@ -161,12 +192,21 @@ impl Engine {
         Ok(outcomes)
     }
 
-    fn encoder_for(&self, plan: &Plan<'_>, support: &Split, set: &SupportSet) -> Result<AdaptedEncoder, String> {
+    fn encoder_for(
+        &self,
+        plan: &Plan<'_>,
+        support: &Split,
+        set: &SupportSet,
+    ) -> Result<AdaptedEncoder, String> {
         if !plan.methods.iter().any(|method| method.needs_adapter()) {
             return Err("no adapted features were asked for".to_owned());
         }
-        let rows = SupportRows { support: set, hidden: support.hidden.as_ref() };
-        AdaptedEncoder::new(plan.adapter, plan.adapter_scale, self, Some(rows)).map_err(|error| error.to_string())
+        let rows = SupportRows {
+            support: set,
+            hidden: support.hidden.as_ref(),
+        };
+        AdaptedEncoder::new(plan.adapter, plan.adapter_scale, self, Some(rows))
+            .map_err(|error| error.to_string())
     }
 }
 
@@ -181,9 +221,16 @@ struct AdaptedRows {
 impl Plan<'_> {
     /// The shots of one drawing.
     fn drawn(&self, seed: u64) -> Split {
-        let Some(shots) = self.shots else { return self.support.clone() };
+        let Some(shots) = self.shots else {
+            return self.support.clone();
+        };
         let labels: Vec<Option<usize>> = self.support.labels.iter().copied().map(Some).collect();
-        self.support.select(&split::sample_shots(&labels, self.classes.len(), shots, seed))
+        self.support.select(&split::sample_shots(
+            &labels,
+            self.classes.len(),
+            shots,
+            seed,
+        ))
     }
 
     fn outcome(
@@ -210,15 +257,28 @@ impl Plan<'_> {
         let adapted = match (method.needs_adapter(), adapted) {
             (false, _) => None,
             (true, Ok(adapted)) => Some(adapted),
-            (true, Err(reason)) => return Ok(outcome(Err(reason.clone()), Parameters::default(), None, Vec::new())),
+            (true, Err(reason)) => {
+                return Ok(outcome(
+                    Err(reason.clone()),
+                    Parameters::default(),
+                    None,
+                    Vec::new(),
+                ));
+            }
         };
-        let knowledge = Knowledge::new(set, text).with_adapted_keys(adapted.map(|adapted| &adapted.keys));
+        let knowledge =
+            Knowledge::new(set, text).with_adapted_keys(adapted.map(|adapted| &adapted.keys));
         let test = Features::normalized(self.test.features.clone())?;
-        let queries = Queries { original: &test, adapted: adapted.map(|adapted| &adapted.test) };
-        let scored = self.parameters(method, &knowledge, adapted, progress).and_then(|parameters| {
-            let logits = predict_pool(method, &parameters, &knowledge, queries, progress)?;
-            Ok((logits.top_classes(), parameters))
-        });
+        let queries = Queries {
+            original: &test,
+            adapted: adapted.map(|adapted| &adapted.test),
+        };
+        let scored = self
+            .parameters(method, &knowledge, adapted, progress)
+            .and_then(|parameters| {
+                let logits = predict_pool(method, &parameters, &knowledge, queries, progress)?;
+                Ok((logits.top_classes(), parameters))
+            });
         let title = adapted.map(|adapted| adapted.title.clone());
         match scored {
             Ok((predicted, parameters)) => {
@@ -226,7 +286,12 @@ impl Plan<'_> {
                 Ok(outcome(Ok(confusion), parameters, title, predicted))
             }
             Err(EngineError::Cancelled(cancelled)) => Err(cancelled.into()),
-            Err(error) => Ok(outcome(Err(error.to_string()), Parameters::default(), title, Vec::new())),
+            Err(error) => Ok(outcome(
+                Err(error.to_string()),
+                Parameters::default(),
+                title,
+                Vec::new(),
+            )),
         }
     }
 
@@ -241,14 +306,33 @@ impl Plan<'_> {
         let defaults = Parameters::default();
         match self.tuning {
             Tuning::None => Ok(defaults),
-            Tuning::LeaveOneOut => Ok(tune_on_support(method, &defaults, knowledge, progress)?.parameters),
+            Tuning::LeaveOneOut => {
+                Ok(tune_on_support(method, &defaults, knowledge, progress)?.parameters)
+            }
             Tuning::Validation(validation) => {
                 let original = Features::normalized(validation.features.clone())?;
                 let adapted = adapted.and_then(|adapted| adapted.validation.as_ref());
-                let queries = Queries { original: &original, adapted };
-                let grid = if method.needs_adapter() { Grid::imo() } else { Grid::named("tip-adapter").unwrap_or_else(|_unknown| Grid::imo()) };
-                let tuned = grid::tune(method, &defaults, knowledge, queries, &validation.labels, &grid, progress);
-                Ok(tuned.map_err(|error: MethodError| EngineError::Method(error))?.parameters)
+                let queries = Queries {
+                    original: &original,
+                    adapted,
+                };
+                let grid = if method.needs_adapter() {
+                    Grid::imo()
+                } else {
+                    Grid::named("tip-adapter").unwrap_or_else(|_unknown| Grid::imo())
+                };
+                let tuned = grid::tune(
+                    method,
+                    &defaults,
+                    knowledge,
+                    queries,
+                    &validation.labels,
+                    &grid,
+                    progress,
+                );
+                Ok(tuned
+                    .map_err(|error: MethodError| EngineError::Method(error))?
+                    .parameters)
             }
         }
     }
@@ -257,8 +341,17 @@ impl Plan<'_> {
 /// The support set of a split; exact duplicates share a group.
 pub fn support_set(support: &Split, num_classes: usize) -> Result<SupportSet, EngineError> {
     let mut first = std::collections::HashMap::new();
-    let groups = support.hashes.iter().enumerate().map(|(row, hash)| *first.entry(*hash).or_insert(row)).collect();
+    let groups = support
+        .hashes
+        .iter()
+        .enumerate()
+        .map(|(row, hash)| *first.entry(*hash).or_insert(row))
+        .collect();
     let features = Features::normalized(support.features.clone())?;
-    SupportSet::new(features, support.labels.clone(), num_classes, groups)
-        .map_err(|error| EngineError::Adapter(format!("the support set does not fit together: {error}")))
+    Ok(SupportSet::new(
+        features,
+        support.labels.clone(),
+        num_classes,
+        groups,
+    )?)
 }

@@ -13,13 +13,14 @@ pub mod rows;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use crate::clip::{Clip, ClipError, OpenOptions};
+use crate::clip::{Activation, Clip, ClipError, OpenOptions};
 use crate::features::{FeatureError, Features, Matrix};
 use crate::methods::MethodError;
 use crate::methods::projection::{Cut, IsoClip};
-use crate::models::{self, ModelError};
+use crate::models::{self, KnownActivation, ModelError};
 use crate::progress::Cancelled;
 use crate::project::feature_cache::FeatureCache;
+use crate::support::SupportError;
 
 /// What can go wrong in a use case.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,9 @@ pub enum EngineError {
     /// An adapter that this model cannot have.
     #[error("{0}")]
     Adapter(String),
+    /// A support set that does not fit together.
+    #[error(transparent)]
+    Support(#[from] SupportError),
     /// A photo folder that cannot be used.
     #[error("{problem}: {path}", path = path.display())]
     Folder {
@@ -62,9 +66,21 @@ pub struct Engine {
 
 impl Engine {
     /// Opens a model by name or path, or (`None`) the embedded one.
-    pub fn open(model: Option<&str>, options: &OpenOptions, cache: Option<FeatureCache>) -> Result<Self, EngineError> {
-        let (files, name) = models::resolve(model)?;
-        Self::new(Clip::open(&files, options)?, name, cache)
+    pub fn open(
+        model: Option<&str>,
+        options: &OpenOptions,
+        cache: Option<FeatureCache>,
+    ) -> Result<Self, EngineError> {
+        let resolved = models::resolve(model)?;
+        let known = resolved.activation.map(|known| match known {
+            KnownActivation::QuickGelu => Activation::QuickGelu,
+            KnownActivation::Gelu => Activation::Gelu,
+        });
+        let options = OpenOptions {
+            activation: options.activation.or(known),
+            ..*options
+        };
+        Self::new(Clip::open(&resolved.files, &options)?, resolved.name, cache)
     }
 
     /// Puts an engine around an open model.
@@ -73,8 +89,17 @@ impl Engine {
             .num_threads(rayon::current_num_threads().max(1))
             .thread_name(|index| format!("decode {index}"))
             .build()
-            .map_err(|error| EngineError::Adapter(format!("no threads to decode photos with ({error}); close other programs and try again")))?;
-        Ok(Self { clip, name, cache: cache.map(|cache| Arc::new(Mutex::new(cache))), decoders })
+            .map_err(|error| {
+                EngineError::Adapter(format!(
+                    "no threads to decode photos with ({error}); close other programs and try again"
+                ))
+            })?;
+        Ok(Self {
+            clip,
+            name,
+            cache: cache.map(|cache| Arc::new(Mutex::new(cache))),
+            decoders,
+        })
     }
 
     /// The model itself.
@@ -95,7 +120,10 @@ impl Engine {
 
     /// One feature per class, `[num_classes, dim]`: its prompts' unit features, averaged and scaled to unit length, as all the
     /// papers' code does with prompt ensembles.
-    pub fn class_features<'a>(&self, classes: impl Iterator<Item = &'a [String]>) -> Result<Features, EngineError> {
+    pub fn class_features<'a>(
+        &self,
+        classes: impl Iterator<Item = &'a [String]>,
+    ) -> Result<Features, EngineError> {
         let (mut texts, mut counts) = (Vec::new(), Vec::new());
         for prompts in classes {
             texts.extend_from_slice(prompts);
@@ -105,7 +133,11 @@ impl Engine {
         let (mut means, mut start) = (Matrix::zeros(counts.len(), rows.dim()), 0);
         for (class, count) in counts.into_iter().enumerate() {
             for row in start..start + count {
-                means.row_mut(class).iter_mut().zip(rows.row(row)).for_each(|(mean, value)| *mean += value);
+                means
+                    .row_mut(class)
+                    .iter_mut()
+                    .zip(rows.row(row))
+                    .for_each(|(mean, value)| *mean += value);
             }
             start += count;
         }

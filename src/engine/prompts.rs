@@ -13,7 +13,10 @@ pub fn lines(content: &str) -> Vec<String> {
         return Vec::new();
     }
     let content = content.strip_suffix('\n').unwrap_or(content);
-    content.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line).to_owned()).collect()
+    content
+        .split('\n')
+        .map(|line| line.strip_suffix('\r').unwrap_or(line).to_owned())
+        .collect()
 }
 
 #[cfg(test)]

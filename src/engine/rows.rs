@@ -35,7 +35,11 @@ impl Engine {
         let requests: Vec<PhotoRequest<usize>> = paths
             .iter()
             .enumerate()
-            .map(|(key, path)| PhotoRequest { key, path: path.clone(), known_hash: None })
+            .map(|(key, path)| PhotoRequest {
+                key,
+                path: path.clone(),
+                known_hash: None,
+            })
             .collect();
         let mut outcomes = vec![None; paths.len()];
         self.embed_photos(&requests, adapter, progress, &mut |batch| {

@@ -58,7 +58,12 @@ mod tests {
     #[test]
     fn other_strings_are_no_hash() {
         let hex = ContentHash::of(b"").hex();
-        for wrong in ["", &hex[1..], &format!("+{}", &hex[1..]), &format!("{}é", &hex[2..])] {
+        for wrong in [
+            "",
+            &hex[1..],
+            &format!("+{}", &hex[1..]),
+            &format!("{}é", &hex[2..]),
+        ] {
             assert_eq!(ContentHash::from_hex(wrong), None, "{wrong}");
         }
     }

@@ -14,7 +14,8 @@ pub fn thumbnail(image: &RgbImage, max_side: u32) -> RgbImage {
         return image.clone();
     }
     let scaled = |side: u32| {
-        let rounded = (u64::from(side) * u64::from(max_side) + u64::from(long_side) / 2) / u64::from(long_side);
+        let rounded = (u64::from(side) * u64::from(max_side) + u64::from(long_side) / 2)
+            / u64::from(long_side);
         rounded.max(1) as u32
     };
     let mut small = Image::new(scaled(width), scaled(height), PixelType::U8x3);
@@ -22,7 +23,11 @@ pub fn thumbnail(image: &RgbImage, max_side: u32) -> RgbImage {
     let small_size = (small.width(), small.height());
     let pixels = ImageRef::new(width, height, image.as_raw(), PixelType::U8x3)
         .map_err(|error| error.to_string())
-        .and_then(|image| Resizer::new().resize(&image, &mut small, &options).map_err(|error| error.to_string()))
+        .and_then(|image| {
+            Resizer::new()
+                .resize(&image, &mut small, &options)
+                .map_err(|error| error.to_string())
+        })
         .map(|()| small.into_vec());
     pixels
         .ok()
@@ -36,16 +41,26 @@ mod tests {
 
     #[test]
     fn proportions_are_kept_and_nothing_grows() {
-        for ((width, height), expected) in
-            [((400, 300), (100, 75)), ((300, 400), (75, 100)), ((50, 20), (50, 20)), ((5000, 3), (100, 1))]
-        {
-            assert_eq!(thumbnail(&RgbImage::new(width, height), 100).dimensions(), expected);
+        for ((width, height), expected) in [
+            ((400, 300), (100, 75)),
+            ((300, 400), (75, 100)),
+            ((50, 20), (50, 20)),
+            ((5000, 3), (100, 1)),
+        ] {
+            assert_eq!(
+                thumbnail(&RgbImage::new(width, height), 100).dimensions(),
+                expected
+            );
         }
     }
 
     #[test]
     fn colours_survive() {
         let image = RgbImage::from_pixel(333, 222, image::Rgb([10, 200, 90]));
-        assert!(thumbnail(&image, 64).pixels().all(|pixel| pixel.0 == [10, 200, 90]));
+        assert!(
+            thumbnail(&image, 64)
+                .pixels()
+                .all(|pixel| pixel.0 == [10, 200, 90])
+        );
     }
 }

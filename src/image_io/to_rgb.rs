@@ -15,7 +15,9 @@ pub(super) fn to_rgb(image: DynamicImage) -> RgbImage {
         DynamicImage::ImageLuma16(image) => map_pixels(&image, |p| [high_byte(p.0[0]); 3]),
         DynamicImage::ImageLumaA16(image) => map_pixels(&image, |p| [high_byte(p.0[0]); 3]),
         DynamicImage::ImageRgb16(image) => map_pixels(&image, |p| p.0.map(high_byte)),
-        DynamicImage::ImageRgba16(image) => map_pixels(&image, |p| [p.0[0], p.0[1], p.0[2]].map(high_byte)),
+        DynamicImage::ImageRgba16(image) => {
+            map_pixels(&image, |p| [p.0[0], p.0[1], p.0[2]].map(high_byte))
+        }
         // floating point, 0 to 1: no reader of ours makes more, and PIL opens none
         other => other.into_rgb8(),
     }

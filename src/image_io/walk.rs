@@ -36,7 +36,11 @@ pub fn is_image_name(path: &Path) -> bool {
     let has_image_extension = path
         .extension()
         .and_then(OsStr::to_str)
-        .is_some_and(|extension| EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension)));
+        .is_some_and(|extension| {
+            EXTENSIONS
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(extension))
+        });
     has_image_extension && !path.file_name().is_some_and(is_hidden)
 }
 
@@ -47,10 +51,16 @@ pub fn list_photos(root: &Path) -> Result<Vec<PathBuf>, ListError> {
 
 /// The photos below `root`, links followed, hidden folders left out, and what could not be opened.
 pub fn walk_photos(root: &Path) -> Result<Walk, ListError> {
-    let root_error = |source| ListError::Root { source, path: root.to_owned() };
+    let root_error = |source| ListError::Root {
+        source,
+        path: root.to_owned(),
+    };
     if !std::fs::metadata(root).map_err(root_error)?.is_dir() {
         let photos = root.file_name().map(PathBuf::from).into_iter().collect();
-        return Ok(Walk { photos, unreadable: Vec::new() });
+        return Ok(Walk {
+            photos,
+            unreadable: Vec::new(),
+        });
     }
     std::fs::read_dir(root).map_err(root_error)?;
 
@@ -63,13 +73,18 @@ pub fn walk_photos(root: &Path) -> Result<Walk, ListError> {
     for entry in entries {
         match entry {
             Ok(entry) if entry.file_type().is_file() && is_image_name(entry.path()) => {
-                walk.photos.extend(entry.path().strip_prefix(root).ok().map(with_slashes));
+                walk.photos
+                    .extend(entry.path().strip_prefix(root).ok().map(with_slashes));
             }
             Ok(_) => (),
             Err(error) => walk.unreadable.extend(error.path().map(Path::to_owned)),
         }
     }
-    walk.photos.sort_by(|a, b| a.as_os_str().as_encoded_bytes().cmp(b.as_os_str().as_encoded_bytes()));
+    walk.photos.sort_by(|a, b| {
+        a.as_os_str()
+            .as_encoded_bytes()
+            .cmp(b.as_os_str().as_encoded_bytes())
+    });
     Ok(walk)
 }
 
@@ -107,25 +122,56 @@ mod tests {
 
     fn listed(folder: &tempfile::TempDir) -> Vec<String> {
         let photos = list_photos(folder.path()).unwrap();
-        photos.iter().map(|photo| photo.to_str().unwrap().to_owned()).collect()
+        photos
+            .iter()
+            .map(|photo| photo.to_str().unwrap().to_owned())
+            .collect()
     }
 
     #[test]
     fn the_order_is_that_of_the_bytes_and_not_of_the_folders() {
-        let folder = folder_with(&["a/b.jpg", "a-b.jpg", "a.jpg", "B.PNG", "ä.webp", "a/b/c.tiff"]);
-        assert_eq!(listed(&folder), ["B.PNG", "a-b.jpg", "a.jpg", "a/b.jpg", "a/b/c.tiff", "ä.webp"]);
+        let folder = folder_with(&[
+            "a/b.jpg",
+            "a-b.jpg",
+            "a.jpg",
+            "B.PNG",
+            "ä.webp",
+            "a/b/c.tiff",
+        ]);
+        assert_eq!(
+            listed(&folder),
+            [
+                "B.PNG",
+                "a-b.jpg",
+                "a.jpg",
+                "a/b.jpg",
+                "a/b/c.tiff",
+                "ä.webp"
+            ]
+        );
     }
 
     #[test]
     fn only_visible_names_with_an_image_extension_count() {
-        let folder = folder_with(&["x.jpg", "._x.jpg", ".hidden.png", ".thumbs/y.jpg", "notes.txt", "jpg", "z.jpg.part"]);
+        let folder = folder_with(&[
+            "x.jpg",
+            "._x.jpg",
+            ".hidden.png",
+            ".thumbs/y.jpg",
+            "notes.txt",
+            "jpg",
+            "z.jpg.part",
+        ]);
         assert_eq!(listed(&folder), ["x.jpg"]);
     }
 
     #[test]
     fn a_single_file_gives_its_own_name() {
         let folder = folder_with(&["sub/x.jpg"]);
-        assert_eq!(list_photos(&folder.path().join("sub/x.jpg")).unwrap(), [PathBuf::from("x.jpg")]);
+        assert_eq!(
+            list_photos(&folder.path().join("sub/x.jpg")).unwrap(),
+            [PathBuf::from("x.jpg")]
+        );
     }
 
     #[test]
@@ -153,6 +199,9 @@ mod tests {
         let folder = folder_with(&["b.jpg"]);
         let name = OsStr::from_bytes(b"a\xff.jpg");
         fs::write(folder.path().join(name), b"").unwrap();
-        assert_eq!(list_photos(folder.path()).unwrap(), [PathBuf::from(name), PathBuf::from("b.jpg")]);
+        assert_eq!(
+            list_photos(folder.path()).unwrap(),
+            [PathBuf::from(name), PathBuf::from("b.jpg")]
+        );
     }
 }

@@ -49,12 +49,18 @@ impl Hub {
     /// huggingface.co, or the mirror in `HF_ENDPOINT`; with the token in `HF_TOKEN`, where one is set.
     pub fn from_env() -> Self {
         let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Self { token: set("HF_TOKEN"), ..Self::at(set("HF_ENDPOINT").as_deref().unwrap_or(DEFAULT_ENDPOINT)) }
+        Self {
+            token: set("HF_TOKEN"),
+            ..Self::at(set("HF_ENDPOINT").as_deref().unwrap_or(DEFAULT_ENDPOINT))
+        }
     }
 
     /// A hub at another address, without a token.
     pub fn at(endpoint: &str) -> Self {
-        Self { endpoint: endpoint.trim_end_matches('/').to_owned(), token: None }
+        Self {
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            token: None,
+        }
     }
 
     /// Fetches `file` of `model` to `to` by way of `to.part`, and verifies the SHA-256 that the hub states for large files.
@@ -66,8 +72,13 @@ impl Hub {
         progress: &Progress<'_>,
     ) -> Result<Fetched, ModelError> {
         let revision = model.revision.replace('/', "%2F");
-        let url = format!("{}/{}/resolve/{revision}/{file}", self.endpoint, model.repository);
-        progress.check().map_err(|_cancelled| ModelError::Cancelled)?;
+        let url = format!(
+            "{}/{}/resolve/{revision}/{file}",
+            self.endpoint, model.repository
+        );
+        progress
+            .check()
+            .map_err(|_cancelled| ModelError::Cancelled)?;
         let described = self.describe(&url)?;
         if to.is_file() {
             // came whole in an earlier try, and was verified then
@@ -79,7 +90,11 @@ impl Hub {
             let got = sha256_of(&part)?;
             if got != *expected {
                 fs::remove_file(&part).map_err(ModelError::io("delete the wrong file", &part))?;
-                return Err(ModelError::WrongHash { got, expected: expected.clone(), url });
+                return Err(ModelError::WrongHash {
+                    got,
+                    expected: expected.clone(),
+                    url,
+                });
             }
         }
         fs::rename(&part, to).map_err(ModelError::io("name the downloaded file", to))?;
@@ -93,7 +108,8 @@ impl Hub {
         for _ in 0..MAX_RENAMES {
             let response = self.call(agent(0).head(&url), &url)?;
             let headers = response.headers();
-            let renamed = text(headers, LOCATION.as_str()).filter(|location| location.starts_with('/'));
+            let renamed =
+                text(headers, LOCATION.as_str()).filter(|location| location.starts_with('/'));
             match renamed {
                 Some(location) if !headers.contains_key("x-linked-etag") => {
                     url = format!("{}{location}", self.endpoint);
@@ -101,7 +117,10 @@ impl Hub {
                 _ => return Ok(described(headers)),
             }
         }
-        Err(ModelError::Download { message: "the hub redirects in circles".to_owned(), url })
+        Err(ModelError::Download {
+            message: "the hub redirects in circles".to_owned(),
+            url,
+        })
     }
 
     /// Appends to `part` what is missing of the file.
@@ -124,7 +143,12 @@ impl Hub {
         }
         let response = self.call(request, url)?;
         let is_continued = is_continued && response.status() == StatusCode::PARTIAL_CONTENT;
-        let file = OpenOptions::new().create(true).write(true).append(is_continued).truncate(!is_continued).open(part);
+        let file = OpenOptions::new()
+            .create(true)
+            .write(true)
+            .append(is_continued)
+            .truncate(!is_continued)
+            .open(part);
         let mut file = file.map_err(ModelError::io("write the download", part))?;
         if !is_continued {
             done = 0;
@@ -133,21 +157,31 @@ impl Hub {
         let mut buffer = vec![0; BUFFER_BYTES];
         loop {
             let total = size.unwrap_or(done) as usize;
-            progress.step(done as usize, total).map_err(|_cancelled| ModelError::Cancelled)?;
+            progress
+                .step(done as usize, total)
+                .map_err(|_cancelled| ModelError::Cancelled)?;
             let num_bytes = reader
                 .read(&mut buffer)
-                .map_err(|error| ModelError::Download { message: error.to_string(), url: url.to_owned() })?;
+                .map_err(|error| ModelError::Download {
+                    message: error.to_string(),
+                    url: url.to_owned(),
+                })?;
             if num_bytes == 0 {
                 break;
             }
-            file.write_all(&buffer[..num_bytes]).map_err(ModelError::io("write the download", part))?;
+            file.write_all(&buffer[..num_bytes])
+                .map_err(ModelError::io("write the download", part))?;
             done += num_bytes as u64;
         }
-        file.sync_all().map_err(ModelError::io("write the download", part))?;
+        file.sync_all()
+            .map_err(ModelError::io("write the download", part))?;
         match size {
             Some(size) if size != done => {
                 let message = format!("the connection ended after {done} of {size} bytes");
-                Err(ModelError::Download { message, url: url.to_owned() })
+                Err(ModelError::Download {
+                    message,
+                    url: url.to_owned(),
+                })
             }
             _ => Ok(()),
         }
@@ -163,7 +197,10 @@ impl Hub {
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));
         }
-        request.call().map_err(|error| ModelError::Download { message: error.to_string(), url: url.to_owned() })
+        request.call().map_err(|error| ModelError::Download {
+            message: error.to_string(),
+            url: url.to_owned(),
+        })
     }
 }
 
@@ -179,7 +216,11 @@ fn agent(max_redirects: u32) -> Agent {
 
 fn described(headers: &HeaderMap) -> Fetched {
     let sha256 = text(headers, "x-linked-etag")
-        .map(|etag| etag.trim_start_matches("W/").trim_matches('"').to_ascii_lowercase())
+        .map(|etag| {
+            etag.trim_start_matches("W/")
+                .trim_matches('"')
+                .to_ascii_lowercase()
+        })
         .filter(|etag| etag.len() == 64 && etag.bytes().all(|digit| digit.is_ascii_hexdigit()));
     let size = text(headers, "x-linked-size").or(text(headers, "content-length"));
     Fetched {
@@ -197,11 +238,17 @@ fn sha256_of(path: &Path) -> Result<String, ModelError> {
     let mut file = File::open(path).map_err(ModelError::io("read the download", path))?;
     let (mut hasher, mut buffer) = (Sha256::new(), vec![0; BUFFER_BYTES]);
     loop {
-        let num_bytes = file.read(&mut buffer).map_err(ModelError::io("read the download", path))?;
+        let num_bytes = file
+            .read(&mut buffer)
+            .map_err(ModelError::io("read the download", path))?;
         if num_bytes == 0 {
             break;
         }
         hasher.update(&buffer[..num_bytes]);
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }

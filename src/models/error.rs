@@ -27,7 +27,9 @@ pub enum ModelError {
         known: Vec<String>,
     },
     /// The program was built without the embedded model.
-    #[error("this build has no embedded model; name one with --model, or build with the feature embedded-assets")]
+    #[error(
+        "this build has no embedded model; name one with --model, or build with the feature embedded-assets"
+    )]
     NoEmbeddedModel,
     /// A path that leads nowhere.
     #[error("there is no such model file or folder; check the path: {}", path.display())]
@@ -54,7 +56,9 @@ pub enum ModelError {
         path: PathBuf,
     },
     /// A name that cannot be a folder's.
-    #[error("{name:?} cannot be a model's name; use letters, digits, `-`, `_`, `.` or `@`, beginning with a letter or digit")]
+    #[error(
+        "{name:?} cannot be a model's name; use letters, digits, `-`, `_`, `.` or `@`, beginning with a letter or digit"
+    )]
     BadName {
         /// The name.
         name: String,
@@ -87,7 +91,9 @@ pub enum ModelError {
         path: PathBuf,
     },
     /// The hub could not be reached or refused.
-    #[error("could not download ({message}); check the connection, or download the file elsewhere and add it with `shotlens model add FILE NAME`: {url}")]
+    #[error(
+        "could not download ({message}); check the connection, or download the file elsewhere and add it with `shotlens model add FILE NAME`: {url}"
+    )]
     Download {
         /// What the connection said.
         message: String,
@@ -95,7 +101,9 @@ pub enum ModelError {
         url: String,
     },
     /// The file that came is not the one that the hub describes.
-    #[error("the downloaded file has SHA-256 {got}, but the hub states {expected}; it was deleted, try again: {url}")]
+    #[error(
+        "the downloaded file has SHA-256 {got}, but the hub states {expected}; it was deleted, try again: {url}"
+    )]
     WrongHash {
         /// Of what came.
         got: String,
@@ -111,8 +119,15 @@ pub enum ModelError {
 
 impl ModelError {
     /// For `map_err` on file operations.
-    pub(super) fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+    pub(super) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
-        move |source| Self::Io { action, source, path }
+        move |source| Self::Io {
+            action,
+            source,
+            path,
+        }
     }
 }

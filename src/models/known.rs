@@ -61,8 +61,9 @@ impl KnownModel {
 /// All rows of the table, in its order.
 pub fn known_models() -> &'static [KnownModel] {
     static TABLE: LazyLock<Vec<KnownModel>> = LazyLock::new(|| {
-        parse(include_str!("../../assets/models.toml"))
-            .unwrap_or_else(|error| unreachable!("assets/models.toml is part of the program: {error}"))
+        parse(include_str!("../../assets/models.toml")).unwrap_or_else(|error| {
+            unreachable!("assets/models.toml is part of the program: {error}")
+        })
     });
     &TABLE
 }
@@ -137,15 +138,21 @@ mod tests {
 
     #[test]
     fn the_table_has_the_promised_models_under_different_names() {
-        let names: BTreeSet<&str> = known_models().iter().map(|model| model.name.as_str()).collect();
+        let names: BTreeSet<&str> = known_models()
+            .iter()
+            .map(|model| model.name.as_str())
+            .collect();
         assert_eq!(names.len(), 12);
         assert!(names.contains("openai-vit-l-14-336") && names.contains("datacomp-vit-b-16"));
     }
 
     #[test]
     fn only_laions_large_model_has_its_own_mean() {
-        let others: Vec<&str> =
-            known_models().iter().filter(|m| m.mean == [0.5; 3]).map(|m| m.name.as_str()).collect();
+        let others: Vec<&str> = known_models()
+            .iter()
+            .filter(|m| m.mean == [0.5; 3])
+            .map(|m| m.name.as_str())
+            .collect();
         assert_eq!(others, ["laion-vit-l-14"]);
     }
 
@@ -153,7 +160,12 @@ mod tests {
     fn openais_models_use_quick_gelu_and_the_others_do_not() {
         for model in known_models() {
             let is_quick = model.activation == KnownActivation::QuickGelu;
-            assert_eq!(is_quick, model.name.starts_with("openai-"), "{}", model.name);
+            assert_eq!(
+                is_quick,
+                model.name.starts_with("openai-"),
+                "{}",
+                model.name
+            );
         }
     }
 }

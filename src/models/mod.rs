@@ -10,6 +10,6 @@ mod store;
 
 pub use download::Hub;
 pub use error::ModelError;
-pub use files::{ConfigTexts, JsonText, ModelFiles, Weights};
+pub use files::files_at;
 pub use known::{KnownActivation, KnownModel, known_models};
 pub use store::{EMBEDDED_NAME, InstalledModel, ModelStore, Origin, Resolved, resolve};

@@ -49,6 +49,9 @@ mod tests {
 
     #[test]
     fn underscores_become_spaces() {
-        assert_eq!(fill(&templates("oxford_pets")[0], "great_dane"), "a photo of a great dane, a type of pet.");
+        assert_eq!(
+            fill(&templates("oxford_pets")[0], "great_dane"),
+            "a photo of a great dane, a type of pet."
+        );
     }
 }

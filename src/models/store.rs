@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::embedded::embedded_model;
 use super::files::{HF_CONFIG, HF_PREPROCESSOR, HF_WEIGHTS, OPEN_CLIP_CONFIG};
-use super::{Hub, KnownActivation, KnownModel, ModelError, ModelFiles, Weights, known_models};
+use super::{Hub, KnownActivation, KnownModel, ModelError, files_at, known_models};
+use crate::clip::{CheckpointFiles, ConfigSource, WeightsSource};
 use crate::progress::Progress;
 
 /// The name of the model inside the program.
@@ -44,7 +45,7 @@ pub struct InstalledModel {
 #[derive(Clone, Debug)]
 pub struct Resolved {
     /// Its files.
-    pub files: ModelFiles,
+    pub files: CheckpointFiles,
     /// What to call it.
     pub name: String,
     /// The activation that the table states, for a known model; configurations may leave it out.
@@ -69,13 +70,24 @@ pub fn resolve(model: Option<&str>) -> Result<Resolved, ModelError> {
 }
 
 fn embedded() -> Result<Resolved, ModelError> {
-    Ok(Resolved { files: embedded_model()?, name: EMBEDDED_NAME.to_owned(), activation: None })
+    Ok(Resolved {
+        files: embedded_model()?,
+        name: EMBEDDED_NAME.to_owned(),
+        activation: None,
+    })
 }
 
 fn at_path(path: &Path) -> Result<Resolved, ModelError> {
-    let files = ModelFiles::at(path)?;
-    let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy();
-    Ok(Resolved { files, name: name.into_owned(), activation: None })
+    let files = files_at(path)?;
+    let name = path
+        .file_stem()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy();
+    Ok(Resolved {
+        files,
+        name: name.into_owned(),
+        activation: None,
+    })
 }
 
 /// Whether somebody who typed `model` meant a file or folder.
@@ -83,7 +95,10 @@ fn looks_like_path(model: &str) -> bool {
     let path = Path::new(model);
     let has_file_ending = ["safetensors", "bin", "pt", "pth", "ckpt", "onnx"]
         .iter()
-        .any(|ending| path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(ending)));
+        .any(|ending| {
+            path.extension()
+                .is_some_and(|extension| extension.eq_ignore_ascii_case(ending))
+        });
     has_file_ending || model.contains(['/', '\\']) || path.exists()
 }
 
@@ -107,9 +122,17 @@ impl ModelStore {
     /// Where a model of that name lies or would lie.
     pub fn path(&self, name: &str) -> Result<PathBuf, ModelError> {
         let is_good = name.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c))
+            && name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "-_.@".contains(c))
             && name != EMBEDDED_NAME;
-        if is_good { Ok(self.folder.join(name)) } else { Err(ModelError::BadName { name: name.to_owned() }) }
+        if is_good {
+            Ok(self.folder.join(name))
+        } else {
+            Err(ModelError::BadName {
+                name: name.to_owned(),
+            })
+        }
     }
 
     /// What was fetched or added, by name.
@@ -119,8 +142,12 @@ impl ModelStore {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(ModelError::io("list the models", &self.folder)(error)),
         };
-        let folders = entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|path| path.is_dir());
-        let mut models: Vec<InstalledModel> = folders.filter_map(|path| self.installed(path)).collect();
+        let folders = entries
+            .filter_map(Result::ok)
+            .map(|entry| entry.path())
+            .filter(|path| path.is_dir());
+        let mut models: Vec<InstalledModel> =
+            folders.filter_map(|path| self.installed(path)).collect();
         models.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(models)
     }
@@ -132,17 +159,35 @@ impl ModelStore {
             return None;
         }
         let files = fs::read_dir(&path).ok()?.filter_map(Result::ok);
-        let num_bytes = files.filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum();
-        let origin = fs::read_to_string(path.join(ORIGIN)).ok().and_then(|text| serde_json::from_str(&text).ok());
-        Some(InstalledModel { name, path, num_bytes, origin })
+        let num_bytes = files
+            .filter_map(|file| file.metadata().ok())
+            .map(|metadata| metadata.len())
+            .sum();
+        let origin = fs::read_to_string(path.join(ORIGIN))
+            .ok()
+            .and_then(|text| serde_json::from_str(&text).ok());
+        Some(InstalledModel {
+            name,
+            path,
+            num_bytes,
+            origin,
+        })
     }
 
     /// Fetches a known model, continuing where an earlier try stopped. Steps of `progress` are bytes.
-    pub fn download(&self, model: &KnownModel, hub: &Hub, progress: &Progress<'_>) -> Result<PathBuf, ModelError> {
+    pub fn download(
+        &self,
+        model: &KnownModel,
+        hub: &Hub,
+        progress: &Progress<'_>,
+    ) -> Result<PathBuf, ModelError> {
         let path = self.free_path(&model.name)?;
         let partial = self.partial_path(&model.name)?;
         fs::create_dir_all(&partial).map_err(ModelError::io("create the folder", &partial))?;
-        let mut origin = Origin { source: model.repository.clone(), ..Origin::default() };
+        let mut origin = Origin {
+            source: model.repository.clone(),
+            ..Origin::default()
+        };
         // the small file first: a wrong repository shows before a gigabyte has come
         for file in [&model.config, &model.weights] {
             let fetched = hub.fetch(model, file, &partial.join(file), progress)?;
@@ -156,17 +201,17 @@ impl ModelStore {
 
     /// Adds a local file or folder under `name`: linked where the disk allows it, copied elsewhere, never moved.
     pub fn add_local(&self, source: &Path, name: &str) -> Result<PathBuf, ModelError> {
-        let files = ModelFiles::at(source)?;
+        let files = files_at(source)?;
         let path = self.free_path(name)?;
         let partial = self.partial_path(name)?;
         if partial.exists() {
             fs::remove_dir_all(&partial).map_err(ModelError::io("clear the folder", &partial))?;
         }
         fs::create_dir_all(&partial).map_err(ModelError::io("create the folder", &partial))?;
-        if let Weights::File(weights) = &files.weights {
+        if let WeightsSource::File(weights) = &files.weights {
             let folder = weights.parent().unwrap_or(Path::new(""));
             take_file(weights, &partial)?;
-            let is_bare = files.config == super::ConfigTexts::None;
+            let is_bare = matches!(files.config, ConfigSource::None);
             for config in [HF_CONFIG, HF_PREPROCESSOR, OPEN_CLIP_CONFIG] {
                 let config = folder.join(config);
                 if !is_bare && config.is_file() {
@@ -175,7 +220,14 @@ impl ModelStore {
             }
         }
         let source = fs::canonicalize(source).unwrap_or_else(|_| source.to_owned());
-        finish(&partial, &path, &Origin { source: source.display().to_string(), ..Origin::default() })
+        finish(
+            &partial,
+            &path,
+            &Origin {
+                source: source.display().to_string(),
+                ..Origin::default()
+            },
+        )
     }
 
     /// Deletes a stored model, and what is left of a download of it.
@@ -186,7 +238,13 @@ impl ModelStore {
             fs::remove_dir_all(folder).map_err(ModelError::io("delete the model", folder))?;
             is_removed = true;
         }
-        if is_removed { Ok(()) } else { Err(ModelError::NotInstalled { name: name.to_owned() }) }
+        if is_removed {
+            Ok(())
+        } else {
+            Err(ModelError::NotInstalled {
+                name: name.to_owned(),
+            })
+        }
     }
 
     /// The stored model of that name; for a known one that is not here, what to do.
@@ -195,7 +253,7 @@ impl ModelStore {
         let path = self.path(name).ok().filter(|path| path.is_dir());
         match (path, known) {
             (Some(path), known) => Ok(Resolved {
-                files: ModelFiles::at(&path)?,
+                files: files_at(&path)?,
                 name: name.to_owned(),
                 activation: known.map(|model| model.activation),
             }),
@@ -205,7 +263,10 @@ impl ModelStore {
                 licence: model.licence.clone(),
                 approximate_bytes: model.approximate_bytes(),
             }),
-            (None, None) => Err(ModelError::Unknown { name: name.to_owned(), known: self.names()? }),
+            (None, None) => Err(ModelError::Unknown {
+                name: name.to_owned(),
+                known: self.names()?,
+            }),
         }
     }
 
@@ -220,7 +281,14 @@ impl ModelStore {
 
     fn free_path(&self, name: &str) -> Result<PathBuf, ModelError> {
         let path = self.path(name)?;
-        if path.exists() { Err(ModelError::Exists { name: name.to_owned(), path }) } else { Ok(path) }
+        if path.exists() {
+            Err(ModelError::Exists {
+                name: name.to_owned(),
+                path,
+            })
+        } else {
+            Ok(path)
+        }
     }
 
     fn partial_path(&self, name: &str) -> Result<PathBuf, ModelError> {
@@ -270,7 +338,10 @@ mod tests {
     fn names_cannot_leave_the_store() {
         let store = ModelStore::at("store".into());
         for name in ["..", ".x", "a/b", "a\\b", "", "C:", EMBEDDED_NAME] {
-            assert!(matches!(store.path(name), Err(ModelError::BadName { .. })), "{name:?}");
+            assert!(
+                matches!(store.path(name), Err(ModelError::BadName { .. })),
+                "{name:?}"
+            );
         }
     }
 }

@@ -322,7 +322,12 @@ fn model(app: &mut App) {
     app.models = [
         ("openai/vit-b-32", "CLIP ViT-B/32 (OpenAI)", 605, false),
         ("openai/vit-b-16", "CLIP ViT-B/16 (OpenAI)", 599, true),
-        ("laion/vit-l-14", "OpenCLIP ViT-L/14 (LAION-2B)", 1710, false),
+        (
+            "laion/vit-l-14",
+            "OpenCLIP ViT-L/14 (LAION-2B)",
+            1710,
+            false,
+        ),
     ]
     .map(|(name, title, megabytes, downloaded)| AvailableModel {
         name: name.to_owned(),

@@ -25,7 +25,10 @@ const TOPICS: [Topic; 5] = [
 ];
 
 const KEYS: [(&str, &str); 10] = [
-    ("1 to 9, 0", "Label the selected photo as the class with that number"),
+    (
+        "1 to 9, 0",
+        "Label the selected photo as the class with that number",
+    ),
     ("Enter", "Accept what is predicted"),
     ("Backspace", "Clear the label"),
     ("Arrow keys", "Select the photo beside, above or below"),
@@ -152,7 +155,12 @@ fn paint_photos(painter: &Painter, rect: Rect, palette: &Palette) {
         let bar = Rect::from_min_size(pos2(left, rect.top() + 36.0), vec2(30.0, 5.0));
         paint_bar(painter, bar, share, class_colour(class), palette);
         if index == 0 {
-            paint_tick(painter, square.right_top() + vec2(-6.0, 6.0), 6.0, class_colour(class));
+            paint_tick(
+                painter,
+                square.right_top() + vec2(-6.0, 6.0),
+                6.0,
+                class_colour(class),
+            );
         }
     }
 }

@@ -121,9 +121,7 @@ fn method_combo_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, settings: &Settings) 
 }
 
 fn sliders_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, settings: &Settings) {
-    let method = METHODS
-        .iter()
-        .find(|method| method.name == settings.method);
+    let method = METHODS.iter().find(|method| method.name == settings.method);
     let Some(method) = method else { return };
     if method.parameters.is_empty() {
         ui.weak(method.hint);
@@ -178,10 +176,8 @@ fn accuracy_ui(ui: &mut Ui, fit: &FitStatus) {
             });
         })
         .response;
-    let (rect, bars) = ui.allocate_exact_size(
-        egui::vec2(ui.available_width(), 11.0),
-        egui::Sense::hover(),
-    );
+    let (rect, bars) =
+        ui.allocate_exact_size(egui::vec2(ui.available_width(), 11.0), egui::Sense::hover());
     let upper = egui::Rect::from_min_size(rect.min, egui::vec2(rect.width(), 4.0));
     let lower = upper.translate(egui::vec2(0.0, 5.5));
     paint_hollow_bar(ui.painter(), upper, before, palette);
@@ -218,7 +214,12 @@ fn adapter_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, settings: &Settings) {
         .iter()
         .find(|option| is_current(&option.choice, settings.adapter.as_deref()));
     let title = current.map_or_else(
-        || settings.adapter.clone().unwrap_or_else(|| "None".to_owned()),
+        || {
+            settings
+                .adapter
+                .clone()
+                .unwrap_or_else(|| "None".to_owned())
+        },
         |option| option.title.clone(),
     );
     ui.horizontal(|ui| {
@@ -260,9 +261,8 @@ fn option_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, option: &AdapterOption, set
 
 /// Whether the project's setting (`isoclip[:TOP,BOTTOM]`, `pca[:DIM]`, a path, or nothing) means this choice.
 fn is_current(choice: &AdapterChoice, setting: Option<&str>) -> bool {
-    let is_kind = |kind: &str| {
-        setting.is_some_and(|setting| setting.split(':').next() == Some(kind))
-    };
+    let is_kind =
+        |kind: &str| setting.is_some_and(|setting| setting.split(':').next() == Some(kind));
     match choice {
         AdapterChoice::Off => setting.is_none(),
         AdapterChoice::IsoClip => is_kind("isoclip"),

@@ -82,9 +82,7 @@ fn undo_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     ];
     for (icon, verb, what, command) in entries {
         let button = Button::new(RichText::new(icon).size(15.0));
-        let response = ui
-            .add_enabled(what.is_some(), button)
-            .accessible_name(verb);
+        let response = ui.add_enabled(what.is_some(), button).accessible_name(verb);
         let response = match what {
             Some(what) => response.on_hover_text(format!("{verb}: {what}")),
             None => response.on_disabled_hover_text(format!("Nothing to {}", verb.to_lowercase())),

@@ -11,9 +11,10 @@ use crate::engine::embed::{PhotoFeatures, PhotoRequest};
 use crate::engine::{Engine, EngineError, adapted};
 use crate::features::{Features, Matrix};
 use crate::ids::{ClassId, Generation, PhotoId};
+use crate::methods::projection::Cut;
 use crate::progress::{CancelToken, Progress};
+use crate::project::Locations;
 use crate::project::feature_cache::FeatureCache;
-use crate::project::locations;
 
 /// What the CLIP worker can be asked.
 pub enum ClipJob {
@@ -61,6 +62,8 @@ pub struct ModelInfo {
     pub dim: usize,
     /// Image and text projection, `[dim, width]` each, where there are such matrices.
     pub projections: Option<(Matrix, Matrix)>,
+    /// IsoCLIP's published numbers for this model, if there are some.
+    pub published_cut: Option<Cut>,
 }
 
 /// What the CLIP worker tells.
@@ -124,7 +127,15 @@ pub struct EmbeddedPhoto {
 
 /// Starts the thread.
 pub fn start(wake: Wake) -> std::io::Result<Worker<ClipJob, ClipEvent>> {
-    Worker::start("clip worker", wake, |jobs, out| ClipThread { engine: None, jobs, out, later: Vec::new() }.run())
+    Worker::start("clip worker", wake, |jobs, out| {
+        ClipThread {
+            engine: None,
+            jobs,
+            out,
+            later: Vec::new(),
+        }
+        .run()
+    })
 }
 
 struct ClipThread {
@@ -137,7 +148,11 @@ struct ClipThread {
 impl ClipThread {
     fn run(mut self) {
         loop {
-            let job = if self.later.is_empty() { self.jobs.recv().ok() } else { Some(self.later.remove(0)) };
+            let job = if self.later.is_empty() {
+                self.jobs.recv().ok()
+            } else {
+                Some(self.later.remove(0))
+            };
             let Some(job) = job else { return };
             self.carry_out(job);
         }
@@ -146,10 +161,18 @@ impl ClipThread {
     fn carry_out(&mut self, job: ClipJob) {
         match job {
             ClipJob::OpenModel { model, device } => self.open_model(model.as_deref(), device),
-            ClipJob::EmbedPhotos { generation, requests, adapter, cancel } => {
+            ClipJob::EmbedPhotos {
+                generation,
+                requests,
+                adapter,
+                cancel,
+            } => {
                 self.embed_photos(generation, &requests, adapter.as_ref(), &cancel);
             }
-            ClipJob::EmbedTexts { generation, classes } => {
+            ClipJob::EmbedTexts {
+                generation,
+                classes,
+            } => {
                 if let Some(engine) = &self.engine {
                     self.out.send(embed_texts(engine, generation, &classes));
                 }
@@ -157,26 +180,25 @@ impl ClipThread {
             ClipJob::EmbedWords => {
                 if let Some(engine) = &self.engine {
                     let words = adapted::word_features(engine);
-                    self.out.send(words.map_or_else(|error| ClipEvent::Failed(error.to_string()), ClipEvent::Words));
+                    self.out.send(words.map_or_else(
+                        |error| ClipEvent::Failed(error.to_string()),
+                        ClipEvent::Words,
+                    ));
                 }
             }
         }
     }
 
     fn open_model(&mut self, model: Option<&str>, device: DeviceChoice) {
-        let cache = match FeatureCache::open(&locations::feature_cache_path()) {
-            Ok((cache, note)) => {
-                if let Some(note) = note {
-                    self.out.send(ClipEvent::Note(note));
-                }
-                Some(cache)
-            }
-            Err(error) => {
-                self.out.send(ClipEvent::Note(format!("features will not be kept for the next time: {error}")));
-                None
-            }
-        };
-        match Engine::open(model, &OpenOptions { device, activation: None }, cache) {
+        let cache = self.open_cache();
+        match Engine::open(
+            model,
+            &OpenOptions {
+                device,
+                activation: None,
+            },
+            cache,
+        ) {
             Ok(engine) => {
                 let clip = engine.clip();
                 let info = ModelInfo {
@@ -186,11 +208,36 @@ impl ClipThread {
                     notes: clip.notes().to_vec(),
                     dim: clip.dim(),
                     projections: clip.projections(),
+                    published_cut: engine.published_cut(),
                 };
                 self.engine = Some(engine);
                 self.out.send(ClipEvent::ModelOpened(Box::new(info)));
             }
             Err(error) => self.out.send(ClipEvent::ModelFailed(error.to_string())),
+        }
+    }
+
+    /// The user's feature cache; without one everything works, only slower the next time.
+    fn open_cache(&self) -> Option<FeatureCache> {
+        let opened = Locations::find()
+            .map_err(|error| error.to_string())
+            .and_then(|locations| {
+                FeatureCache::open(&locations.feature_cache()).map_err(|error| error.to_string())
+            });
+        match opened {
+            Ok(mut cache) => {
+                cache
+                    .take_notes()
+                    .into_iter()
+                    .for_each(|note| self.out.send(ClipEvent::Note(note)));
+                Some(cache)
+            }
+            Err(error) => {
+                self.out.send(ClipEvent::Note(format!(
+                    "Features will not be kept for the next time: {error}"
+                )));
+                None
+            }
         }
     }
 
@@ -217,30 +264,55 @@ impl ClipThread {
             Ok(()) | Err(EngineError::Cancelled(_)) => None,
             Err(error) => Some(error.to_string()),
         };
-        self.out.send(ClipEvent::PhotosFinished { generation, error });
+        self.out
+            .send(ClipEvent::PhotosFinished { generation, error });
     }
 }
 
-fn open_adapter(engine: &Engine, adapter: Option<&(PathBuf, Option<f64>)>) -> Result<Option<BottleneckAdapter>, EngineError> {
-    let Some((path, scale)) = adapter else { return Ok(None) };
+fn open_adapter(
+    engine: &Engine,
+    adapter: Option<&(PathBuf, Option<f64>)>,
+) -> Result<Option<BottleneckAdapter>, EngineError> {
+    let Some((path, scale)) = adapter else {
+        return Ok(None);
+    };
     Ok(Some(BottleneckAdapter::open(path, *scale, engine.clip())?))
 }
 
 /// Prompts must not wait for ten thousand photos: text jobs are answered between two batches, others wait their turn.
-fn answer_between_batches(engine: &Engine, jobs: &Receiver<ClipJob>, out: &Outbox<ClipEvent>, later: &mut Vec<ClipJob>) {
+fn answer_between_batches(
+    engine: &Engine,
+    jobs: &Receiver<ClipJob>,
+    out: &Outbox<ClipEvent>,
+    later: &mut Vec<ClipJob>,
+) {
     for job in jobs.try_iter() {
         match job {
-            ClipJob::EmbedTexts { generation, classes } => out.send(embed_texts(engine, generation, &classes)),
+            ClipJob::EmbedTexts {
+                generation,
+                classes,
+            } => out.send(embed_texts(engine, generation, &classes)),
             other => later.push(other),
         }
     }
 }
 
-fn embed_texts(engine: &Engine, generation: Generation, classes: &[(ClassId, Vec<String>)]) -> ClipEvent {
+fn embed_texts(
+    engine: &Engine,
+    generation: Generation,
+    classes: &[(ClassId, Vec<String>)],
+) -> ClipEvent {
     match engine.class_features(classes.iter().map(|(_, texts)| texts.as_slice())) {
         Ok(features) => {
-            let rows = classes.iter().enumerate().map(|(row, (class, _))| (*class, features.row(row).to_vec())).collect();
-            ClipEvent::Texts { generation, classes: rows }
+            let rows = classes
+                .iter()
+                .enumerate()
+                .map(|(row, (class, _))| (*class, features.row(row).to_vec()))
+                .collect();
+            ClipEvent::Texts {
+                generation,
+                classes: rows,
+            }
         }
         Err(error) => ClipEvent::Failed(format!("the prompts could not be embedded: {error}")),
     }
@@ -259,7 +331,15 @@ struct PhotoRun<'a> {
 
 impl<'a> PhotoRun<'a> {
     fn new(generation: Generation, total: usize, out: &'a Outbox<ClipEvent>) -> Self {
-        Self { generation, total, done: 0, fresh: 0, started: Instant::now(), told: None, out }
+        Self {
+            generation,
+            total,
+            done: 0,
+            fresh: 0,
+            started: Instant::now(),
+            told: None,
+            out,
+        }
     }
 
     fn hand_over(
@@ -276,19 +356,36 @@ impl<'a> PhotoRun<'a> {
         let (mut embedded, mut skipped) = (Vec::with_capacity(batch.len()), Vec::new());
         for (photo, outcome) in batch {
             match outcome {
-                Ok(original) => embedded.push(EmbeddedPhoto { photo, original, adapted: None }),
+                Ok(original) => embedded.push(EmbeddedPhoto {
+                    photo,
+                    original,
+                    adapted: None,
+                }),
                 Err(reason) => skipped.push((photo, reason)),
             }
         }
         if let Some((adapter, requests)) = adapter {
             add_adapted(engine, &mut embedded, adapter, requests, progress);
         }
-        self.out.send(ClipEvent::Photos { generation: self.generation, embedded, skipped });
-        if self.told.is_none_or(|told| told.elapsed() > Duration::from_millis(100)) || self.done == self.total {
+        self.out.send(ClipEvent::Photos {
+            generation: self.generation,
+            embedded,
+            skipped,
+        });
+        if self
+            .told
+            .is_none_or(|told| told.elapsed() > Duration::from_millis(100))
+            || self.done == self.total
+        {
             self.told = Some(Instant::now());
             let seconds = self.started.elapsed().as_secs_f64();
             let rate = (self.fresh > 0 && seconds > 0.5).then(|| self.fresh as f64 / seconds);
-            self.out.send(ClipEvent::Progress { generation: self.generation, done: self.done, total: self.total, rate });
+            self.out.send(ClipEvent::Progress {
+                generation: self.generation,
+                done: self.done,
+                total: self.total,
+                rate,
+            });
         }
     }
 }
@@ -301,13 +398,21 @@ fn add_adapted(
     requests: &[PhotoRequest<PhotoId>],
     progress: &Progress<'_>,
 ) {
-    let wanted: std::collections::HashMap<PhotoId, usize> = embedded.iter().enumerate().map(|(index, photo)| (photo.photo, index)).collect();
+    let wanted: std::collections::HashMap<PhotoId, usize> = embedded
+        .iter()
+        .enumerate()
+        .map(|(index, photo)| (photo.photo, index))
+        .collect();
     let batch: Vec<PhotoRequest<usize>> = requests
         .iter()
         .filter_map(|request| {
             let &index = wanted.get(&request.key)?;
             let known_hash = Some(embedded[index].original.hash);
-            Some(PhotoRequest { key: index, path: request.path.clone(), known_hash })
+            Some(PhotoRequest {
+                key: index,
+                path: request.path.clone(),
+                known_hash,
+            })
         })
         .collect();
     // A photo whose adapted features fail keeps its original ones: the ++ methods then leave it out.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::features::arg_max;
 use crate::ids::{ClassId, Generation, PhotoId};
-use crate::methods::calibration::softmax;
+use crate::methods::calibration::confidences;
 use crate::methods::{Evidence, Method, Parameters, logits_from_evidence};
 
 /// The support set as fitted: what the evidence's columns mean.
@@ -49,15 +49,32 @@ impl EvidenceSet {
     /// Logits of a photo under these parameters, `[num_classes]`; microseconds.
     pub fn logits(&self, photo: PhotoId, parameters: &Parameters) -> Option<Vec<f32>> {
         let evidence = self.photos.get(&photo)?;
-        let FittedSupport { method, classes, labels, use_class_names, .. } = &*self.support;
+        let FittedSupport {
+            method,
+            classes,
+            labels,
+            use_class_names,
+            ..
+        } = &*self.support;
         if *method == Method::ZeroShot {
             return Some(evidence.zero_shot.clone());
         }
-        Some(logits_from_evidence(evidence, labels, classes.len(), parameters, *use_class_names))
+        Some(logits_from_evidence(
+            evidence,
+            labels,
+            classes.len(),
+            parameters,
+            *use_class_names,
+        ))
     }
 
     /// The likeliest class of a photo under these parameters, with `temperature` between logits and probability.
-    pub fn score(&self, photo: PhotoId, parameters: &Parameters, temperature: f32) -> Option<Scored> {
+    pub fn score(
+        &self,
+        photo: PhotoId,
+        parameters: &Parameters,
+        temperature: f32,
+    ) -> Option<Scored> {
         let logits = self.logits(photo, parameters)?;
         let zero_shot = &self.photos.get(&photo)?.zero_shot;
         Some(scored(&logits, zero_shot, temperature))
@@ -67,6 +84,13 @@ impl EvidenceSet {
 /// Class and confidence from logits.
 pub fn scored(logits: &[f32], zero_shot: &[f32], temperature: f32) -> Scored {
     let class = arg_max(logits);
-    let confidence = softmax(logits, temperature).get(class).copied().unwrap_or_default();
-    Scored { class: class as u32, confidence, zero_shot_class: arg_max(zero_shot) as u32 }
+    let confidence = confidences(logits, temperature)
+        .get(class)
+        .copied()
+        .unwrap_or_default();
+    Scored {
+        class: class as u32,
+        confidence,
+        zero_shot_class: arg_max(zero_shot) as u32,
+    }
 }

@@ -58,7 +58,12 @@ impl Rows {
 impl FeatureTable {
     /// Takes in photos; one that is there already is replaced.
     pub fn insert(&mut self, embedded: &[EmbeddedPhoto]) {
-        for EmbeddedPhoto { photo, original, adapted } in embedded {
+        for EmbeddedPhoto {
+            photo,
+            original,
+            adapted,
+        } in embedded
+        {
             let row = *self.rows.entry(*photo).or_insert_with(|| {
                 self.photos.push(*photo);
                 self.hashes.push(original.hash);
@@ -98,7 +103,9 @@ impl FeatureTable {
 
     /// Original features of these rows, as the projection gives them.
     pub fn original_raw(&self, rows: &[usize]) -> Matrix {
-        self.original.select(rows).unwrap_or_else(|| Matrix::zeros(rows.len(), self.original.width))
+        self.original
+            .select(rows)
+            .unwrap_or_else(|| Matrix::zeros(rows.len(), self.original.width))
     }
 
     /// Features before the projection, where the model has such.
@@ -118,14 +125,25 @@ mod tests {
     use crate::engine::embed::PhotoFeatures;
 
     fn embedded(photo: i64, features: [f32; 2], adapted: Option<[f32; 2]>) -> EmbeddedPhoto {
-        let original = PhotoFeatures { hash: ContentHash([photo as u8; 32]), features: features.to_vec(), hidden: None };
-        EmbeddedPhoto { photo: PhotoId(photo), original, adapted: adapted.map(|row| row.to_vec()) }
+        let original = PhotoFeatures {
+            hash: ContentHash([photo as u8; 32]),
+            features: features.to_vec(),
+            hidden: None,
+        };
+        EmbeddedPhoto {
+            photo: PhotoId(photo),
+            original,
+            adapted: adapted.map(|row| row.to_vec()),
+        }
     }
 
     #[test]
     fn rows_are_replaced_and_missing_adapted_rows_are_not_made_up() {
         let mut table = FeatureTable::default();
-        table.insert(&[embedded(7, [1.0, 0.0], None), embedded(8, [3.0, 4.0], Some([0.0, 1.0]))]);
+        table.insert(&[
+            embedded(7, [1.0, 0.0], None),
+            embedded(8, [3.0, 4.0], Some([0.0, 1.0])),
+        ]);
         table.insert(&[embedded(7, [0.0, 2.0], None)]);
         assert_eq!(table.photos(), [PhotoId(7), PhotoId(8)]);
         assert_eq!(table.original(&[0, 1]).unwrap().row(0), [0.0, 1.0]);

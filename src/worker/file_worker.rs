@@ -5,10 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Outbox, Wake, Worker};
 use crate::engine::demo_project;
 use crate::image_io;
-use crate::project::file::{OpenedProject, ProjectFile};
-use crate::project::history::History;
-use crate::project::locations::Locations;
-use crate::project::{self, FileStamp, ProjectState, last};
+use crate::project::{self, FileStamp, Locations, Project, ProjectState, last};
 
 /// What the file worker can be asked.
 pub enum FileJob {
@@ -104,8 +101,8 @@ pub enum FileEvent {
     },
     /// A project is open.
     ProjectOpened {
-        /// The file with what it held.
-        opened: Box<OpenedProject>,
+        /// It.
+        project: Box<Project>,
         /// It is the demo.
         is_demo: bool,
     },
@@ -115,51 +112,74 @@ pub enum FileEvent {
 
 /// Starts the thread.
 pub fn start(wake: Wake) -> std::io::Result<Worker<FileJob, FileEvent>> {
-    Worker::start("file worker", wake, |jobs, out: Outbox<FileEvent>| {
-        for job in jobs {
-            out.send(match job {
-                FileJob::Scan { tag, paths } => FileEvent::Scanned { tag, found: paths.iter().map(|path| scan(path)).collect() },
-                FileJob::SavePicture { tag, folder, width, height, rgba } => {
-                    FileEvent::PictureSaved { tag, photo: save_picture(&folder, width, height, rgba) }
-                }
-                FileJob::Open(target) => open(&target),
-            });
-        }
-    })
+    Worker::start(
+        "file worker",
+        wake.clone(),
+        move |jobs, out: Outbox<FileEvent>| {
+            for job in jobs {
+                out.send(match job {
+                    FileJob::Scan { tag, paths } => FileEvent::Scanned {
+                        tag,
+                        found: paths.iter().map(|path| scan(path)).collect(),
+                    },
+                    FileJob::SavePicture {
+                        tag,
+                        folder,
+                        width,
+                        height,
+                        rgba,
+                    } => FileEvent::PictureSaved {
+                        tag,
+                        photo: save_picture(&folder, width, height, rgba),
+                    },
+                    FileJob::Open(target) => open(&target, &wake),
+                });
+            }
+        },
+    )
 }
 
-fn open(target: &ProjectTarget) -> FileEvent {
+fn open(target: &ProjectTarget, wake: &Wake) -> FileEvent {
     let opened = match target {
-        ProjectTarget::Last => open_last(),
-        ProjectTarget::Demo => demo_project::open().map(|opened| (opened, true)),
-        ProjectTarget::File(path) => open_file(path),
-        ProjectTarget::New(path) => new_project(path.as_deref()).map(|opened| (opened, false)),
+        ProjectTarget::Last => open_last(wake),
+        ProjectTarget::Demo => demo_project::open(wake).map(|project| (project, true)),
+        ProjectTarget::File(path) => open_file(path, wake),
+        ProjectTarget::New(path) => {
+            new_project(path.as_deref(), wake).map(|project| (project, false))
+        }
     };
     match opened {
-        Ok((opened, is_demo)) => {
-            remember(&opened, is_demo);
-            FileEvent::ProjectOpened { opened: Box::new(opened), is_demo }
+        Ok((project, is_demo)) => {
+            remember(&project, is_demo);
+            FileEvent::ProjectOpened {
+                project: Box::new(project),
+                is_demo,
+            }
         }
         Err(message) => FileEvent::OpenFailed(message),
     }
 }
 
 /// The project of the last time; the demo where there was none or it is gone.
-fn open_last() -> Result<(OpenedProject, bool), String> {
-    let last = Locations::find().ok().and_then(|locations| last::recall(&locations));
+fn open_last(wake: &Wake) -> Result<(Project, bool), String> {
+    let last = Locations::find()
+        .ok()
+        .and_then(|locations| last::recall(&locations));
     match last.filter(|path| path.is_file()) {
-        Some(path) => open_file(&path),
-        None => demo_project::open().map(|opened| (opened, true)),
+        Some(path) => open_file(&path, wake),
+        None => demo_project::open(wake).map(|project| (project, true)),
     }
 }
 
-fn open_file(path: &Path) -> Result<(OpenedProject, bool), String> {
+fn open_file(path: &Path, wake: &Wake) -> Result<(Project, bool), String> {
     let is_demo = demo_project::path().is_ok_and(|demo| demo == path);
-    ProjectFile::open(path).map(|opened| (opened, is_demo)).map_err(|error| error.to_string())
+    Project::open(path, wake.clone())
+        .map(|project| (project, is_demo))
+        .map_err(|error| error.to_string())
 }
 
 /// An empty project, at `path` or under the next free name in Shotlens' own folder.
-pub fn new_project(path: Option<&Path>) -> Result<OpenedProject, String> {
+pub fn new_project(path: Option<&Path>, wake: &Wake) -> Result<Project, String> {
     let path = match path {
         Some(path) => path.with_extension("shotlens"),
         None => Locations::find()
@@ -167,25 +187,26 @@ pub fn new_project(path: Option<&Path>) -> Result<OpenedProject, String> {
             .new_project("Untitled")
             .map_err(|error| format!("could not make a folder for projects: {error}"))?,
     };
-    let state = ProjectState::new();
-    let file = ProjectFile::create(&path, &state).map_err(|error| error.to_string())?;
-    Ok(OpenedProject { file, state, history: History::default() })
+    Project::create(&path, ProjectState::new(), wake.clone()).map_err(|error| error.to_string())
 }
 
 /// The next start opens this project again; failing that, it opens the demo, which is no reason to stop.
-fn remember(opened: &OpenedProject, is_demo: bool) {
-    if let Ok(locations) = Locations::find() {
+fn remember(project: &Project, is_demo: bool) {
+    if let (Ok(locations), Some(path)) = (Locations::find(), project.path()) {
         if is_demo {
             last::forget(&locations).ok();
         } else {
-            last::remember(&locations, opened.file.path()).ok();
+            last::remember(&locations, path).ok();
         }
     }
 }
 
 /// Looks at one dropped path.
 fn scan(path: &Path) -> Found {
-    let nothing = |reason: String| Found::Nothing { path: path.to_owned(), reason };
+    let nothing = |reason: String| Found::Nothing {
+        path: path.to_owned(),
+        reason,
+    };
     let path = match std::path::absolute(path) {
         Ok(path) => path,
         Err(error) => return nothing(error.to_string()),
@@ -194,7 +215,9 @@ fn scan(path: &Path) -> Found {
         return if image_io::is_image_name(&path) {
             Found::Photo(found(path))
         } else {
-            nothing("not a photo; Shotlens reads jpg, png, gif, bmp, tiff and webp files".to_owned())
+            nothing(
+                "not a photo; Shotlens reads jpg, png, gif, bmp, tiff and webp files".to_owned(),
+            )
         };
     }
     let photos = match image_io::list_photos(&path) {
@@ -202,18 +225,25 @@ fn scan(path: &Path) -> Found {
         Err(error) => return nothing(error.to_string()),
     };
     if photos.is_empty() {
-        return nothing("no photos in this folder; Shotlens reads jpg, png, gif, bmp, tiff and webp files".to_owned());
+        return nothing(
+            "no photos in this folder; Shotlens reads jpg, png, gif, bmp, tiff and webp files"
+                .to_owned(),
+        );
     }
     group(&path, photos)
 }
 
 /// Sorts a folder's photos by the first folder below it.
 fn group(root: &Path, photos: Vec<PathBuf>) -> Found {
-    let (mut folders, mut loose): (Vec<(String, Vec<FoundPhoto>)>, Vec<FoundPhoto>) = (Vec::new(), Vec::new());
+    let (mut folders, mut loose): (Vec<(String, Vec<FoundPhoto>)>, Vec<FoundPhoto>) =
+        (Vec::new(), Vec::new());
     for relative in photos {
         let photo = found(root.join(&relative));
         let mut parts = relative.components();
-        let first = parts.next().map(|part| part.as_os_str().to_string_lossy().into_owned()).unwrap_or_default();
+        let first = parts
+            .next()
+            .map(|part| part.as_os_str().to_string_lossy().into_owned())
+            .unwrap_or_default();
         if parts.next().is_none() {
             loose.push(photo);
         } else if let Some((_, photos)) = folders.iter_mut().find(|(name, _)| *name == first) {
@@ -223,8 +253,14 @@ fn group(root: &Path, photos: Vec<PathBuf>) -> Found {
         }
     }
     if folders.is_empty() {
-        let name = root.file_name().map_or_else(|| root.display().to_string(), |name| name.to_string_lossy().into_owned());
-        Found::Folder { name, photos: loose }
+        let name = root.file_name().map_or_else(
+            || root.display().to_string(),
+            |name| name.to_string_lossy().into_owned(),
+        );
+        Found::Folder {
+            name,
+            photos: loose,
+        }
     } else {
         Found::FolderOfFolders { folders, loose }
     }
@@ -236,12 +272,28 @@ fn found(path: PathBuf) -> FoundPhoto {
 }
 
 /// Writes a pasted picture as PNG, named by its content so that pasting it twice gives one file.
-fn save_picture(folder: &Path, width: usize, height: usize, rgba: Vec<u8>) -> Result<FoundPhoto, String> {
+fn save_picture(
+    folder: &Path,
+    width: usize,
+    height: usize,
+    rgba: Vec<u8>,
+) -> Result<FoundPhoto, String> {
     let name = format!("pasted-{}.png", &blake3::hash(&rgba).to_hex()[..12]);
-    let picture = image::RgbaImage::from_raw(width as u32, height as u32, rgba).ok_or("the clipboard's picture is damaged; copy it again")?;
-    std::fs::create_dir_all(folder).map_err(|error| format!("could not make the folder for pasted pictures ({error}): {}", folder.display()))?;
+    let picture = image::RgbaImage::from_raw(width as u32, height as u32, rgba)
+        .ok_or("the clipboard's picture is damaged; copy it again")?;
+    std::fs::create_dir_all(folder).map_err(|error| {
+        format!(
+            "could not make the folder for pasted pictures ({error}): {}",
+            folder.display()
+        )
+    })?;
     let path = folder.join(name);
-    picture.save(&path).map_err(|error| format!("could not save the pasted picture ({error}): {}", path.display()))?;
+    picture.save(&path).map_err(|error| {
+        format!(
+            "could not save the pasted picture ({error}): {}",
+            path.display()
+        )
+    })?;
     Ok(found(path))
 }
 
@@ -251,16 +303,28 @@ mod tests {
 
     #[test]
     fn a_folder_of_folders_keeps_its_loose_photos_apart() {
-        let paths = ["hat/1.jpg", "hat/deep/2.jpg", "3.jpg", "dress/4.jpg"].map(PathBuf::from).to_vec();
-        let Found::FolderOfFolders { folders, loose } = group(Path::new("/none"), paths) else { panic!("expected folders") };
-        let sizes: Vec<(&str, usize)> = folders.iter().map(|(name, photos)| (name.as_str(), photos.len())).collect();
+        let paths = ["hat/1.jpg", "hat/deep/2.jpg", "3.jpg", "dress/4.jpg"]
+            .map(PathBuf::from)
+            .to_vec();
+        let Found::FolderOfFolders { folders, loose } = group(Path::new("/none"), paths) else {
+            panic!("expected folders")
+        };
+        let sizes: Vec<(&str, usize)> = folders
+            .iter()
+            .map(|(name, photos)| (name.as_str(), photos.len()))
+            .collect();
         assert_eq!((sizes, loose.len()), (vec![("hat", 2), ("dress", 1)], 1));
     }
 
     #[test]
     fn a_folder_of_photos_gives_its_name() {
-        let found = group(Path::new("/none/winter coats"), vec![PathBuf::from("1.jpg")]);
-        assert!(matches!(found, Found::Folder { name, photos } if name == "winter coats" && photos.len() == 1));
+        let found = group(
+            Path::new("/none/winter coats"),
+            vec![PathBuf::from("1.jpg")],
+        );
+        assert!(
+            matches!(found, Found::Folder { name, photos } if name == "winter coats" && photos.len() == 1)
+        );
     }
 
     #[test]
@@ -269,6 +333,8 @@ mod tests {
         let file = folder.path().join("notes.txt");
         std::fs::write(&file, "x").unwrap();
         assert!(matches!(scan(&file), Found::Nothing { reason, .. } if reason.contains("jpg")));
-        assert!(matches!(scan(folder.path()), Found::Nothing { reason, .. } if reason.contains("no photos")));
+        assert!(
+            matches!(scan(folder.path()), Found::Nothing { reason, .. } if reason.contains("no photos"))
+        );
     }
 }

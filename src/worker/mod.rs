@@ -6,6 +6,7 @@
 //! - [`file_worker`]: walks dropped folders, writes pasted pictures
 
 pub mod clip_worker;
+pub mod download_worker;
 pub mod evidence_set;
 pub mod feature_table;
 pub mod file_worker;
@@ -44,11 +45,20 @@ impl<Event> Outbox<Event> {
 
 impl<Job: Send + 'static, Event: Send + 'static> Worker<Job, Event> {
     /// Starts a thread called `name` that runs `body` until its job channel closes.
-    pub fn start(name: &str, wake: Wake, body: impl FnOnce(Receiver<Job>, Outbox<Event>) + Send + 'static) -> std::io::Result<Self> {
+    pub fn start(
+        name: &str,
+        wake: Wake,
+        body: impl FnOnce(Receiver<Job>, Outbox<Event>) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (jobs, job_receiver) = bounded(QUEUE);
         let (event_sender, events) = bounded(QUEUE);
-        let outbox = Outbox { events: event_sender, wake };
-        std::thread::Builder::new().name(name.to_owned()).spawn(move || body(job_receiver, outbox))?;
+        let outbox = Outbox {
+            events: event_sender,
+            wake,
+        };
+        std::thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(move || body(job_receiver, outbox))?;
         Ok(Self { jobs, events })
     }
 

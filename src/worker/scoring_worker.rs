@@ -21,6 +21,7 @@ use super::{Outbox, Wake, Worker};
 use crate::features::Features;
 use crate::ids::{Generation, PhotoId};
 use crate::methods::Parameters;
+use crate::methods::projection::IsoClip;
 
 /// What the scoring worker can be asked.
 pub enum ScoreJob {
@@ -97,13 +98,27 @@ pub enum ScoreEvent {
 
 /// Starts the thread.
 pub fn start(wake: Wake) -> std::io::Result<Worker<ScoreJob, ScoreEvent>> {
-    Worker::start("scoring worker", wake, |jobs, out| ScoringThread { table: FeatureTable::default(), model: None, words: None, fit: None, pool: pool::Pool::default(), shown: Vec::new(), jobs, out }.run())
+    Worker::start("scoring worker", wake, |jobs, out| {
+        ScoringThread {
+            table: FeatureTable::default(),
+            model: None,
+            words: None,
+            iso: None,
+            fit: None,
+            pool: pool::Pool::default(),
+            shown: Vec::new(),
+            jobs,
+            out,
+        }
+        .run()
+    })
 }
 
 pub(super) struct ScoringThread {
     table: FeatureTable,
     model: Option<ModelInfo>,
     words: Option<Features>,
+    iso: Option<IsoClip>,
     fit: Option<Fit>,
     pool: pool::Pool,
     shown: Vec<PhotoId>,
@@ -133,7 +148,10 @@ impl ScoringThread {
     fn take_jobs(&mut self, agenda: &mut Agenda) -> bool {
         if !self.pool.is_behind() && agenda.predict.is_none() {
             let job = match self.pool.tell_in() {
-                Some(wait) => self.jobs.recv_timeout(wait).map_err(|error| error == RecvTimeoutError::Disconnected),
+                Some(wait) => self
+                    .jobs
+                    .recv_timeout(wait)
+                    .map_err(|error| error == RecvTimeoutError::Disconnected),
                 None => self.jobs.recv().map_err(|_closed| true),
             };
             match job {
@@ -152,7 +170,8 @@ impl ScoringThread {
         match job {
             ScoreJob::Reset(model) => {
                 *agenda = Agenda::default();
-                (self.table, self.fit, self.words) = (FeatureTable::default(), None, None);
+                (self.table, self.fit) = (FeatureTable::default(), None);
+                (self.words, self.iso) = (None, None);
                 self.pool = pool::Pool::default();
                 self.model = Some(*model);
             }
@@ -166,7 +185,10 @@ impl ScoringThread {
                 agenda.predict = None;
                 agenda.fit = Some(request);
             }
-            ScoreJob::Predict { generation, parameters } => agenda.predict = Some((generation, parameters)),
+            ScoreJob::Predict {
+                generation,
+                parameters,
+            } => agenda.predict = Some((generation, parameters)),
             ScoreJob::Show(photos) => agenda.show = Some(photos),
             ScoreJob::Pairs(request) => agenda.pairs = Some(request),
         }
@@ -181,7 +203,9 @@ impl ScoringThread {
             self.fit(&request);
         } else if !self.pool.is_behind() && agenda.predict.is_some() {
             // A pass under way is finished first: restarted at every step of a slider, it would never end.
-            if let (Some((generation, parameters)), Some(fit)) = (agenda.predict.take(), &mut self.fit) {
+            if let (Some((generation, parameters)), Some(fit)) =
+                (agenda.predict.take(), &mut self.fit)
+            {
                 (fit.summary.generation, fit.summary.parameters) = (generation, parameters);
                 self.pool.restart();
             }

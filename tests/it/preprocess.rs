@@ -35,13 +35,24 @@ fn check(size: usize, strip: &str) {
     for (row, name) in PHOTOS {
         let crop = preprocess.crop(&decode(name));
         let expected = &strip[row * size * size * 3..][..size * size * 3];
-        let differences = crop.pixels.iter().zip(expected).map(|(a, b)| a.abs_diff(*b));
+        let differences = crop
+            .pixels
+            .iter()
+            .zip(expected)
+            .map(|(a, b)| a.abs_diff(*b));
         let worst = differences.clone().max().unwrap();
         let mean = differences.map(f64::from).sum::<f64>() / expected.len() as f64;
         println!("{name} at {size}: worst {worst}, mean {mean:.4}");
         // JPEG decoders may differ by a level or two; without one, only the rounding of the filter's weights is left.
-        let (most, most_on_average) = if name.ends_with("jpg") { (2, 0.2) } else { (1, 0.02) };
-        assert!(worst <= most && mean <= most_on_average, "{name} at {size}: worst {worst}, mean {mean}");
+        let (most, most_on_average) = if name.ends_with("jpg") {
+            (2, 0.2)
+        } else {
+            (1, 0.02)
+        };
+        assert!(
+            worst <= most && mean <= most_on_average,
+            "{name} at {size}: worst {worst}, mean {mean}"
+        );
     }
 }
 

@@ -24,7 +24,10 @@ fn num_wrong(goldens: &[Golden]) -> usize {
         let tokens = tokenizer.encode(&golden.text);
         let is_wrong = tokens.ids != ids || tokens.truncated != golden.truncated;
         if is_wrong {
-            println!("{:?}: {:?}, expected {:?}", golden.text, tokens.ids, golden.ids);
+            println!(
+                "{:?}: {:?}, expected {:?}",
+                golden.text, tokens.ids, golden.ids
+            );
         }
         is_wrong
     };

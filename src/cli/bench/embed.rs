@@ -7,9 +7,8 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args, ValueEnum};
 
 use crate::cli::{Common, session};
-use crate::clip::checkpoint::Architecture;
 use crate::clip::preprocess::Crop;
-use crate::clip::Clip;
+use crate::clip::{Architecture, Clip};
 use crate::engine::Engine;
 use crate::progress::Progress;
 
@@ -58,7 +57,11 @@ pub(in crate::cli) fn run(args: &BenchEmbedArgs, common: &Common) -> Result<()> 
             let clip = Clip::random(architecture, 1, session::open_options(common).device)?;
             Engine::new(clip, architecture.name().to_owned(), None)?
         }
-        None => Engine::open(common.model.as_deref(), &session::open_options(common), None)?,
+        None => Engine::open(
+            common.model.as_deref(),
+            &session::open_options(common),
+            None,
+        )?,
     };
     let batch = args.batch as usize;
     let encode = encode_rate(&engine, batch)?;
@@ -72,7 +75,10 @@ pub(in crate::cli) fn run(args: &BenchEmbedArgs, common: &Common) -> Result<()> 
         });
         println!("{}", serde_json::Value::from(vec![row]));
     } else {
-        println!("{} on {device}, f32, {threads} threads, batch {batch}", engine.name());
+        println!(
+            "{} on {device}, f32, {threads} threads, batch {batch}",
+            engine.name()
+        );
         println!("encoder alone      {encode:8.1} photos/s");
         println!("files to features  {pipeline:8.1} photos/s  (500 x 375 JPEG)");
     }
@@ -86,7 +92,12 @@ fn noise(size: usize, count: usize) -> Vec<Crop> {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         (state >> 24) as u8
     };
-    (0..count).map(|_| Crop { size, pixels: (0..size * size * 3).map(|_| byte()).collect() }).collect()
+    (0..count)
+        .map(|_| Crop {
+            size,
+            pixels: (0..size * size * 3).map(|_| byte()).collect(),
+        })
+        .collect()
 }
 
 fn encode_rate(engine: &Engine, batch: usize) -> Result<f64> {
@@ -107,21 +118,31 @@ fn encode_rate(engine: &Engine, batch: usize) -> Result<f64> {
 /// JPEG files of half a megapixel, written once, embedded without any cache.
 fn pipeline_rate(engine: &Engine, batch: usize) -> Result<f64> {
     let folder = std::env::temp_dir().join(format!("shotlens-bench-{}", std::process::id()));
-    std::fs::create_dir_all(&folder).with_context(|| format!("could not make {}", folder.display()))?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("could not make {}", folder.display()))?;
     let measured = pipeline_rate_in(engine, batch, &folder);
-    std::fs::remove_dir_all(&folder).with_context(|| format!("could not remove {}", folder.display()))?;
+    std::fs::remove_dir_all(&folder)
+        .with_context(|| format!("could not remove {}", folder.display()))?;
     measured
 }
 
 fn pipeline_rate_in(engine: &Engine, batch: usize, folder: &std::path::Path) -> Result<f64> {
-    let files: Vec<PathBuf> = (0..4 * batch.max(8)).map(|index| folder.join(format!("{index}.jpg"))).collect();
+    let files: Vec<PathBuf> = (0..4 * batch.max(8))
+        .map(|index| folder.join(format!("{index}.jpg")))
+        .collect();
     for (index, file) in files.iter().enumerate() {
         let shift = index as u32;
         let picture = image::RgbImage::from_fn(500, 375, |x, y| {
-            let wave = |a: u32| (((x * a + y * 3 + shift * 17) % 256) as f32 / 40.0).sin().mul_add(100.0, 128.0) as u8;
+            let wave = |a: u32| {
+                (((x * a + y * 3 + shift * 17) % 256) as f32 / 40.0)
+                    .sin()
+                    .mul_add(100.0, 128.0) as u8
+            };
             image::Rgb([wave(1), wave(2), wave(5)])
         });
-        picture.save(file).with_context(|| format!("could not write {}", file.display()))?;
+        picture
+            .save(file)
+            .with_context(|| format!("could not write {}", file.display()))?;
     }
     let mut best = f64::INFINITY;
     for _ in 0..REPETITIONS {

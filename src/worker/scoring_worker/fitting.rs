@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{FitSummary, ScoreEvent, ScoringThread};
-use crate::engine::adapted::{AdaptedEncoder, AdapterSpec, Geometry, SupportRows};
 use crate::engine::EngineError;
+use crate::engine::adapted::{AdaptedEncoder, AdapterSpec, Geometry, SupportRows};
 use crate::features::{Features, Matrix};
-use crate::image_io::ContentHash;
 use crate::ids::{ClassId, Generation, PhotoId};
+use crate::image_io::ContentHash;
+use crate::methods::leave_one_out::leave_one_out_logits;
+use crate::methods::projection::IsoClip;
 use crate::methods::{Knowledge, Method, Parameters, calibration, tune_on_support};
 use crate::progress::Progress;
 use crate::support::SupportSet;
@@ -49,11 +51,23 @@ pub(super) struct Fit {
     pub(super) key_hashes: HashMap<ContentHash, Vec<usize>>,
 }
 
+/// Adapted features of the support set.
+#[derive(Default)]
+struct Adapted {
+    encoder: Option<AdaptedEncoder>,
+    keys: Option<Features>,
+    note: Option<String>,
+}
+
 impl Fit {
     /// What the method knows.
     pub(super) fn knowledge(&self) -> Knowledge<'_> {
-        let knowledge = Knowledge::new(&self.support, &self.text).with_adapted_keys(self.adapted_keys.as_ref());
-        Knowledge { use_class_names: self.fitted.use_class_names, ..knowledge }
+        let knowledge =
+            Knowledge::new(&self.support, &self.text).with_adapted_keys(self.adapted_keys.as_ref());
+        Knowledge {
+            use_class_names: self.fitted.use_class_names,
+            ..knowledge
+        }
     }
 }
 
@@ -62,7 +76,8 @@ impl ScoringThread {
     pub(super) fn fit(&mut self, request: &FitRequest) {
         match self.fitted(request) {
             Ok(fit) => {
-                self.out.send(ScoreEvent::Fitted(Box::new(fit.summary.clone())));
+                self.out
+                    .send(ScoreEvent::Fitted(Box::new(fit.summary.clone())));
                 self.fit = Some(fit);
                 self.tell_evidence();
                 self.pool.restart();
@@ -73,23 +88,47 @@ impl ScoringThread {
         }
     }
 
-    fn fitted(&self, request: &FitRequest) -> Result<Fit, EngineError> {
+    fn fitted(&mut self, request: &FitRequest) -> Result<Fit, EngineError> {
         let num_classes = request.classes.len();
         let dim = request.classes.first().map_or(0, |(_, row)| row.len());
-        let text = Features::normalized(Matrix::from_rows(dim, request.classes.iter().map(|(_, row)| row.as_slice()))?)?;
-        let shots: Vec<(usize, PhotoId, usize)> =
-            request.shots.iter().filter_map(|(photo, class)| Some((self.table.row_of(*photo)?, *photo, *class))).collect();
+        let text = Matrix::from_rows(dim, request.classes.iter().map(|(_, row)| row.as_slice()))?;
+        let text = Features::normalized(text)?;
+        let shots: Vec<(usize, PhotoId, usize)> = request
+            .shots
+            .iter()
+            .filter_map(|(photo, class)| Some((self.table.row_of(*photo)?, *photo, *class)))
+            .collect();
         let rows: Vec<usize> = shots.iter().map(|(row, ..)| *row).collect();
         let labels: Vec<usize> = shots.iter().map(|(.., class)| *class).collect();
-        let (encoder, adapted_keys, adapter_note) = self.adapted(request, &rows, &labels)?;
-        let originals = if rows.is_empty() { Features::normalized(Matrix::zeros(0, dim))? } else { self.table.original(&rows)? };
+        let originals = if rows.is_empty() {
+            Features::normalized(Matrix::zeros(0, dim))?
+        } else {
+            self.table.original(&rows)?
+        };
         let support = SupportSet::new(originals, labels.clone(), num_classes, self.groups(&rows))?;
-        // A ++ method without adapted features is shown as what it would be without: the note says so.
-        let method = if request.method.needs_adapter() && adapted_keys.is_none() { Method::TipAdapter } else { request.method };
-        let knowledge = Knowledge::new(&support, &text).with_adapted_keys(adapted_keys.as_ref());
-        let knowledge = Knowledge { use_class_names: request.use_class_names, ..knowledge };
-        let mut summary = FitSummary { note: adapter_note, ..figures(request, method, &knowledge)? };
-        summary.adapter_title = encoder.as_ref().map(AdaptedEncoder::title).unwrap_or_default();
+        let Adapted {
+            encoder,
+            keys,
+            note,
+        } = self.adapted(request, &rows, &support)?;
+        // A ++ method without adapted features is shown as what it would be without them, and the note says so.
+        let lacks_adapter = request.method.needs_adapter() && keys.is_none();
+        let method = if lacks_adapter {
+            Method::TipAdapter
+        } else {
+            request.method
+        };
+        let knowledge = Knowledge::new(&support, &text).with_adapted_keys(keys.as_ref());
+        let knowledge = Knowledge {
+            use_class_names: request.use_class_names,
+            ..knowledge
+        };
+        let mut summary = figures(request, method, &knowledge)?;
+        summary.note = note.filter(|_| lacks_adapter).or(summary.note);
+        summary.adapter_title = encoder
+            .as_ref()
+            .map(AdaptedEncoder::title)
+            .unwrap_or_default();
         let fitted = FittedSupport {
             generation: request.generation,
             method,
@@ -100,67 +139,160 @@ impl ScoringThread {
         };
         let mut key_hashes: HashMap<ContentHash, Vec<usize>> = HashMap::new();
         for (key, row) in rows.iter().enumerate() {
-            key_hashes.entry(self.table.hash(*row)).or_default().push(key);
+            key_hashes
+                .entry(self.table.hash(*row))
+                .or_default()
+                .push(key);
         }
-        Ok(Fit { summary, support, adapted_keys, encoder, text, fitted: Arc::new(fitted), key_hashes })
+        let overlap_note = encoder.as_ref().and_then(AdaptedEncoder::note);
+        Ok(Fit {
+            summary,
+            support,
+            adapted_keys: keys,
+            encoder,
+            text,
+            fitted: Arc::new(fitted),
+            overlap_note,
+            key_hashes,
+        })
     }
 
     /// Exact duplicates share a group, so that leaving one out leaves out both.
     fn groups(&self, rows: &[usize]) -> Vec<usize> {
         let hashes: Vec<_> = rows.iter().map(|row| self.table.hash(*row)).collect();
         let mut first = HashMap::new();
-        hashes.iter().enumerate().map(|(index, hash)| *first.entry(*hash).or_insert(index)).collect()
+        hashes
+            .iter()
+            .enumerate()
+            .map(|(index, hash)| *first.entry(*hash).or_insert(index))
+            .collect()
     }
 
     /// The adapted features of the support set, how they were made, and what to say about it.
-    #[expect(clippy::type_complexity, reason = "three results of one step, taken apart at once")]
     fn adapted(
-        &self,
+        &mut self,
         request: &FitRequest,
         rows: &[usize],
-        labels: &[usize],
-    ) -> Result<(Option<AdaptedEncoder>, Option<Features>, Option<String>), EngineError> {
-        let (Some(spec), Some(model)) = (&request.adapter, &self.model) else { return Ok((None, None, None)) };
-        if rows.is_empty() {
-            return Ok((None, None, None));
-        }
+        support: &SupportSet,
+    ) -> Result<Adapted, EngineError> {
+        let Some(spec) = request.adapter.as_ref().filter(|_| !rows.is_empty()) else {
+            return Ok(Adapted::default());
+        };
         if let AdapterSpec::File(_) = spec {
-            let keys = self.table.bottleneck(rows).map(Features::normalized).transpose()?;
-            let note = keys.is_none().then(|| "the photos are still on their way through the adapter".to_owned());
-            return Ok((None, keys, note));
+            let keys = self
+                .table
+                .bottleneck(rows)
+                .map(Features::normalized)
+                .transpose()?;
+            let note = keys
+                .is_none()
+                .then(|| "The photos are still on their way through the adapter".to_owned());
+            return Ok(Adapted {
+                encoder: None,
+                keys,
+                note,
+            });
         }
+        self.decompose();
         let (features, hidden) = (self.table.original_raw(rows), self.table.hidden(rows));
-        let support = SupportRows { features: &features, hidden: hidden.as_ref(), labels };
-        let geometry = Geometry { projections: model.projections.as_ref(), dim: model.dim };
-        match AdaptedEncoder::projection(spec, &geometry, self.words.as_ref(), Some(support)) {
+        let support = SupportRows {
+            support,
+            hidden: hidden.as_ref(),
+        };
+        match AdaptedEncoder::projection(spec, &self.geometry(), self.words.as_ref(), Some(support))
+        {
             Ok(encoder) => {
-                let keys = Features::normalized(encoder.adapt(&features, hidden.as_ref())?)?;
-                Ok((Some(encoder), Some(keys), None))
+                let keys = Some(Features::normalized(
+                    encoder.adapt(&features, hidden.as_ref())?,
+                )?);
+                Ok(Adapted {
+                    encoder: Some(encoder),
+                    keys,
+                    note: None,
+                })
             }
-            Err(error) => Ok((None, None, Some(error.to_string()))),
+            Err(error) => Ok(Adapted {
+                note: Some(error.to_string()),
+                ..Adapted::default()
+            }),
         }
+    }
+
+    /// Decomposes the model's projections, once.
+    fn decompose(&mut self) {
+        if let (None, Some((image, text))) = (&self.iso, self.model.as_ref().and_then(|model| model.projections.as_ref())) {
+            // Projections that cannot be decomposed have no IsoCLIP, which is said when it is chosen.
+            self.iso = IsoClip::new(image, text).ok();
+        }
+    }
+
+    /// What projections need to know of the model.
+    fn geometry(&self) -> Geometry<'_> {
+        self.model.as_ref().map_or_else(Geometry::default, |model| Geometry {
+            iso: self.iso.as_ref(),
+            published_cut: model.published_cut,
+            dim: model.dim,
+        })
     }
 
     /// Adapted features of any rows under the current fit, `None` where there are none.
     pub(super) fn adapted_rows(&self, fit: &Fit, rows: &[usize]) -> Option<Features> {
         fit.adapted_keys.as_ref()?;
         let adapted = match &fit.encoder {
-            Some(encoder) => encoder.adapt(&self.table.original_raw(rows), self.table.hidden(rows).as_ref()).ok()?,
+            Some(encoder) => encoder
+                .adapt(
+                    &self.table.original_raw(rows),
+                    self.table.hidden(rows).as_ref(),
+                )
+                .ok()?,
             None => self.table.bottleneck(rows)?,
         };
         Features::normalized(adapted).ok()
     }
 }
 
+/// Share of the shots that the others classify rightly.
+fn accuracy(
+    method: Method,
+    parameters: &Parameters,
+    knowledge: &Knowledge<'_>,
+) -> Result<Option<f32>, EngineError> {
+    let (logits, labels) =
+        leave_one_out_logits(method, parameters, knowledge, &Progress::silent())?;
+    let num_right = logits
+        .top_classes()
+        .iter()
+        .zip(&labels)
+        .filter(|(predicted, label)| predicted == label)
+        .count();
+    Ok((!labels.is_empty()).then(|| num_right as f32 / labels.len() as f32))
+}
+
 /// Tunes where asked, and measures by leave-one-out.
-fn figures(request: &FitRequest, method: Method, knowledge: &Knowledge<'_>) -> Result<FitSummary, EngineError> {
+fn figures(
+    request: &FitRequest,
+    method: Method,
+    knowledge: &Knowledge<'_>,
+) -> Result<FitSummary, EngineError> {
     let tuned = tune_on_support(method, &request.parameters, knowledge, &Progress::silent())?;
-    let parameters = if request.tune { tuned.parameters } else { request.parameters };
+    let parameters = if request.tune {
+        tuned.parameters
+    } else {
+        request.parameters
+    };
     let calibrated = calibration::calibrate(method, &parameters, knowledge, &Progress::silent())?;
     let share = |percent: Option<f64>| percent.map(|percent| (percent / 100.0) as f32);
-    let accuracy = if request.tune { share(tuned.accuracy) } else { share(calibration::leave_one_out_accuracy(method, &parameters, knowledge)?) };
-    let note = (!tuned.is_tuned && !method.parameters().is_empty() && !knowledge.support.is_empty())
-        .then(|| "One shot per class: nothing to tune on, so the published defaults are used".to_owned());
+    let accuracy = if request.tune {
+        share(tuned.accuracy)
+    } else {
+        accuracy(method, &parameters, knowledge)?
+    };
+    let note = (!tuned.is_tuned
+        && !method.parameters().is_empty()
+        && !knowledge.support.is_empty())
+    .then(|| {
+        "One shot per class: nothing to tune on, so the published defaults are used".to_owned()
+    });
     Ok(FitSummary {
         generation: request.generation,
         parameters,

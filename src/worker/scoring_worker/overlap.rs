@@ -32,19 +32,38 @@ impl ScoringThread {
     pub(super) fn tell_overlap(&self) {
         let Some(fit) = &self.fit else { return };
         let labels = fit.support.labels();
-        let num_classes = fit.support.shots_per_class().iter().filter(|shots| **shots > 0).count();
+        let num_classes = fit
+            .support
+            .shots_per_class()
+            .iter()
+            .filter(|shots| **shots > 0)
+            .count();
         let generation = fit.summary.generation;
         if num_classes < 2 || labels.len() == num_classes {
             let note = Some("Overlap needs two classes, and two photos in one of them".to_owned());
-            self.out.send(ScoreEvent::Overlap { generation, before: None, after: None, note });
+            self.out.send(ScoreEvent::Overlap {
+                generation,
+                before: None,
+                after: None,
+                note,
+            });
             return;
         }
         let before = figures(fit.support.features(), labels);
-        let after = fit.adapted_keys.as_ref().map(|keys| figures(keys, labels)).transpose();
+        let after = fit
+            .adapted_keys
+            .as_ref()
+            .map(|keys| figures(keys, labels))
+            .transpose();
         match before.and_then(|before| Ok((before, after?))) {
             Ok((before, after)) => {
                 let (before, after) = (Some(Box::new(before)), after.map(Box::new));
-                self.out.send(ScoreEvent::Overlap { generation, before, after, note: fit.overlap_note.clone() });
+                self.out.send(ScoreEvent::Overlap {
+                    generation,
+                    before,
+                    after,
+                    note: fit.overlap_note.clone(),
+                });
             }
             Err(error) => self.out.send(ScoreEvent::Failed(error.to_string())),
         }
@@ -61,18 +80,42 @@ impl ScoringThread {
 }
 
 fn figures(features: &Features, labels: &[usize]) -> Result<Figures, MethodError> {
-    measure(features, labels, &OverlapOptions::headline(), &Progress::silent())
+    measure(
+        features,
+        labels,
+        &OverlapOptions::headline(),
+        &Progress::silent(),
+    )
 }
 
-fn listed_pairs(fit: &Fit, request: &PairRequest) -> Result<Vec<(PhotoId, PhotoId, f32)>, MethodError> {
+fn listed_pairs(
+    fit: &Fit,
+    request: &PairRequest,
+) -> Result<Vec<(PhotoId, PhotoId, f32)>, MethodError> {
     let features = match &fit.adapted_keys {
         Some(keys) if request.adapted => keys,
         _ => fit.support.features(),
     };
-    let PairRequest { kind, low, high, .. } = *request;
-    let query = PairQuery { kind, low, high, count: MAX_PAIRS_LISTED };
+    let PairRequest {
+        kind, low, high, ..
+    } = *request;
+    let query = PairQuery {
+        kind,
+        low,
+        high,
+        count: MAX_PAIRS_LISTED,
+    };
     let support = &fit.support;
-    let pairs = extreme_pairs(features, support.labels(), Some(support.groups()), &query, &Progress::silent())?;
+    let pairs = extreme_pairs(
+        features,
+        support.labels(),
+        Some(support.groups()),
+        &query,
+        &Progress::silent(),
+    )?;
     let photo = |row: usize| fit.fitted.photos[row];
-    Ok(pairs.into_iter().map(|pair| (photo(pair.first), photo(pair.second), pair.cosine)).collect())
+    Ok(pairs
+        .into_iter()
+        .map(|pair| (photo(pair.first), photo(pair.second), pair.cosine))
+        .collect())
 }

@@ -7,7 +7,7 @@ use super::fitting::Fit;
 use super::{ScoreEvent, ScoringThread};
 use crate::features::Features;
 use crate::ids::{ClassId, Generation, PhotoId};
-use crate::methods::{self, Method, MethodError, Queries, gather_evidence};
+use crate::methods::{self, MethodError, Queries, gather_evidence};
 use crate::progress::Progress;
 use crate::worker::evidence_set::{EvidenceSet, Scored, scored};
 
@@ -35,7 +35,10 @@ pub struct PoolPredictions {
 impl PoolPredictions {
     /// What is predicted for a photo.
     pub fn get(&self, photo: PhotoId) -> Option<&Scored> {
-        self.photos.binary_search(&photo).ok().map(|index| &self.scored[index])
+        self.photos
+            .binary_search(&photo)
+            .ok()
+            .map(|index| &self.scored[index])
     }
 }
 
@@ -94,9 +97,13 @@ impl ScoringThread {
             }
         }
         let is_complete = self.pool.scored.len() >= self.pool.wanted;
-        let is_due = self.pool.told.is_none_or(|told| told.elapsed() > TELL_EVERY);
+        let is_due = self
+            .pool
+            .told
+            .is_none_or(|told| told.elapsed() > TELL_EVERY);
         if self.pool.is_untold && is_complete && is_due {
-            self.out.send(ScoreEvent::Predictions(Arc::new(self.predictions(fit))));
+            self.out
+                .send(ScoreEvent::Predictions(Arc::new(self.predictions(fit))));
             (self.pool.told, self.pool.is_untold) = (Some(Instant::now()), false);
         }
     }
@@ -106,7 +113,11 @@ impl ScoringThread {
         rows.sort_unstable_by_key(|row| self.table.photos()[*row]);
         let scored: Vec<Scored> = rows.iter().map(|row| self.pool.scored[*row]).collect();
         let mut by_confidence: Vec<u32> = (0..scored.len() as u32).collect();
-        by_confidence.sort_by(|a, b| scored[*a as usize].confidence.total_cmp(&scored[*b as usize].confidence));
+        by_confidence.sort_by(|a, b| {
+            scored[*a as usize]
+                .confidence
+                .total_cmp(&scored[*b as usize].confidence)
+        });
         PoolPredictions {
             generation: fit.summary.generation,
             photos: rows.iter().map(|row| self.table.photos()[*row]).collect(),
@@ -117,34 +128,73 @@ impl ScoringThread {
     }
 
     fn scores(&self, fit: &Fit, rows: &[usize]) -> Result<Vec<Scored>, MethodError> {
-        let Ok(original) = self.table.original(rows) else { return Ok(vec![UNKNOWN; rows.len()]) };
-        let Some(adapted) = self.adapted_if_needed(fit, rows) else { return Ok(vec![UNKNOWN; rows.len()]) };
-        let queries = Queries { original: &original, adapted: adapted.as_ref() };
+        let Ok(original) = self.table.original(rows) else {
+            return Ok(vec![UNKNOWN; rows.len()]);
+        };
+        let Some(adapted) = self.adapted_if_needed(fit, rows) else {
+            return Ok(vec![UNKNOWN; rows.len()]);
+        };
+        let queries = Queries {
+            original: &original,
+            adapted: adapted.as_ref(),
+        };
         let (knowledge, parameters) = (fit.knowledge(), &fit.summary.parameters);
-        let logits = methods::predict_pool(fit.fitted.method, parameters, &knowledge, queries, &Progress::silent())?;
+        let logits = methods::predict_pool(
+            fit.fitted.method,
+            parameters,
+            &knowledge,
+            queries,
+            &Progress::silent(),
+        )?;
         let zero_shot = original.cosines(&fit.text);
         let mut scores: Vec<Scored> = (0..rows.len())
-            .map(|row| scored(logits.0.row(row), zero_shot.row(row), fit.summary.temperature))
+            .map(|row| {
+                scored(
+                    logits.0.row(row),
+                    zero_shot.row(row),
+                    fit.summary.temperature,
+                )
+            })
             .collect();
         self.leave_shots_out(fit, rows, queries, &mut scores)?;
         Ok(scores)
     }
 
     /// A photo that is a shot itself is scored by the others: its own vote would always be right.
-    fn leave_shots_out(&self, fit: &Fit, rows: &[usize], queries: Queries<'_>, scores: &mut [Scored]) -> Result<(), MethodError> {
-        let inside: Vec<usize> = (0..rows.len()).filter(|index| self.own_keys(fit, rows[*index]).next().is_some()).collect();
+    fn leave_shots_out(
+        &self,
+        fit: &Fit,
+        rows: &[usize],
+        queries: Queries<'_>,
+        scores: &mut [Scored],
+    ) -> Result<(), MethodError> {
+        let inside: Vec<usize> = (0..rows.len())
+            .filter(|index| self.own_keys(fit, rows[*index]).next().is_some())
+            .collect();
         if inside.is_empty() {
             return Ok(());
         }
         let original = queries.original.select(&inside);
         let adapted = queries.adapted.map(|adapted| adapted.select(&inside));
-        let evidence = gather_evidence(fit.fitted.method, &fit.knowledge(), Queries { original: &original, adapted: adapted.as_ref() })?;
-        let mut set = EvidenceSet { support: Arc::clone(&fit.fitted), ..EvidenceSet::default() };
+        let evidence = gather_evidence(
+            fit.fitted.method,
+            &fit.knowledge(),
+            Queries {
+                original: &original,
+                adapted: adapted.as_ref(),
+            },
+        )?;
+        let mut set = EvidenceSet {
+            support: Arc::clone(&fit.fitted),
+            ..EvidenceSet::default()
+        };
         for (index, mut evidence) in inside.into_iter().zip(evidence) {
-            self.own_keys(fit, rows[index]).for_each(|key| evidence.affinities[key] = f32::NEG_INFINITY);
+            self.own_keys(fit, rows[index])
+                .for_each(|key| evidence.affinities[key] = f32::NEG_INFINITY);
             let photo = self.table.photos()[rows[index]];
             set.photos.insert(photo, evidence);
-            if let Some(score) = set.score(photo, &fit.summary.parameters, fit.summary.temperature) {
+            if let Some(score) = set.score(photo, &fit.summary.parameters, fit.summary.temperature)
+            {
                 scores[index] = score;
             }
         }
@@ -158,22 +208,39 @@ impl ScoringThread {
     }
 
     fn adapted_if_needed(&self, fit: &Fit, rows: &[usize]) -> Option<Option<Features>> {
-        if fit.fitted.method.needs_adapter() { self.adapted_rows(fit, rows).map(Some) } else { Some(None) }
+        if fit.fitted.method.needs_adapter() {
+            self.adapted_rows(fit, rows).map(Some)
+        } else {
+            Some(None)
+        }
     }
 
     /// Gathers evidence for the photos on screen and tells it.
     pub(super) fn tell_evidence(&self) {
         let Some(fit) = &self.fit else { return };
-        let shown: Vec<(PhotoId, usize)> =
-            self.shown.iter().filter_map(|photo| Some((*photo, self.table.row_of(*photo)?))).collect();
+        let shown: Vec<(PhotoId, usize)> = self
+            .shown
+            .iter()
+            .filter_map(|photo| Some((*photo, self.table.row_of(*photo)?)))
+            .collect();
         let rows: Vec<usize> = shown.iter().map(|(_, row)| *row).collect();
-        let mut set = EvidenceSet { support: Arc::clone(&fit.fitted), ..EvidenceSet::default() };
-        if let (Ok(original), Some(adapted)) = (self.table.original(&rows), self.adapted_if_needed(fit, &rows)) {
-            let queries = Queries { original: &original, adapted: adapted.as_ref() };
+        let mut set = EvidenceSet {
+            support: Arc::clone(&fit.fitted),
+            ..EvidenceSet::default()
+        };
+        if let (Ok(original), Some(adapted)) = (
+            self.table.original(&rows),
+            self.adapted_if_needed(fit, &rows),
+        ) {
+            let queries = Queries {
+                original: &original,
+                adapted: adapted.as_ref(),
+            };
             match gather_evidence(fit.fitted.method, &fit.knowledge(), queries) {
                 Ok(evidence) => {
                     for ((photo, row), mut evidence) in shown.into_iter().zip(evidence) {
-                        self.own_keys(fit, row).for_each(|key| evidence.affinities[key] = f32::NEG_INFINITY);
+                        self.own_keys(fit, row)
+                            .for_each(|key| evidence.affinities[key] = f32::NEG_INFINITY);
                         set.photos.insert(photo, evidence);
                     }
                 }
@@ -185,7 +252,11 @@ impl ScoringThread {
 }
 
 /// A photo whose features have no direction, or whose adapted features are not there yet.
-const UNKNOWN: Scored = Scored { class: 0, confidence: 0.0, zero_shot_class: 0 };
+const UNKNOWN: Scored = Scored {
+    class: 0,
+    confidence: 0.0,
+    zero_shot_class: 0,
+};
 
 #[cfg(test)]
 mod tests {
@@ -193,10 +264,23 @@ mod tests {
 
     #[test]
     fn predictions_are_found_by_photo() {
-        let scored = vec![Scored { class: 1, confidence: 0.5, zero_shot_class: 0 }, UNKNOWN];
-        let predictions = PoolPredictions { photos: vec![PhotoId(3), PhotoId(9)], scored, ..PoolPredictions::default() };
-        assert_eq!(predictions.get(PhotoId(3)).map(|scored| scored.class), Some(1));
+        let scored = vec![
+            Scored {
+                class: 1,
+                confidence: 0.5,
+                zero_shot_class: 0,
+            },
+            UNKNOWN,
+        ];
+        let predictions = PoolPredictions {
+            photos: vec![PhotoId(3), PhotoId(9)],
+            scored,
+            ..PoolPredictions::default()
+        };
+        assert_eq!(
+            predictions.get(PhotoId(3)).map(|scored| scored.class),
+            Some(1)
+        );
         assert!(predictions.get(PhotoId(4)).is_none());
-        assert!(!Method::TipAdapter.needs_adapter());
     }
 }
