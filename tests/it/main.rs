@@ -1,1 +1,6 @@
-#[test] fn t(){}
+//! The one integration test binary.
+
+mod checkpoints;
+mod clip_data;
+mod clip_goldens;
+
