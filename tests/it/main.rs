@@ -1,12 +1,10 @@
 //! The one integration test binary: each further one would link candle and wgpu again.
 //! The one integration test binary.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "clippy knows test functions, but not what they call"
-)]
-
 mod assets;
+mod checkpoints;
+mod clip_data;
+mod clip_goldens;
 mod layering;
 mod methods;
 mod models;
