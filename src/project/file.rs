@@ -348,10 +348,17 @@ fn connect(path: &Path, is_locked: bool) -> rusqlite::Result<Connection> {
     let connection = open_connection(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     match schema::version(&connection) {
         // In a folder that cannot be written, SQLite has no place for the index of a write-ahead log; there is no log either.
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) => open_connection(
-            &immutable_uri(path),
-            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
-        ),
+        Err(error)
+            if matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
+            ) =>
+        {
+            open_connection(
+                &immutable_uri(path),
+                OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+            )
+        }
         _ => Ok(connection),
     }
 }

@@ -330,7 +330,7 @@ fn wait_for(project: &mut Project, is_expected: impl Fn(&Saving) -> bool) {
     let start = Instant::now();
     while !is_expected(project.saving()) {
         assert!(
-            start.elapsed() < Duration::from_secs(60),
+            start.elapsed() < Duration::from_mins(1),
             "still {:?}",
             project.saving()
         );

@@ -152,6 +152,34 @@ fn a_slider_drag_is_one_step_and_letting_go_begins_another() {
 }
 
 #[test]
+fn the_first_touch_of_a_tuned_slider_begins_one_step_too() {
+    let mut project = Project::without_file(ProjectState::new());
+    // α moves; β stays where tuning had put it, which the settings did not say so far.
+    for alpha in [1.1, 1.2] {
+        let settings = Settings {
+            alpha,
+            beta: 9.0,
+            auto_tuned: false,
+            ..Settings::default()
+        };
+        project.perform(Edit::SetSettings(settings)).unwrap();
+    }
+    assert_eq!(project.history().num_done(), 1);
+    let settings = Settings {
+        beta: 9.5,
+        ..project.state().settings().clone()
+    };
+    project.perform(Edit::SetSettings(settings)).unwrap();
+    assert_eq!(project.history().num_done(), 1, "β was part of the step");
+    let settings = Settings {
+        gamma: 0.3,
+        ..project.state().settings().clone()
+    };
+    project.perform(Edit::SetSettings(settings)).unwrap();
+    assert_eq!(project.history().num_done(), 2);
+}
+
+#[test]
 fn a_merged_drag_is_one_step_after_a_restart_too() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("coats.shotlens");
