@@ -131,7 +131,7 @@ fn class_names_in_any_script_have_glyphs() {
 fn the_model_menu_and_the_help_open() {
     use egui_kittest::kittest::Queryable as _;
     check("look menu", fixture::demo(), USUAL, Theme::Dark, |harness| {
-        harness.get_by_label("Use a real CLIP model ⏷").click();
+        harness.get_by_label("Use a real CLIP model ⌄").click();
     });
     check("look help", fixture::demo(), USUAL, Theme::Light, |harness| {
         harness.key_press(egui::Key::F1);
