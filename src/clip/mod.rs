@@ -192,6 +192,14 @@ impl Clip {
         self.image.adapter_places()
     }
 
+    /// Width, number of blocks and patch size of the image tower; `None` for a `ModifiedResNet`.
+    pub fn vision_size(&self) -> Option<(usize, usize, usize)> {
+        match &self.config.image {
+            ImageConfig::Vit(vit) => Some((vit.width, vit.num_blocks, vit.patch)),
+            ImageConfig::ResNet(_) => None,
+        }
+    }
+
     /// "CPU", "CUDA 0"..., and why not a better one.
     pub fn device_description(&self) -> String {
         self.device_description.clone()

@@ -54,7 +54,7 @@ impl CardEdits {
         ui.horizontal(|ui| {
             chip_ui(ui, class, 20.0);
             ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                let menu = ui.menu_button("⋯", |ui| self.menu_ui(ui, cx, class));
+                let menu = ui.menu_button("•••", |ui| self.menu_ui(ui, cx, class));
                 menu.response
                     .accessible_name(format!("Menu of {}", class.name));
                 ui.weak(counted(num_shots, "shot", "shots"));

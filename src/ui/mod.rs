@@ -12,6 +12,7 @@ mod format;
 mod gallery_panel;
 mod help;
 mod histogram;
+mod icons;
 mod inspector_panel;
 mod method_panel;
 mod model_menu;

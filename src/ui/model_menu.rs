@@ -41,7 +41,7 @@ fn chip_text(model: &ModelStatus, rate: Option<f64>) -> String {
             }
         }
     }
-    text.push_str(" ⏷");
+    text.push_str(" ⌄");
     text
 }
 
@@ -125,7 +125,7 @@ mod tests {
         };
         assert_eq!(
             chip_text(&model, Some(41.3)),
-            "CLIP ViT-B/32 · CPU · 41 photos/s ⏷"
+            "CLIP ViT-B/32 · CPU · 41 photos/s ⌄"
         );
     }
 }

@@ -66,7 +66,7 @@ fn patience(severity: Severity) -> Option<Duration> {
 fn notice_ui(ui: &mut Ui, severity: Severity, text: &str) -> bool {
     let palette = Palette::of(ui);
     let (mark, colour) = match severity {
-        Severity::Info => ("ℹ", palette.accent),
+        Severity::Info => ("Ⓘ", palette.accent),
         Severity::Warning => ("⚠", palette.warning),
         Severity::Error => ("⚠", palette.error),
     };

@@ -114,7 +114,7 @@ fn half_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo) {
             response.on_hover_text(&name);
             ui.horizontal(|ui| {
                 let title = class.map_or("no class", |class| &class.name);
-                let menu = ui.menu_button(format!("{title} ⏷"), |ui| {
+                let menu = ui.menu_button(format!("{title} ⌄"), |ui| {
                     super::tile::class_menu_ui(ui, cx, |class| {
                         Command::MovePhotos(vec![photo.id], Some(class.id))
                     });

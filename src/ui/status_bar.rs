@@ -125,7 +125,7 @@ fn skipped_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     if skipped.is_empty() {
         return;
     }
-    let text = format!("{} skipped ⏵", counted(skipped.len(), "file", "files"));
+    let text = format!("{} skipped ▶", counted(skipped.len(), "file", "files"));
     let button = ui.button(RichText::new(text).color(Palette::of(ui).warning));
     Popup::menu(&button)
         .close_behavior(egui::PopupCloseBehavior::CloseOnClickOutside)

@@ -154,10 +154,10 @@ pub(super) fn class_colour(index: u8) -> Color32 {
 
 /// Black or white, whichever is read more easily on `background`.
 pub(super) fn text_on(background: Color32) -> Color32 {
-    let luminance = 0.299 * f32::from(background.r())
-        + 0.587 * f32::from(background.g())
-        + 0.114 * f32::from(background.b());
-    if luminance > 140.0 {
+    let linear = egui::Rgba::from(background);
+    let luminance = 0.2126 * linear.r() + 0.7152 * linear.g() + 0.0722 * linear.b();
+    // Where black and white have the same contrast (WCAG 2.1).
+    if luminance > 0.179 {
         Color32::BLACK
     } else {
         Color32::WHITE

@@ -7,6 +7,7 @@ use crate::app::Command;
 use super::chip::badge_ui;
 use super::context::{PanelContext, Request};
 use super::dialogs::Ask;
+use super::icons::{Icon, icon_button_ui};
 use super::model_menu::{model_chip_ui, model_menu_ui};
 use super::theme::{Palette, semibold};
 
@@ -14,12 +15,12 @@ use super::theme::{Palette, semibold};
 pub(super) fn top_bar_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, has_sides: &mut [bool; 2]) {
     ui.horizontal_centered(|ui| {
         let [left, right] = has_sides;
-        side_toggle_ui(ui, left, "◧", "Support set panel");
+        side_toggle_ui(ui, left, Icon::LeftPanel, "Support set panel");
         ui.label(semibold("Shotlens").size(15.0));
         project_ui(ui, cx);
         undo_ui(ui, cx);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            side_toggle_ui(ui, right, "◨", "Method panel");
+            side_toggle_ui(ui, right, Icon::RightPanel, "Method panel");
             let help = ui.button("Help").on_hover_text("Keys and panels (F1)");
             if help.clicked() {
                 cx.request(Request::Help(None));
@@ -30,13 +31,10 @@ pub(super) fn top_bar_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, has_sides: &mut
     });
 }
 
-fn side_toggle_ui(ui: &mut Ui, is_open: &mut bool, icon: &str, name: &str) {
+fn side_toggle_ui(ui: &mut Ui, is_open: &mut bool, icon: Icon, name: &str) {
     let verb = if *is_open { "Hide" } else { "Show" };
-    let button = Button::selectable(*is_open, icon).frame_when_inactive(false);
-    let response = ui
-        .add(button)
-        .accessible_name(format!("{verb} {}", name.to_lowercase()))
-        .on_hover_text(format!("{verb} the {}", name.to_lowercase()));
+    let name = format!("{verb} the {}", name.to_lowercase());
+    let response = icon_button_ui(ui, icon, &name);
     if response.clicked() {
         *is_open = !*is_open;
     }
@@ -48,7 +46,7 @@ fn project_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     } else {
         cx.app.title()
     };
-    ui.menu_button(format!("{title} ⏷"), |ui| {
+    ui.menu_button(format!("{title} ⌄"), |ui| {
         for (title, ask) in [
             ("New project…", Ask::NewProject),
             ("Open project…", Ask::Project),
@@ -77,8 +75,8 @@ fn project_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
 fn undo_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     let app = cx.app;
     let entries = [
-        ("⟲", "Undo", app.undo_description(), Command::Undo),
-        ("⟳", "Redo", app.redo_description(), Command::Redo),
+        ("↩", "Undo", app.undo_description(), Command::Undo),
+        ("↪", "Redo", app.redo_description(), Command::Redo),
     ];
     for (icon, verb, what, command) in entries {
         let button = Button::new(RichText::new(icon).size(15.0));
@@ -96,12 +94,11 @@ fn undo_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
 fn theme_ui(ui: &mut Ui) {
     let preference = ui.ctx().options(|options| options.theme_preference);
     let (icon, next, hint) = match preference {
-        ThemePreference::System => ("◐", ThemePreference::Light, "Theme: as the system"),
-        ThemePreference::Light => ("☀", ThemePreference::Dark, "Theme: light"),
-        ThemePreference::Dark => ("🌙", ThemePreference::System, "Theme: dark"),
+        ThemePreference::System => (Icon::HalfMoon, ThemePreference::Light, "Theme: as the system"),
+        ThemePreference::Light => (Icon::Sun, ThemePreference::Dark, "Theme: light"),
+        ThemePreference::Dark => (Icon::Moon, ThemePreference::System, "Theme: dark"),
     };
-    let button = ui.button(icon).accessible_name("Theme").on_hover_text(hint);
-    if button.clicked() {
+    if icon_button_ui(ui, icon, hint).clicked() {
         ui.ctx().set_theme(next);
     }
 }
@@ -115,7 +112,7 @@ pub(super) fn demo_banner_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) -> bool {
                 .small_button("×")
                 .accessible_name("Dismiss the demo banner");
             stays = !dismiss.clicked();
-            ui.menu_button("Use a real CLIP model ⏷", |ui| model_menu_ui(ui, cx));
+            ui.menu_button("Use a real CLIP model ⌄", |ui| model_menu_ui(ui, cx));
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 let text = "This is a demo with a small model, so that it starts at once";
                 ui.add(egui::Label::new(text).truncate());
