@@ -1,11 +1,13 @@
 //! The program: a window, or one command without one.
 
 use std::process::ExitCode;
+use std::sync::{Arc, OnceLock};
 
 use clap::Parser as _;
-use shotlens::app::{ModelChoice, StartWith};
+use shotlens::app::{App, ModelChoice, StartWith};
 use shotlens::cli::{self, Cli, Command, Common};
 use shotlens::ui;
+use shotlens::worker::{Wake, thumbnail_reader};
 
 fn main() -> ExitCode {
     let Cli { common, command } = Cli::parse();
@@ -31,19 +33,14 @@ fn run(command: Option<Command>, common: &Common) -> anyhow::Result<()> {
         Some(Command::Demo { headless: false }) => window(StartWith::Demo, common),
         Some(Command::Open { path }) if path.is_dir() => window(StartWith::Folder(path), common),
         Some(Command::Open { path }) => window(StartWith::File(path), common),
-        Some(command) if command.is_window_benchmark() => ui::bench::run(common.json),
         Some(command) => cli::run(command, common),
     }
 }
 
 /// Opens the window; without a display, the demo runs without one instead.
 fn window(start: StartWith, common: &Common) -> anyhow::Result<()> {
-    if ui::has_display() {
-        let model = ModelChoice {
-            model: common.model.clone(),
-            device: common.device.choice(),
-        };
-        return ui::run(start, model);
+    if has_display() {
+        return open_window(start, common);
     }
     match start {
         StartWith::File(path) | StartWith::Folder(path) => {
@@ -59,4 +56,30 @@ fn window(start: StartWith, common: &Common) -> anyhow::Result<()> {
             cli::run_headless_demo(common)
         }
     }
+}
+
+fn open_window(start: StartWith, common: &Common) -> anyhow::Result<()> {
+    // The threads start before there is a window to wake; its first frame takes in what they had by then.
+    let window: Arc<OnceLock<Wake>> = Arc::default();
+    let later = Arc::clone(&window);
+    let wake: Wake = Arc::new(move || {
+        if let Some(wake) = later.get() {
+            wake();
+        }
+    });
+    let model = ModelChoice {
+        model: common.model.clone(),
+        device: common.device.choice(),
+    };
+    let app = App::start(start, model, wake)?;
+    let opened = ui::run(app, thumbnail_reader::reader(), move |wake| {
+        window.set(wake).ok();
+    });
+    opened.map_err(|error| anyhow::anyhow!("the window could not be opened ({error}); `shotlens demo --headless` and the other commands need none"))
+}
+
+/// Whether there is something to open a window on: always, except on a Unix without X11 and Wayland.
+fn has_display() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    cfg!(any(windows, target_os = "macos")) || is_set("DISPLAY") || is_set("WAYLAND_DISPLAY")
 }

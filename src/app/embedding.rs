@@ -25,6 +25,17 @@ pub(crate) struct Embedding {
 }
 
 impl Embedding {
+    /// Made-up features of a class, for benchmarks.
+    pub(super) fn pretend_text(&mut self, class: ClassId, texts: Vec<String>, feature: Vec<f32>) {
+        self.requested_texts.insert(class, texts);
+        self.texts.insert(class, feature);
+    }
+
+    /// A photo with made-up features, for benchmarks.
+    pub(super) fn pretend_embedded(&mut self, photo: PhotoId) {
+        self.embedded.insert(photo);
+    }
+
     /// Whether a photo has features.
     pub(super) fn has(&self, photo: PhotoId) -> bool {
         self.embedded.contains(&photo)

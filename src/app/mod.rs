@@ -14,6 +14,7 @@ mod prediction;
 mod projects;
 mod scoring;
 mod status;
+mod synthetic;
 mod threads;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub use projects::StartWith;
 pub use status::{
     Activity, AvailableModel, ModelState, ModelStatus, Notice, SavedStatus, Severity, SkippedFile,
 };
+pub use synthetic::SyntheticSize;
 pub use threads::{ModelChoice, Threads};
 
 use crate::ids::PhotoId;

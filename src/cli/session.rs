@@ -25,10 +25,10 @@ fn open_cache() -> Option<FeatureCache> {
         .and_then(|locations| {
             FeatureCache::open(&locations.feature_cache()).map_err(|error| error.to_string())
         });
-    let mut cache = opened
+    let (cache, note) = opened
         .inspect_err(|error| warn(&format!("features are not cached: {error}")))
         .ok()?;
-    cache.take_notes().iter().for_each(|note| warn(note));
+    note.iter().for_each(|note| warn(note));
     Some(cache)
 }
 

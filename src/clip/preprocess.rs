@@ -49,7 +49,10 @@ impl Preprocess {
         let (width, height) = image.dimensions();
         let short_side = width.min(height);
         if short_side == 0 || size == 0 {
-            return Crop { size, pixels: vec![0; size * size * 3] };
+            return Crop {
+                size,
+                pixels: vec![0; size * size * 3],
+            };
         }
         let columns = Span::middle(width, short_side, size as u32);
         let rows = Span::middle(height, short_side, size as u32);
@@ -58,7 +61,12 @@ impl Preprocess {
         let narrow = resize(
             (image.as_raw(), width, height),
             (size as u32, num_rows),
-            (columns.start, f64::from(top), columns.length, f64::from(num_rows)),
+            (
+                columns.start,
+                f64::from(top),
+                columns.length,
+                f64::from(num_rows),
+            ),
         );
         let pixels = resize(
             (&narrow, size as u32, num_rows),
@@ -104,14 +112,21 @@ impl Span {
             // the sum was rounded up, and the resizer refuses a span beyond the side
             length = length.next_down();
         }
-        Self { start, length, side, scale }
+        Self {
+            start,
+            length,
+            side,
+            scale,
+        }
     }
 
     /// First pixel and number of pixels that the filter reads for this span.
     fn needed(&self) -> (u32, u32) {
         let reach = BICUBIC_REACH * self.scale.max(1.0);
         let first = (self.start - reach).floor().max(0.0) as u32;
-        let end = (self.start + self.length + reach).ceil().min(f64::from(self.side)) as u32;
+        let end = (self.start + self.length + reach)
+            .ceil()
+            .min(f64::from(self.side)) as u32;
         (first, end - first)
     }
 }
@@ -128,9 +143,13 @@ fn resize(image: (&[u8], u32, u32), to: (u32, u32), part: (f64, f64, f64, f64)) 
     ImageRef::new(width, height, pixels, PixelType::U8x3)
         .map_err(|error| error.to_string())
         .and_then(|image| {
-            Resizer::new().resize(&image, &mut resized, &options).map_err(|error| error.to_string())
+            Resizer::new()
+                .resize(&image, &mut resized, &options)
+                .map_err(|error| error.to_string())
         })
-        .unwrap_or_else(|error| unreachable!("{part:?} lies within {width} x {height} pixels: {error}"));
+        .unwrap_or_else(|error| {
+            unreachable!("{part:?} lies within {width} x {height} pixels: {error}")
+        });
     resized.into_vec()
 }
 
@@ -145,7 +164,10 @@ mod tests {
 
     #[test]
     fn the_corner_is_rounded_half_to_even() {
-        assert_eq!([0, 1, 2, 3, 4, 5].map(first_of_margin), [0.0, 0.0, 1.0, 2.0, 2.0, 2.0]);
+        assert_eq!(
+            [0, 1, 2, 3, 4, 5].map(first_of_margin),
+            [0.0, 0.0, 1.0, 2.0, 2.0, 2.0]
+        );
     }
 
     #[test]
@@ -161,14 +183,20 @@ mod tests {
             let crop = Preprocess::openai(224).crop(&image);
             assert_eq!(crop.pixels.len(), 224 * 224 * 3);
             let expected = if width == 0 { 0 } else { 9 };
-            assert!(crop.pixels.iter().all(|&value| value == expected), "{width} x {height}");
+            assert!(
+                crop.pixels.iter().all(|&value| value == expected),
+                "{width} x {height}"
+            );
         }
     }
 
     #[test]
     fn the_id_tells_settings_apart() {
         let base = Preprocess::openai(224);
-        let other_std = Preprocess { std: [0.5; 3], ..base.clone() };
+        let other_std = Preprocess {
+            std: [0.5; 3],
+            ..base.clone()
+        };
         assert_ne!(base.id(), Preprocess::openai(96).id());
         assert_ne!(base.id(), other_std.id());
     }

@@ -8,7 +8,11 @@ use crate::features::Matrix;
 /// Pictures in, features out.
 pub(super) trait ImageTower: Send + Sync {
     /// Features of `crops`, all at once; the caller keeps batches to [`ImageTower::batch_size`].
-    fn encode(&self, crops: &[Crop], adapter: Option<&BottleneckAdapter>) -> Result<EncodedImages, ClipError>;
+    fn encode(
+        &self,
+        crops: &[Crop],
+        adapter: Option<&BottleneckAdapter>,
+    ) -> Result<EncodedImages, ClipError>;
 
     /// How many pictures at once suit the device.
     fn batch_size(&self) -> usize;

@@ -117,10 +117,9 @@ impl Engine {
     }
 
     fn cached(&self, space: &str, hashes: &[ContentHash]) -> Vec<Option<CachedRow>> {
-        let with_hidden = self.clip.adapter_places().is_some();
         self.cache().map_or_else(
             || vec![None; hashes.len()],
-            |mut cache| cache.get_many(space, hashes, with_hidden),
+            |mut cache| cache.get_many(space, hashes),
         )
     }
 
@@ -233,7 +232,7 @@ impl Engine {
             ));
         }
         if let Some(mut cache) = self.cache() {
-            cache.put_many(space, remembered.iter().map(|(hash, row)| (*hash, row)));
+            cache.put_many(space, &remembered);
         }
         Ok(outcomes)
     }

@@ -94,7 +94,11 @@ fn undo_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
 fn theme_ui(ui: &mut Ui) {
     let preference = ui.ctx().options(|options| options.theme_preference);
     let (icon, next, hint) = match preference {
-        ThemePreference::System => (Icon::HalfMoon, ThemePreference::Light, "Theme: as the system"),
+        ThemePreference::System => (
+            Icon::HalfMoon,
+            ThemePreference::Light,
+            "Theme: as the system",
+        ),
         ThemePreference::Light => (Icon::Sun, ThemePreference::Dark, "Theme: light"),
         ThemePreference::Dark => (Icon::Moon, ThemePreference::System, "Theme: dark"),
     };

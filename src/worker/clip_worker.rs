@@ -225,10 +225,8 @@ impl ClipThread {
                 FeatureCache::open(&locations.feature_cache()).map_err(|error| error.to_string())
             });
         match opened {
-            Ok(mut cache) => {
-                cache
-                    .take_notes()
-                    .into_iter()
+            Ok((cache, note)) => {
+                note.into_iter()
                     .for_each(|note| self.out.send(ClipEvent::Note(note)));
                 Some(cache)
             }

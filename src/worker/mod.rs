@@ -11,6 +11,7 @@ pub mod evidence_set;
 pub mod feature_table;
 pub mod file_worker;
 pub mod scoring_worker;
+pub mod thumbnail_reader;
 
 use std::sync::Arc;
 

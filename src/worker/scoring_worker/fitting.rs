@@ -220,7 +220,12 @@ impl ScoringThread {
 
     /// Decomposes the model's projections, once.
     fn decompose(&mut self) {
-        if let (None, Some((image, text))) = (&self.iso, self.model.as_ref().and_then(|model| model.projections.as_ref())) {
+        if let (None, Some((image, text))) = (
+            &self.iso,
+            self.model
+                .as_ref()
+                .and_then(|model| model.projections.as_ref()),
+        ) {
             // Projections that cannot be decomposed have no IsoCLIP, which is said when it is chosen.
             self.iso = IsoClip::new(image, text).ok();
         }
@@ -228,11 +233,13 @@ impl ScoringThread {
 
     /// What projections need to know of the model.
     fn geometry(&self) -> Geometry<'_> {
-        self.model.as_ref().map_or_else(Geometry::default, |model| Geometry {
-            iso: self.iso.as_ref(),
-            published_cut: model.published_cut,
-            dim: model.dim,
-        })
+        self.model
+            .as_ref()
+            .map_or_else(Geometry::default, |model| Geometry {
+                iso: self.iso.as_ref(),
+                published_cut: model.published_cut,
+                dim: model.dim,
+            })
     }
 
     /// Adapted features of any rows under the current fit, `None` where there are none.

@@ -165,7 +165,11 @@ struct Tile<'a> {
 impl Tile<'_> {
     /// Adds `a · panel` to `R` rows of `V` vectors, and returns `R`.
     #[inline(always)]
-    fn compute<S: Simd, const R: usize, const V: usize>(&self, simd: S, panel: &[S::f32s]) -> usize {
+    fn compute<S: Simd, const R: usize, const V: usize>(
+        &self,
+        simd: S,
+        panel: &[S::f32s],
+    ) -> usize {
         let (panel, _) = panel.as_chunks::<V>();
         let rows: [&[f32]; R] = std::array::from_fn(|r| &self.a[r * self.stride..][..panel.len()]);
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
@@ -181,7 +185,11 @@ impl Tile<'_> {
             #[expect(unsafe_code, reason = "tasks are disjoint rectangles of the output")]
             let cells = unsafe { self.out.cells(r, self.columns.clone()) };
             for (cells, sum) in cells.chunks_mut(S::F32_LANES).zip(sums) {
-                let before = if self.first { simd.splat_f32s(0.0) } else { simd.partial_load_f32s(cells) };
+                let before = if self.first {
+                    simd.splat_f32s(0.0)
+                } else {
+                    simd.partial_load_f32s(cells)
+                };
                 simd.partial_store_f32s(cells, simd.add_f32s(before, *sum));
             }
         }
@@ -192,7 +200,11 @@ impl Tile<'_> {
 /// Bias, residual and function on the cells that were just computed, while they are in the first-level cache.
 #[inline(always)]
 fn finish_panel<S: Simd>(simd: S, task: &Task<'_>, columns: Range<usize>) {
-    let Finish { bias, residual, function } = task.finish;
+    let Finish {
+        bias,
+        residual,
+        function,
+    } = task.finish;
     if bias.is_none() && residual.is_none() && function == Elementwise::Identity {
         return;
     }
@@ -201,13 +213,17 @@ fn finish_panel<S: Simd>(simd: S, task: &Task<'_>, columns: Range<usize>) {
     for row in task.rows.clone() {
         #[expect(unsafe_code, reason = "tasks are disjoint rectangles of the output")]
         let cells = unsafe { task.out.cells(row, columns.clone()) };
-        let residual = residual.map(|residual| &residual[row % period * outputs..][columns.clone()]);
+        let residual =
+            residual.map(|residual| &residual[row % period * outputs..][columns.clone()]);
         for (index, cells) in cells.chunks_mut(S::F32_LANES).enumerate() {
             let start = index * S::F32_LANES;
             let part = start..start + cells.len();
             let mut sum = simd.partial_load_f32s(cells);
             if let Some(bias) = bias {
-                sum = simd.add_f32s(sum, simd.partial_load_f32s(&bias[columns.clone()][part.clone()]));
+                sum = simd.add_f32s(
+                    sum,
+                    simd.partial_load_f32s(&bias[columns.clone()][part.clone()]),
+                );
             }
             if let Some(residual) = residual {
                 sum = simd.add_f32s(sum, simd.partial_load_f32s(&residual[part]));
@@ -222,7 +238,9 @@ mod tests {
     use super::*;
 
     fn numbers(len: usize, seed: usize) -> Vec<f32> {
-        (0..len).map(|i| (((i + seed) * 7919 % 2003) as f32 / 1001.5) - 1.0).collect()
+        (0..len)
+            .map(|i| (((i + seed) * 7919 % 2003) as f32 / 1001.5) - 1.0)
+            .collect()
     }
 
     #[test]
@@ -232,13 +250,22 @@ mod tests {
             let (bias, residual) = (numbers(outputs, 3), numbers(rows * outputs, 4));
             let packed = PackedMatrix::new(&w, outputs, inner);
             assert_eq!(packed.unpacked(), w);
-            let finish = Finish { bias: Some(&bias), residual: Some(&residual), function: Elementwise::Relu };
+            let finish = Finish {
+                bias: Some(&bias),
+                residual: Some(&residual),
+                function: Elementwise::Relu,
+            };
             let out = matmul(&a, &packed, finish);
             for row in 0..rows {
                 for column in 0..outputs {
                     let (x, y) = (&a[row * inner..][..inner], &w[column * inner..][..inner]);
-                    let sum: f64 = x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
-                    let expected = (sum as f32 + bias[column] + residual[row * outputs + column]).max(0.0);
+                    let sum: f64 = x
+                        .iter()
+                        .zip(y)
+                        .map(|(x, y)| f64::from(*x) * f64::from(*y))
+                        .sum();
+                    let expected =
+                        (sum as f32 + bias[column] + residual[row * outputs + column]).max(0.0);
                     assert!((out[row * outputs + column] - expected).abs() < 1e-3);
                 }
             }

@@ -7,12 +7,25 @@ use rayon::prelude::*;
 const BLOCK_ROWS: usize = 32;
 
 /// `(x - mean) / sqrt(variance + eps) · weight + bias` for every row of `weight.len()` numbers, in parallel.
-pub(in crate::clip::ops) fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> Vec<f32> {
+pub(in crate::clip::ops) fn layer_norm(
+    x: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    eps: f32,
+) -> Vec<f32> {
     let mut out = vec![0.0; x.len()];
     let block = BLOCK_ROWS * weight.len();
     out.par_chunks_mut(block)
         .zip(x.par_chunks(block))
-        .for_each(|(out, x)| Arch::new().dispatch(Norm { x, weight, bias, eps, out }));
+        .for_each(|(out, x)| {
+            Arch::new().dispatch(Norm {
+                x,
+                weight,
+                bias,
+                eps,
+                out,
+            })
+        });
     out
 }
 
@@ -29,7 +42,13 @@ impl WithSimd for Norm<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, weight, bias, eps, out } = self;
+        let Self {
+            x,
+            weight,
+            bias,
+            eps,
+            out,
+        } = self;
         let width = weight.len();
         for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
             let mean = sum(simd, x, |x| x) / width as f32;
