@@ -1,4 +1,4 @@
-//! What can be done to a project: [`Edit`], and the rows of the file that it changes: [`RowChange`]. [`super::apply`] does it.
+//! What can be done to a project: [`Edit`], and the rows of the file that it changes: [`RowChange`]. [`super::apply()`] does it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

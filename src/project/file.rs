@@ -145,10 +145,13 @@ impl ProjectFile {
         read_steps(&self.connection, &self.base, wanted).map_err(|error| self.sqlite("read", error))
     }
 
-    /// Folds the write-ahead log into the file, so that a copy of the file is the whole project. Does nothing while somebody reads.
-    pub(super) fn fold_log(&self) -> Result<(), ProjectError> {
+    /// Folds the write-ahead log into the file, so that a copy of the file is the whole project; `false`: not now, somebody is reading.
+    pub(super) fn fold_log(&self) -> Result<bool, ProjectError> {
         self.connection
-            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| {
+                row.get::<_, i64>(0)
+            })
+            .map(|busy| busy == 0)
             .map_err(|error| self.sqlite("tidy", error))
     }
 
@@ -162,7 +165,7 @@ impl ProjectFile {
             ),
             Err(Unlocked::Unavailable(error)) => (
                 None,
-                read_only(&format!("its folder cannot be written ({error})")),
+                read_only(&format!("it cannot be locked for writing ({error})")),
             ),
         };
         let as_error = |error| ProjectError::sqlite("open", error, &path);

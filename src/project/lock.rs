@@ -19,7 +19,7 @@ pub(super) struct ProjectLock {
 pub(super) enum Unlocked {
     /// Somebody else has it; who, if they could say.
     Held(String),
-    /// The sidecar cannot be written.
+    /// The sidecar cannot be written, or not locked.
     Unavailable(std::io::Error),
 }
 

@@ -1,4 +1,4 @@
-//! The project: what it holds ([`state`]), what can be done to it and undone ([`edit`], [`history`]), the file that it lives in ([`file`], [`writer`]), and the caches in the user's folders.
+//! The project: what it holds ([`state`]), what can be done to it and undone ([`edit`], [`history`]), the file that it lives in ([`mod@file`], [`writer`]), and the caches in the user's folders.
 //!
 //! [`Project`] puts them together for whoever shows a project: every change is applied in memory at once and written behind.
 

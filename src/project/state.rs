@@ -1,6 +1,6 @@
 //! What a project holds, in memory: classes, photos, settings, view.
 //!
-//! Cheap look-ups for 100,000 photos. Everything except view and file stamps is changed through [`super::apply`] alone, so that every change can be undone and written.
+//! Cheap look-ups for 100,000 photos. Everything except view and file stamps is changed through [`super::apply()`] alone, so that every change can be undone and written.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -306,7 +306,7 @@ impl ProjectState {
     }
 }
 
-/// What [`super::apply`] is made of; nothing here checks.
+/// What [`super::apply()`] is made of; nothing here checks.
 impl ProjectState {
     pub(super) fn class_mut(&mut self, id: ClassId) -> Option<&mut Class> {
         self.classes.iter_mut().find(|class| class.id == id)

@@ -235,7 +235,7 @@ impl Worker {
                 Err(RecvTimeoutError::Timeout) => {
                     if !is_folded && last_write.elapsed() >= REST {
                         // Not worth a word: the log is as safe as the file, and the last close folds it too.
-                        is_folded = self.file.fold_log().is_ok();
+                        is_folded = self.file.fold_log().unwrap_or(false);
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => break,

@@ -134,7 +134,7 @@ impl Random {
             6 | 7 => Edit::AddPhotos(self.photos(state, folder)),
             8 => Edit::RemovePhotos(self.some_photos(state, 3)),
             9 => {
-                let photos = self.some_photos(state, 5);
+                let photos = self.some_photos_twice(state);
                 Edit::SetRoles(
                     photos
                         .into_iter()
@@ -143,7 +143,7 @@ impl Random {
                 )
             }
             10 => {
-                let photos = self.some_photos(state, 5);
+                let photos = self.some_photos_twice(state);
                 let labels = photos
                     .into_iter()
                     .map(|id| (id, self.label(state)))
@@ -197,6 +197,13 @@ impl Random {
             photo.label = self.label(state);
             photo.file.hash = (self.below(2) == 0).then_some(ContentHash([7; 32]));
         }
+        photos
+    }
+
+    /// Photos of which some are named twice.
+    fn some_photos_twice(&mut self, state: &ProjectState) -> Vec<PhotoId> {
+        let mut photos = self.some_photos(state, 5);
+        photos.extend_from_within(..self.below(photos.len() + 1));
         photos
     }
 

@@ -303,6 +303,55 @@ fn ids_are_not_given_twice_after_a_restart() {
 }
 
 #[test]
+fn a_copy_of_the_file_at_rest_is_the_whole_project() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = make_project(folder.path(), 3);
+    let mut project = Project::open(&path, no_wake()).unwrap();
+    let class = project.state_mut().new_class("dress");
+    project.perform(Edit::AddClass(class)).unwrap();
+    assert!(project.flush());
+    let log = folder.path().join("coats.shotlens-wal");
+    wait_for(&mut project, |_| {
+        std::fs::metadata(&log).is_ok_and(|log| log.len() == 0)
+    });
+    let copy = folder.path().join("copy.shotlens");
+    std::fs::copy(&path, &copy).unwrap();
+    assert_eq!(stored(&copy), snapshot(project.state()));
+}
+
+#[test]
+fn a_project_of_version_1_opens_and_can_be_undone_to_its_beginning() {
+    // Made by this version with one step of every kind, the last three undone.
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/version-1.shotlens");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("old.shotlens");
+    std::fs::copy(sample, &path).unwrap();
+    let mut project = Project::open(&path, no_wake()).unwrap();
+    assert_eq!(
+        (project.history().num_done(), project.history().num_undone()),
+        (9, 3)
+    );
+    let cap = project.state().class_named("cap").unwrap();
+    assert_eq!(cap.texts(), ["a photo of a cap", "a drawing of a cap"]);
+    assert_eq!(project.state().shots(cap.id).len(), 1);
+    let photos: Vec<_> = project
+        .state()
+        .photos()
+        .iter()
+        .map(|photo| photo.path.clone())
+        .collect();
+    assert_eq!(photos[0].as_ref(), folder.path().join("photos/1-0.jpg"));
+    assert_eq!(project.state().view().sort, "least sure");
+    while project.redo().unwrap() {}
+    assert!((project.state().settings().alpha - 2.5).abs() < 1e-12);
+    while project.undo().unwrap() {}
+    assert_eq!(
+        (project.state().classes(), project.state().photos()),
+        (&[][..], &[][..])
+    );
+}
+
+#[test]
 fn what_could_not_be_written_is_said_and_written_later() {
     let folder = tempfile::tempdir().unwrap();
     let path = make_project(folder.path(), 1);
