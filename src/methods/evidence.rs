@@ -35,6 +35,7 @@ pub fn gather_evidence(
     knowledge: &Knowledge<'_>,
     queries: Queries<'_>,
 ) -> Result<Vec<Evidence>, MethodError> {
+    method.check_live()?;
     let with_names = Knowledge {
         use_class_names: true,
         ..*knowledge
@@ -101,6 +102,10 @@ struct AddAffinities<'a> {
 impl pulp::WithSimd for AddAffinities<'_> {
     type Output = ();
 
+    #[expect(
+        clippy::inline_always,
+        reason = "must be compiled with the instruction set that was dispatched to"
+    )]
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
         let Self {

@@ -124,6 +124,7 @@ pub fn tune(
     grid: &Grid,
     progress: &Progress<'_>,
 ) -> Result<Tuned, MethodError> {
+    method.check_live()?;
     let num_queries = validation.original.len();
     if labels.len() != num_queries {
         return Err(MethodError::Rows {

@@ -5,6 +5,11 @@
 //! structs with an inlined method because the call through a closure is not always inlined and then stays at the baseline:
 //! the grid search took 3 times as long.
 
+#![expect(
+    clippy::inline_always,
+    reason = "kernels must be compiled with the instruction set that was dispatched to"
+)]
+
 /// Queries side by side: one AVX-512 register of f32, two of AVX2.
 pub(crate) const LANES: usize = 16;
 
@@ -18,7 +23,6 @@ pub(crate) const MASKED: f32 = -1e6;
 ///
 /// Cody and Waite's reduction to `[-ln 2 / 2, ln 2 / 2]` and a polynomial of degree 7.
 /// Without `mul_add`, which would be a library call on machines without FMA.
-// Inlined, as it must be compiled with the instruction set that the caller dispatched to.
 #[inline(always)]
 pub(crate) fn exp(x: &Lanes) -> Lanes {
     // Adding 1.5 * 2^23 rounds to an integer and leaves it in the low bits.

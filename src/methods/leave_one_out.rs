@@ -151,6 +151,7 @@ struct Folds {
 
 impl Folds {
     fn new(method: Method, knowledge: &Knowledge<'_>) -> Result<Self, MethodError> {
+        method.check_live()?;
         let keys = Keys::new(method, knowledge)?;
         let support = knowledge.support;
         let mut by_group = vec![Vec::new(); support.len()];
