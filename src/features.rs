@@ -120,16 +120,11 @@ impl Matrix {
     /// The rows with these indices, in this order.
     #[must_use]
     pub fn select_rows(&self, indices: &[usize]) -> Self {
-        let data = indices
-            .iter()
-            .flat_map(|&index| self.row(index))
-            .copied()
-            .collect();
-        Self {
-            rows: indices.len(),
-            cols: self.cols,
-            data,
+        let mut data = Vec::with_capacity(indices.len() * self.cols);
+        for index in indices {
+            data.extend_from_slice(self.row(*index));
         }
+        Self { rows: indices.len(), cols: self.cols, data }
     }
 
     /// The columns with these indices, in this order.

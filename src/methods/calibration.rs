@@ -20,19 +20,24 @@ pub struct Calibration {
     pub is_fitted: bool,
 }
 
-/// The temperature for `method` at these parameters; the default, 1, where no class has two shots.
+/// The temperature for `method` at these parameters; [`default_temperature`] where no class has two
+/// shots or the method cannot leave one out.
 pub fn calibrate(
     method: Method,
     parameters: &Parameters,
     knowledge: &Knowledge<'_>,
     progress: &Progress<'_>,
 ) -> Result<Calibration, MethodError> {
+    let unfitted = Calibration {
+        temperature: default_temperature(method),
+        is_fitted: false,
+    };
+    if !method.is_live() {
+        return Ok(unfitted);
+    }
     let (logits, labels) = leave_one_out_logits(method, parameters, knowledge, progress)?;
     if labels.is_empty() {
-        return Ok(Calibration {
-            temperature: default_temperature(method),
-            is_fitted: false,
-        });
+        return Ok(unfitted);
     }
     Ok(Calibration {
         temperature: fit_temperature(&logits, &labels),
@@ -40,10 +45,11 @@ pub fn calibrate(
     })
 }
 
-/// The temperature before anything is fitted.
+/// The temperature before anything is fitted: 1, but 0.01 for `ProKeR`, whose logits are raw cosines.
 pub fn default_temperature(method: Method) -> f32 {
     match method {
-        Method::ZeroShot | Method::TipAdapter | Method::TipAdapterPp => 1.0,
+        Method::ProKeR => 0.01,
+        _ => 1.0,
     }
 }
 

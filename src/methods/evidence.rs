@@ -35,6 +35,7 @@ pub fn gather_evidence(
     knowledge: &Knowledge<'_>,
     queries: Queries<'_>,
 ) -> Result<Vec<Evidence>, MethodError> {
+    method.check_live()?;
     let with_names = Knowledge {
         use_class_names: true,
         ..*knowledge
@@ -76,7 +77,13 @@ pub fn logits_from_evidence(
 ) -> Vec<f32> {
     let mut sums = vec![0.0; num_classes];
     if parameters.alpha != 0.0 {
-        add_affinities(&evidence.affinities, labels, parameters.beta, &mut sums);
+        let (cosines, beta) = (evidence.affinities.as_slice(), parameters.beta);
+        pulp::Arch::new().dispatch(AddAffinities {
+            cosines,
+            labels,
+            beta,
+            sums: &mut sums,
+        });
     }
     for (sum, zero_shot) in sums.iter_mut().zip(&evidence.zero_shot) {
         *sum = if use_class_names { *zero_shot } else { 0.0 } + parameters.alpha * *sum;
@@ -85,8 +92,28 @@ pub fn logits_from_evidence(
 }
 
 /// Adds every key's affinity to the sum of its class.
-fn add_affinities(cosines: &[f32], labels: &[usize], beta: f32, sums: &mut [f32]) {
-    pulp::Arch::new().dispatch(|| {
+struct AddAffinities<'a> {
+    cosines: &'a [f32],
+    labels: &'a [usize],
+    beta: f32,
+    sums: &'a mut [f32],
+}
+
+impl pulp::WithSimd for AddAffinities<'_> {
+    type Output = ();
+
+    #[expect(
+        clippy::inline_always,
+        reason = "must be compiled with the instruction set that was dispatched to"
+    )]
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) {
+        let Self {
+            cosines,
+            labels,
+            beta,
+            sums,
+        } = self;
         for (cosines, labels) in cosines.chunks(LANES).zip(labels.chunks(LANES)) {
             let mut argument = [0.0; LANES];
             for (argument, cosine) in argument.iter_mut().zip(cosines) {
@@ -96,7 +123,7 @@ fn add_affinities(cosines: &[f32], labels: &[usize], beta: f32, sums: &mut [f32]
                 sums[*label] += affinity;
             }
         }
-    });
+    }
 }
 
 /// The `count` support rows whose votes weigh most, heaviest first; equal votes in the order of the rows.

@@ -2,10 +2,11 @@
 //!
 //! Combinations are tried in the authors' order and only a better one replaces the best, so the first of equals wins:
 //! β outside, α inside (gaopengcuhk/Tip-Adapter at d0e2d6f8, `search_hp`).
-//! For every block of 16 queries and every β the exponentials are taken once; each α then costs a multiply-add a class.
+//! For every block of 16 queries and every β the class sums are taken once, for evenly spaced β mostly by multiplication;
+//! each α then costs a multiply-add a class.
 
-use super::keys::Keys;
-use super::lanes::{LANES, class_sums, count_correct};
+use super::keys::{Block, Keys};
+use super::lanes::{LANES, Lanes, STEPS, class_sums, count_correct, stepped_class_sums};
 use super::metrics::percent;
 use super::{Knowledge, Method, MethodError, Parameters, Queries};
 use crate::progress::Progress;
@@ -123,6 +124,7 @@ pub fn tune(
     grid: &Grid,
     progress: &Progress<'_>,
 ) -> Result<Tuned, MethodError> {
+    method.check_live()?;
     let num_queries = validation.original.len();
     if labels.len() != num_queries {
         return Err(MethodError::Rows {
@@ -182,22 +184,11 @@ fn count_grid(
             {
                 *own = *label as u32;
             }
-            let mut sums = vec![[0.0; LANES]; keys.num_classes()];
             let mut num_correct = vec![0; grid.len()];
-            for (beta, counts) in grid
-                .betas
-                .iter()
-                .zip(num_correct.chunks_mut(grid.alphas.len()))
-            {
-                class_sums(
-                    &block.cosines,
-                    &keys.log_weights,
-                    &keys.ends,
-                    *beta,
-                    &mut sums,
-                );
-                count_correct(&block.zero_shot, &sums, &grid.alphas, &own, counts);
-            }
+            each_beta(&keys, &block, &grid.betas, |index, sums| {
+                let counts = &mut num_correct[index * grid.alphas.len()..][..grid.alphas.len()];
+                count_correct(&block.zero_shot, sums, &grid.alphas, &own, counts);
+            });
             num_correct
         },
     )?;
@@ -209,6 +200,50 @@ fn count_grid(
             .for_each(|(total, count)| *total += count);
     }
     Ok(totals)
+}
+
+/// Class sums of a block at every β: `each(index of β, sums)`; evenly spaced ones eight at a time.
+fn each_beta(keys: &Keys, block: &Block, betas: &[f32], mut each: impl FnMut(usize, &[Lanes])) {
+    let num_classes = keys.num_classes();
+    let mut sums = vec![[0.0; LANES]; STEPS * num_classes];
+    let mut index = 0;
+    while index < betas.len() {
+        let ahead = &betas[index..betas.len().min(index + STEPS)];
+        if let Some(step) = even_step(ahead) {
+            stepped_class_sums(
+                &block.cosines,
+                &keys.log_weights,
+                &keys.ends,
+                (ahead[0], step),
+                &mut sums,
+            );
+            for (offset, sums) in sums.chunks_exact(num_classes.max(1)).enumerate() {
+                each(index + offset, sums);
+            }
+            index += STEPS;
+        } else {
+            let sums = &mut sums[..num_classes];
+            class_sums(
+                &block.cosines,
+                &keys.log_weights,
+                &keys.ends,
+                betas[index],
+                sums,
+            );
+            each(index, sums);
+            index += 1;
+        }
+    }
+}
+
+/// The distance of eight evenly spaced values (up to their rounding); `None` for fewer or for others.
+fn even_step(values: &[f32]) -> Option<f32> {
+    let (first, last) = (*values.first()?, *values.last()?);
+    let step = (last - first) / (STEPS - 1) as f32;
+    let is_even = |(index, value): (usize, &f32)| {
+        (value - (first + index as f32 * step)).abs() <= 2.0 * f32::EPSILON * last.abs()
+    };
+    (values.len() == STEPS && values.iter().enumerate().all(is_even)).then_some(step)
 }
 
 #[cfg(test)]
@@ -230,6 +265,17 @@ mod tests {
             (4000, 0.0, 20.0, 20.0)
         );
         assert_eq!(Grid::named("oxford_flowers").unwrap().betas.len(), 200);
+        let is_even = |grid: &Grid| {
+            grid.betas
+                .chunks_exact(STEPS)
+                .all(|betas| even_step(betas).is_some())
+        };
+        assert!(
+            ["tip-adapter", "oxford_flowers", "imo"]
+                .iter()
+                .all(|name| is_even(&Grid::named(name).unwrap()))
+        );
+        assert_eq!(even_step(&[0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 12.8]), None);
         assert_eq!(Grid::named("moon").unwrap_err().name, "moon");
     }
 }

@@ -9,7 +9,7 @@ use crate::progress::Progress;
 
 /// Queries taken together in one matrix product: enough to keep it busy (16 alone leave it packing the keys most of the
 /// time), few enough that 1,600 keys need 400 KB.
-const CHUNK: usize = 4 * LANES;
+pub(super) const CHUNK: usize = 4 * LANES;
 
 /// Keys and class texts, ready to be compared with queries.
 pub(crate) struct Keys {
@@ -42,7 +42,15 @@ pub(crate) struct Block {
 impl Keys {
     /// The cache of `method`: its keys with the labels of the support set.
     pub(super) fn new(method: Method, knowledge: &Knowledge<'_>) -> Result<Self, MethodError> {
-        let keys = knowledge.keys_for(method)?;
+        Ok(Self::of_rows(
+            method,
+            knowledge.keys_for(method)?,
+            knowledge,
+        ))
+    }
+
+    /// A cache of other rows than the method's own, one for each row of the support set.
+    pub(super) fn of_rows(method: Method, keys: &Features, knowledge: &Knowledge<'_>) -> Self {
         // Zero-shot has nothing but class names.
         let names_count = knowledge.use_class_names || method == Method::ZeroShot;
         let labels = knowledge.support.labels();
@@ -54,14 +62,14 @@ impl Keys {
             end += *count;
             *count = end;
         }
-        Ok(Self {
+        Self {
             sorted: keys.matrix().select_rows(&order),
             log_weights: vec![0.0; order.len()],
             order,
             ends,
             text: knowledge.text.clone(),
             text_scale: if names_count { LOGIT_SCALE } else { 0.0 },
-        })
+        }
     }
 
     /// Number of classes.

@@ -1,5 +1,7 @@
 //! Which methods there are, what they are called, and which parameters they have.
 
+use super::{MethodError, SignatureRange};
+
 /// A way to turn labelled photos and class names into scores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Method {
@@ -8,8 +10,20 @@ pub enum Method {
     /// A key-value cache over the shots (Zhang et al., ECCV 2022).
     #[default]
     TipAdapter,
-    /// The same cache on adapted features (IMO, BMVC 2024).
+    /// The cache and how alike photos look to the class texts (SuS-X, ICCV 2023).
+    TipX,
+    /// The cache on the channels that tell classes apart (APE, ICCV 2023).
+    Ape,
+    /// Tip-Adapter on adapted features (IMO, BMVC 2024).
     TipAdapterPp,
+    /// Tip-X with its cache on adapted features (IMO, BMVC 2024).
+    TipXPp,
+    /// APE on adapted features (our definition).
+    ApePp,
+    /// Gaussian classes with one covariance (ICLR 2024).
+    Gda,
+    /// Kernel ridge regression around the class texts (CVPR 2025).
+    ProKeR,
 }
 
 /// A name that no method has.
@@ -22,14 +36,47 @@ pub struct UnknownMethod {
 
 impl Method {
     /// All methods, in the order in which they are offered.
-    pub const ALL: [Self; 3] = [Self::ZeroShot, Self::TipAdapter, Self::TipAdapterPp];
+    pub const ALL: [Self; 9] = [
+        Self::ZeroShot,
+        Self::TipAdapter,
+        Self::TipX,
+        Self::Ape,
+        Self::TipAdapterPp,
+        Self::TipXPp,
+        Self::ApePp,
+        Self::Gda,
+        Self::ProKeR,
+    ];
+
+    /// The methods that follow sliders live and can be tuned; the others score at fixed parameters so far.
+    pub const LIVE: [Self; 3] = [Self::ZeroShot, Self::TipAdapter, Self::TipAdapterPp];
+
+    /// Whether it is one of [`Self::LIVE`].
+    pub fn is_live(self) -> bool {
+        Self::LIVE.contains(&self)
+    }
+
+    /// Refuses what only the live methods can do.
+    pub(super) fn check_live(self) -> Result<(), MethodError> {
+        if self.is_live() {
+            Ok(())
+        } else {
+            Err(MethodError::FixedOnly { method: self })
+        }
+    }
 
     /// Its name on the command line and in files.
     pub fn name(self) -> &'static str {
         match self {
             Self::ZeroShot => "zero-shot",
             Self::TipAdapter => "tip-adapter",
+            Self::TipX => "tip-x",
+            Self::Ape => "ape",
             Self::TipAdapterPp => "tip-adapter-pp",
+            Self::TipXPp => "tip-x-pp",
+            Self::ApePp => "ape-pp",
+            Self::Gda => "gda",
+            Self::ProKeR => "proker",
         }
     }
 
@@ -48,13 +95,19 @@ impl Method {
         match self {
             Self::ZeroShot => "Zero-shot",
             Self::TipAdapter => "Tip-Adapter",
+            Self::TipX => "Tip-X",
+            Self::Ape => "APE",
             Self::TipAdapterPp => "Tip-Adapter++",
+            Self::TipXPp => "Tip-X++",
+            Self::ApePp => "APE++",
+            Self::Gda => "GDA",
+            Self::ProKeR => "ProKeR",
         }
     }
 
     /// Whether it compares photos by adapted features.
     pub fn needs_adapter(self) -> bool {
-        matches!(self, Self::TipAdapterPp)
+        matches!(self, Self::TipAdapterPp | Self::TipXPp | Self::ApePp)
     }
 
     /// The parameters that change its scores, in the order in which they are shown.
@@ -62,6 +115,11 @@ impl Method {
         match self {
             Self::ZeroShot => &[],
             Self::TipAdapter | Self::TipAdapterPp => &[Parameter::Alpha, Parameter::Beta],
+            Self::TipX | Self::TipXPp | Self::Ape | Self::ApePp => {
+                &[Parameter::Alpha, Parameter::Beta, Parameter::Gamma]
+            }
+            Self::Gda => &[Parameter::Alpha],
+            Self::ProKeR => &[Parameter::Beta],
         }
     }
 
@@ -88,7 +146,11 @@ impl Method {
             },
             Parameter::Gamma => ParameterRange {
                 min: 0.0,
-                max: 30.0,
+                max: if matches!(self, Self::TipX | Self::TipXPp) {
+                    30.0
+                } else {
+                    2.0
+                },
                 default: defaults.gamma,
                 is_logarithmic: false,
                 stops_at_zero: false,
@@ -132,15 +194,30 @@ pub struct Parameters {
     pub beta: f32,
     /// γ: 0 to 30 for Tip-X, 0 to 2 for APE.
     pub gamma: f32,
+    /// APE: channels kept; half of all where `None`.
+    pub channels: Option<usize>,
+    /// APE: weight of the similarity between classes in the choice of channels.
+    pub w0: f32,
+    /// APE: weight of the variance over class texts in the choice of channels.
+    pub w1: f32,
+    /// `ProKeR`: λ, how far the kernel may leave the class texts.
+    pub lambda: f32,
+    /// Tip-X: where the scale of its third term comes from.
+    pub signature_range: SignatureRange,
 }
 
 impl Default for Parameters {
-    /// Tip-Adapter's published α = 1 and β = 5.5 (ECCV 2022, Table 4).
+    /// Tip-Adapter's published α = 1 and β = 5.5 (ECCV 2022, Table 4); APE's weights and `ProKeR`'s λ for 16 shots on `ImageNet`.
     fn default() -> Self {
         Self {
             alpha: 1.0,
             beta: 5.5,
             gamma: 0.1,
+            channels: None,
+            w0: 0.7,
+            w1: 0.3,
+            lambda: 0.1,
+            signature_range: SignatureRange::default(),
         }
     }
 }

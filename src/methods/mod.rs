@@ -5,8 +5,10 @@
 //! Formulas and their sources are in the modules of the methods; all follow the notation of their papers:
 //! `x` a query, `F` the keys (support features), `L` their one-hot labels, `W` the class texts, all rows of unit length.
 
+mod ape;
 pub mod calibration;
 pub mod evidence;
+mod gda;
 pub mod grid;
 mod keys;
 mod lanes;
@@ -16,7 +18,9 @@ mod method;
 pub mod metrics;
 pub mod overlap;
 pub mod projection;
+mod proker;
 mod tip_adapter;
+mod tip_x;
 mod zero_shot;
 
 use crate::features::{Features, Logits};
@@ -26,6 +30,7 @@ use crate::support::SupportSet;
 pub use evidence::{Evidence, gather_evidence, logits_from_evidence};
 pub use leave_one_out::{LeaveOneOut, tune_on_support};
 pub use method::{Method, Parameter, ParameterRange, Parameters, UnknownMethod};
+pub use tip_x::SignatureRange;
 
 /// The fixed factor on cosines of photo and text that all the papers' code uses.
 pub const LOGIT_SCALE: f32 = 100.0;
@@ -62,6 +67,12 @@ pub enum MethodError {
         got: usize,
         /// How many there should be.
         expected: usize,
+    },
+    /// Tuning, calibration or live evidence asked of a method that only scores at fixed parameters so far.
+    #[error("{} scores at fixed parameters only; leave out tuning", .method.title())]
+    FixedOnly {
+        /// The method.
+        method: Method,
     },
     /// Nothing to learn from.
     #[error("{} needs {needed}", .method.title())]
@@ -222,6 +233,10 @@ pub fn fit(
         Method::TipAdapter | Method::TipAdapterPp => {
             Box::new(tip_adapter::TipAdapter::fit(method, parameters, knowledge)?)
         }
+        Method::TipX | Method::TipXPp => Box::new(tip_x::TipX::fit(method, parameters, knowledge)?),
+        Method::Ape | Method::ApePp => Box::new(ape::Ape::fit(method, parameters, knowledge)?),
+        Method::Gda => Box::new(gda::Gda::fit(parameters, knowledge)?),
+        Method::ProKeR => Box::new(proker::ProKeR::fit(parameters, knowledge)?),
     };
     Ok(classifier)
 }

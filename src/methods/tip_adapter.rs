@@ -7,15 +7,21 @@
 use super::keys::{Keys, append_rows};
 use super::lanes::{LANES, blend, class_sums};
 use super::{Classifier, Knowledge, Method, MethodError, Parameters, Queries};
-use crate::features::{Logits, Matrix};
+use crate::features::{Features, Logits, Matrix};
 use crate::progress::Progress;
+
+/// Weight and sharpness of a cache.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scale {
+    pub(super) alpha: f32,
+    pub(super) beta: f32,
+}
 
 /// A fitted cache.
 pub(super) struct TipAdapter {
     method: Method,
     keys: Keys,
-    alpha: f32,
-    beta: f32,
+    scale: Scale,
 }
 
 impl TipAdapter {
@@ -24,12 +30,14 @@ impl TipAdapter {
         parameters: &Parameters,
         knowledge: &Knowledge<'_>,
     ) -> Result<Self, MethodError> {
-        let keys = Keys::new(method, knowledge)?;
-        Ok(Self {
-            method,
-            keys,
+        let scale = Scale {
             alpha: parameters.alpha,
             beta: parameters.beta,
+        };
+        Ok(Self {
+            method,
+            keys: Keys::new(method, knowledge)?,
+            scale,
         })
     }
 }
@@ -40,35 +48,36 @@ impl Classifier for TipAdapter {
         queries: Queries<'_>,
         progress: &Progress<'_>,
     ) -> Result<Logits, MethodError> {
-        let Self {
-            method,
-            keys,
-            alpha,
-            beta,
-        } = self;
-        let num_classes = keys.num_classes();
-        let rows = keys.map_blocks(
-            queries.original,
-            queries.probes_for(*method)?,
-            progress,
-            |block| {
-                let mut sums = vec![[0.0; LANES]; num_classes];
-                let mut logits = sums.clone();
-                class_sums(
-                    &block.cosines,
-                    &keys.log_weights,
-                    &keys.ends,
-                    *beta,
-                    &mut sums,
-                );
-                blend(&block.zero_shot, &sums, *alpha, &mut logits);
-                let mut rows = Vec::with_capacity(block.len * num_classes);
-                append_rows(&logits, block.len, &mut rows);
-                rows
-            },
-        )?;
-        let mut logits = Matrix::zeros(queries.original.len(), num_classes);
-        logits.as_mut_slice().copy_from_slice(&rows.concat());
-        Ok(Logits(logits))
+        let probes = queries.probes_for(self.method)?;
+        predict_with_keys(&self.keys, self.scale, queries.original, probes, progress)
     }
+}
+
+/// Zero-shot logits of the original features plus the votes of the keys on `probes`.
+pub(super) fn predict_with_keys(
+    keys: &Keys,
+    Scale { alpha, beta }: Scale,
+    original: &Features,
+    probes: &Features,
+    progress: &Progress<'_>,
+) -> Result<Logits, MethodError> {
+    let num_classes = keys.num_classes();
+    let rows = keys.map_blocks(original, probes, progress, |block| {
+        let mut sums = vec![[0.0; LANES]; num_classes];
+        let mut logits = sums.clone();
+        class_sums(
+            &block.cosines,
+            &keys.log_weights,
+            &keys.ends,
+            beta,
+            &mut sums,
+        );
+        blend(&block.zero_shot, &sums, alpha, &mut logits);
+        let mut rows = Vec::with_capacity(block.len * num_classes);
+        append_rows(&logits, block.len, &mut rows);
+        rows
+    })?;
+    let mut logits = Matrix::zeros(original.len(), num_classes);
+    logits.as_mut_slice().copy_from_slice(&rows.concat());
+    Ok(Logits(logits))
 }

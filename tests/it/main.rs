@@ -1,10 +1,15 @@
 //! The one integration test binary: each further one would link candle and wgpu again.
-//! The one integration test binary.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions, but not what they call"
+)]
 
 mod assets;
 mod checkpoints;
 mod clip_data;
 mod clip_goldens;
+mod golden;
 mod layering;
 mod methods;
 mod models;
@@ -16,3 +21,4 @@ mod projection;
 mod shared;
 mod source_text;
 mod tokenizer;
+mod tuning;

@@ -7,7 +7,7 @@ use shotlens::methods::overlap::{
 use shotlens::progress::Progress;
 use shotlens::support::random::Random;
 
-use crate::methods::Golden;
+use crate::golden::Golden;
 
 fn measured(features: &Features, labels: &[usize], options: OverlapOptions) -> Overlap {
     measure(features, labels, &options, &Progress::silent()).expect("test data")

@@ -5,7 +5,7 @@ use shotlens::methods::MethodError;
 use shotlens::methods::projection::{Cut, IsoClip, Projection, ProjectionInput};
 use shotlens::support::SupportSet;
 
-use crate::methods::Golden;
+use crate::golden::Golden;
 
 #[track_caller]
 fn check_rows(got: &Features, expected: &Matrix) {

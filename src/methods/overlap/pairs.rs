@@ -146,6 +146,19 @@ pub fn extreme_pairs(
     query: &PairQuery,
     progress: &Progress<'_>,
 ) -> Result<Vec<Pair>, MethodError> {
+    let expected = features.len();
+    for (what, got) in [
+        ("labels", labels.len()),
+        ("groups", groups.map_or(expected, <[usize]>::len)),
+    ] {
+        if got != expected {
+            return Err(MethodError::Rows {
+                what,
+                got,
+                expected,
+            });
+        }
+    }
     let PairQuery {
         kind,
         low,

@@ -1,0 +1,152 @@
+//! The reference's numbers for the methods (tests/data/methods, made by the float64 reference implementation).
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use safetensors::{Dtype, SafeTensors};
+use shotlens::features::{Features, Matrix};
+use shotlens::methods::{Knowledge, Method, Parameters, Queries, SignatureRange};
+use shotlens::support::SupportSet;
+
+/// A file of tests/data/methods.
+pub(crate) struct Golden {
+    pub(crate) matrices: HashMap<String, Matrix>,
+    integers: HashMap<String, Vec<usize>>,
+    pub(crate) json: serde_json::Value,
+}
+
+impl Golden {
+    pub(crate) fn open(name: &str) -> Self {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/methods");
+        let bytes = std::fs::read(folder.join(format!("{name}.safetensors"))).expect("test data");
+        let file = SafeTensors::deserialize(&bytes).expect("test data");
+        let (mut matrices, mut integers) = (HashMap::new(), HashMap::new());
+        for (key, view) in file.tensors() {
+            match view.dtype() {
+                Dtype::F32 => {
+                    let data = view
+                        .data()
+                        .as_chunks::<4>()
+                        .0
+                        .iter()
+                        .map(|bytes| f32::from_le_bytes(*bytes))
+                        .collect();
+                    matrices.insert(
+                        key,
+                        Matrix::new(view.shape()[0], view.shape()[1], data).expect("test data"),
+                    );
+                }
+                Dtype::I64 => {
+                    let data = view
+                        .data()
+                        .as_chunks::<8>()
+                        .0
+                        .iter()
+                        .map(|bytes| i64::from_le_bytes(*bytes) as usize)
+                        .collect();
+                    integers.insert(key, data);
+                }
+                other => panic!("{key} is {other:?}"),
+            }
+        }
+        let json = std::fs::read(folder.join(format!("{name}.json")))
+            .map_or(serde_json::Value::Null, |text| {
+                serde_json::from_slice(&text).expect("test data")
+            });
+        Self {
+            matrices,
+            integers,
+            json,
+        }
+    }
+
+    pub(crate) fn matrix(&self, name: &str) -> &Matrix {
+        &self.matrices[name]
+    }
+
+    pub(crate) fn features(&self, name: &str) -> Features {
+        Features::normalized(self.matrix(name).clone()).expect("test data")
+    }
+
+    pub(crate) fn integers(&self, name: &str) -> &[usize] {
+        &self.integers[name]
+    }
+
+    pub(crate) fn hyper(&self, method: Method) -> Parameters {
+        let values = &self.json["hyper"][method.name()];
+        // The reference scales Tip-X by the range over the file's queries.
+        let mut parameters = Parameters {
+            signature_range: SignatureRange::Queries,
+            ..Parameters::default()
+        };
+        parameters.channels = values["channels"].as_u64().map(|count| count as usize);
+        let fields = [
+            ("alpha", &mut parameters.alpha),
+            ("beta", &mut parameters.beta),
+            ("gamma", &mut parameters.gamma),
+            ("w0", &mut parameters.w0),
+            ("w1", &mut parameters.w1),
+            ("lam", &mut parameters.lambda),
+        ];
+        for (key, field) in fields {
+            if let Some(value) = values[key].as_f64() {
+                *field = value as f32;
+            }
+        }
+        parameters
+    }
+}
+
+/// Everything in a golden that a method takes.
+pub(crate) struct Scene {
+    pub(crate) support: SupportSet,
+    pub(crate) adapted_keys: Features,
+    pub(crate) text: Features,
+    pub(crate) queries: Features,
+    pub(crate) adapted_queries: Features,
+}
+
+impl Scene {
+    pub(crate) fn of(golden: &Golden) -> Self {
+        let text = golden.features("text");
+        let support = SupportSet::from_rows(
+            golden.features("support"),
+            golden.integers("labels").to_vec(),
+            text.len(),
+        )
+        .expect("test data");
+        Self {
+            support,
+            adapted_keys: golden.features("support_imo"),
+            text,
+            queries: golden.features("queries"),
+            adapted_queries: golden.features("queries_imo"),
+        }
+    }
+
+    pub(crate) fn knowledge(&self) -> Knowledge<'_> {
+        Knowledge::new(&self.support, &self.text).with_adapted_keys(Some(&self.adapted_keys))
+    }
+
+    pub(crate) fn queries(&self) -> Queries<'_> {
+        Queries {
+            original: &self.queries,
+            adapted: Some(&self.adapted_queries),
+        }
+    }
+}
+
+/// Largest difference, relative to the expected number or to 0.1 where that is smaller.
+#[track_caller]
+pub(crate) fn check_close(got: &Matrix, expected: &Matrix, tolerance: f32) {
+    assert_eq!((got.rows(), got.cols()), (expected.rows(), expected.cols()));
+    let difference =
+        |(got, expected): (&f32, &f32)| (got - expected).abs() / expected.abs().max(0.1);
+    let worst = got
+        .as_slice()
+        .iter()
+        .zip(expected.as_slice())
+        .map(difference)
+        .fold(0.0, f32::max);
+    assert!(worst <= tolerance, "differs by {worst:e}");
+}
