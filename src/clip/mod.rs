@@ -2,4 +2,5 @@
 
 mod clean_text;
 pub mod preprocess;
+mod resample;
 pub mod tokenizer;

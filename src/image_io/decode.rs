@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
+use zune_jpeg::errors::DecodeErrors;
+
 use super::ContentHash;
+use super::jpeg::Jpeg;
 use super::to_rgb::to_rgb;
 
 /// Longest side of a photo, in pixels; JPEG's own limit.
@@ -68,10 +71,10 @@ pub enum DecodeError {
         path: PathBuf,
     },
     /// The content makes no sense to the decoder.
-    #[error("the picture is damaged or of an unusual kind ({source}); open it in another program and save it again: {}", path.display())]
+    #[error("the picture is damaged or of an unusual kind ({message}); open it in another program and save it again: {}", path.display())]
     Damaged {
         /// What the decoder said.
-        source: ImageError,
+        message: String,
         /// The photo.
         path: PathBuf,
     },
@@ -102,14 +105,27 @@ pub fn decode_rgb(bytes: &[u8], path: &Path) -> Result<RgbImage, DecodeError> {
     let Some(format) = reader.format() else {
         return Err(DecodeError::UnknownFormat { path: path.to_owned() });
     };
+    if format == ImageFormat::Jpeg {
+        return decode_jpeg(bytes, path);
+    }
     reader.limits(limits());
     let mut decoder = reader.into_decoder().map_err(|error| from_image_error(error, path))?;
     check_dimensions(decoder.dimensions(), path)?;
-    if format == ImageFormat::Jpeg && !jpeg_is_complete(bytes) {
-        return Err(DecodeError::Truncated { path: path.to_owned() });
-    }
     let orientation = decoder.orientation().map_err(|error| from_image_error(error, path))?;
     let mut image = DynamicImage::from_decoder(decoder).map_err(|error| from_image_error(error, path))?;
+    image.apply_orientation(orientation);
+    Ok(to_rgb(image))
+}
+
+fn decode_jpeg(bytes: &[u8], path: &Path) -> Result<RgbImage, DecodeError> {
+    let damaged = |error: DecodeErrors| DecodeError::Damaged { message: error.to_string(), path: path.to_owned() };
+    let jpeg = Jpeg::open(bytes).map_err(damaged)?;
+    check_dimensions(jpeg.dimensions, path)?;
+    if !jpeg_is_complete(bytes) {
+        return Err(DecodeError::Truncated { path: path.to_owned() });
+    }
+    let orientation = jpeg.orientation;
+    let mut image = jpeg.decode().map_err(damaged)?;
     image.apply_orientation(orientation);
     Ok(to_rgb(image))
 }
@@ -136,7 +152,7 @@ fn from_image_error(source: ImageError, path: &Path) -> DecodeError {
     let path = path.to_owned();
     match source {
         ImageError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => DecodeError::Truncated { path },
-        source => DecodeError::Damaged { source, path },
+        source => DecodeError::Damaged { message: source.to_string(), path },
     }
 }
 
