@@ -72,9 +72,10 @@ impl Tokenizer {
     }
 }
 
-/// OpenAI's pattern. Only the fixed words ignore case: `'ſ` is `'s` to Python, too, but letters stay what they are.
+/// OpenAI's pattern. It ignores case, which matters in two places: `'ſ` is `'s`, and U+0345 is neither a letter nor
+/// anything else (it folds to ι), so it vanishes.
 static WORD: LazyLock<Regex> = LazyLock::new(|| {
-    let source = r"(?i:<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d)|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+";
+    let source = r"(?i:<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d)|\p{L}+|\p{N}|[^\s\p{L}\p{N}\u{345}]+";
     Regex::new(source).unwrap_or_else(|error| unreachable!("constant pattern: {error}"))
 });
 

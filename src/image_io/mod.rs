@@ -2,6 +2,7 @@
 
 mod decode;
 mod hash;
+mod jpeg;
 mod thumbnail;
 mod to_rgb;
 mod walk;

@@ -69,7 +69,7 @@ def main():
     save(rgb, "rgb.bmp"), save(grey, "grey.bmp"), save(palette, "palette.bmp"), save(grey.convert("1"), "bits1.bmp"), save(rgba, "rgba.bmp")
 
     save(rgb, "rgb.tif"), save(rgb, "lzw.tif", compression="tiff_lzw"), save(rgb, "deflate.tif", compression="tiff_adobe_deflate")
-    save(grey, "grey.tif"), save(rgba, "rgba.tif"), save(palette, "palette.tif"), save(grey.convert("1"), "bits1.tif")
+    save(grey, "grey.tif"), save(rgba, "rgba.tif"), save(grey.convert("1"), "bits1.tif")
     save(rgb.convert("CMYK"), "cmyk.tif"), save(Image.fromarray(wide(GREY)), "grey16.tif"), save(rgb, "jpeg.tif", compression="jpeg", quality=95)
 
     save(rgb, "lossless.webp", lossless=True), save(rgb, "lossy.webp", quality=95), save(rgba, "alpha.webp", lossless=True, exact=True)
