@@ -105,7 +105,8 @@ fn label_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo) {
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = vec2(5.0, 5.0);
         if let Some(class) = predicted.filter(|_| photo.label.is_none()) {
-            let button = egui::Button::new(format!("Accept {}", class.name)).right_text("Enter");
+            let key = if is_compact { "" } else { "Enter" };
+            let button = egui::Button::new(format!("Accept {}", class.name)).right_text(key);
             if ui.add(button).clicked() {
                 cx.push(Command::AcceptPrediction(photo.id));
             }

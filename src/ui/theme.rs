@@ -333,7 +333,7 @@ fn widgets(palette: &Palette) -> Widgets {
         noninteractive: state(palette.card, palette.edge, palette.text),
         inactive: WidgetVisuals {
             // The rail of a slider; buttons take the weak one.
-            bg_fill: palette.well,
+            bg_fill: palette.button[1],
             ..state(rest, palette.edge, palette.text)
         },
         hovered: state(hovered, palette.edge, palette.strong),
