@@ -38,12 +38,24 @@ pub struct Matrix {
 impl Matrix {
     /// A matrix from its numbers, row by row.
     pub fn new(rows: usize, cols: usize, data: Vec<f32>) -> Result<Self, FeatureError> {
-        if rows.checked_mul(cols) == Some(data.len()) { Ok(Self { rows, cols, data }) } else { Err(FeatureError::Shape { rows, cols, len: data.len() }) }
+        if rows.checked_mul(cols) == Some(data.len()) {
+            Ok(Self { rows, cols, data })
+        } else {
+            Err(FeatureError::Shape {
+                rows,
+                cols,
+                len: data.len(),
+            })
+        }
     }
 
     /// A matrix of zeros.
     pub fn zeros(rows: usize, cols: usize) -> Self {
-        Self { rows, cols, data: vec![0.0; rows * cols] }
+        Self {
+            rows,
+            cols,
+            data: vec![0.0; rows * cols],
+        }
     }
 
     /// A matrix from `f(row, column)`.
@@ -53,7 +65,10 @@ impl Matrix {
     }
 
     /// A matrix from rows of `cols` numbers each.
-    pub fn from_rows<'a>(cols: usize, rows: impl IntoIterator<Item = &'a [f32]>) -> Result<Self, FeatureError> {
+    pub fn from_rows<'a>(
+        cols: usize,
+        rows: impl IntoIterator<Item = &'a [f32]>,
+    ) -> Result<Self, FeatureError> {
         let (mut data, mut count) = (Vec::new(), 0);
         for row in rows {
             data.extend_from_slice(row);
@@ -105,20 +120,32 @@ impl Matrix {
     /// The rows with these indices, in this order.
     #[must_use]
     pub fn select_rows(&self, indices: &[usize]) -> Self {
-        let data = indices.iter().flat_map(|&index| self.row(index)).copied().collect();
-        Self { rows: indices.len(), cols: self.cols, data }
+        let data = indices
+            .iter()
+            .flat_map(|&index| self.row(index))
+            .copied()
+            .collect();
+        Self {
+            rows: indices.len(),
+            cols: self.cols,
+            data,
+        }
     }
 
     /// The columns with these indices, in this order.
     #[must_use]
     pub fn select_cols(&self, indices: &[usize]) -> Self {
-        Self::from_fn(self.rows, indices.len(), |row, col| self.row(row)[indices[col]])
+        Self::from_fn(self.rows, indices.len(), |row, col| {
+            self.row(row)[indices[col]]
+        })
     }
 
     /// Columns become rows.
     #[must_use]
     pub fn transposed(&self) -> Self {
-        Self::from_fn(self.cols, self.rows, |row, col| self.data[col * self.cols + row])
+        Self::from_fn(self.cols, self.rows, |row, col| {
+            self.data[col * self.cols + row]
+        })
     }
 
     /// `self · otherᵀ`, shape `[self.rows, other.rows]`: every row against every row.
@@ -143,10 +170,23 @@ impl Matrix {
 }
 
 /// `left · right`, where `right[k, j]` lies at `j * col_stride + k * row_stride`.
-fn product(left: &Matrix, right: &Matrix, num_cols: usize, col_stride: usize, row_stride: usize) -> Matrix {
+fn product(
+    left: &Matrix,
+    right: &Matrix,
+    num_cols: usize,
+    col_stride: usize,
+    row_stride: usize,
+) -> Matrix {
     let mut out = Matrix::zeros(left.rows, num_cols);
-    let parallelism = if left.rows * num_cols * left.cols > 1 << 21 { Parallelism::Rayon(0) } else { Parallelism::None };
-    #[expect(unsafe_code, reason = "gemm takes raw pointers; all three are in bounds for the shapes and strides given, and `out` is not aliased")]
+    let parallelism = if left.rows * num_cols * left.cols > 1 << 21 {
+        Parallelism::Rayon(0)
+    } else {
+        Parallelism::None
+    };
+    #[expect(
+        unsafe_code,
+        reason = "gemm takes raw pointers; all three are in bounds for the shapes and strides given, and `out` is not aliased"
+    )]
     unsafe {
         gemm::gemm(
             left.rows,
@@ -184,9 +224,16 @@ impl Features {
     pub fn normalized(mut rows: Matrix) -> Result<Self, FeatureError> {
         for index in 0..rows.rows {
             let row = rows.row_mut(index);
-            let length = row.iter().map(|x| f64::from(*x) * f64::from(*x)).sum::<f64>().sqrt();
+            let length = row
+                .iter()
+                .map(|x| f64::from(*x) * f64::from(*x))
+                .sum::<f64>()
+                .sqrt();
             if !(length.is_finite() && length > 1e-12) {
-                return Err(FeatureError::NoDirection { row: index, length: length as f32 });
+                return Err(FeatureError::NoDirection {
+                    row: index,
+                    length: length as f32,
+                });
             }
             let inverse = (1.0 / length) as f32;
             row.iter_mut().for_each(|x| *x *= inverse);
@@ -262,8 +309,15 @@ mod tests {
     fn products_agree_with_the_definition() {
         let a = Matrix::from_fn(5, 7, |i, j| (i * 7 + j) as f32 * 0.1 - 1.0);
         let b = Matrix::from_fn(4, 7, |i, j| (i as f32 - j as f32) * 0.2);
-        let expected = Matrix::from_fn(5, 4, |i, j| a.row(i).iter().zip(b.row(j)).map(|(x, y)| x * y).sum());
-        let close = |x: &Matrix, y: &Matrix| x.as_slice().iter().zip(y.as_slice()).all(|(x, y)| (x - y).abs() < 1e-4);
+        let expected = Matrix::from_fn(5, 4, |i, j| {
+            a.row(i).iter().zip(b.row(j)).map(|(x, y)| x * y).sum()
+        });
+        let close = |x: &Matrix, y: &Matrix| {
+            x.as_slice()
+                .iter()
+                .zip(y.as_slice())
+                .all(|(x, y)| (x - y).abs() < 1e-4)
+        };
         assert!(close(&a.times_transposed(&b), &expected));
         assert!(close(&a.times(&b.transposed()), &expected));
     }
@@ -273,6 +327,12 @@ mod tests {
         let features = Features::normalized(Matrix::new(1, 2, vec![3.0, 4.0]).unwrap()).unwrap();
         assert_eq!(features.row(0), [0.6, 0.8]);
         let zero = Features::normalized(Matrix::zeros(2, 3)).unwrap_err();
-        assert_eq!(zero, FeatureError::NoDirection { row: 0, length: 0.0 });
+        assert_eq!(
+            zero,
+            FeatureError::NoDirection {
+                row: 0,
+                length: 0.0
+            }
+        );
     }
 }

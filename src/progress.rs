@@ -34,12 +34,18 @@ pub struct Progress<'a> {
 impl<'a> Progress<'a> {
     /// Reports to `report(done, total)` and stops when `cancel` is set.
     pub fn new(report: &'a (dyn Fn(usize, usize) + Sync), cancel: &'a CancelToken) -> Self {
-        Self { report, cancel: Some(cancel) }
+        Self {
+            report,
+            cancel: Some(cancel),
+        }
     }
 
     /// Reports to nobody and never stops.
     pub fn silent() -> Self {
-        Self { report: &|_, _| (), cancel: None }
+        Self {
+            report: &|_, _| (),
+            cancel: None,
+        }
     }
 
     /// Reports that `done` of `total` steps are finished; `Err` when the task should stop.
@@ -50,7 +56,11 @@ impl<'a> Progress<'a> {
 
     /// `Err` when the task should stop.
     pub fn check(&self) -> Result<(), Cancelled> {
-        if self.cancel.is_some_and(CancelToken::is_cancelled) { Err(Cancelled) } else { Ok(()) }
+        if self.cancel.is_some_and(CancelToken::is_cancelled) {
+            Err(Cancelled)
+        } else {
+            Ok(())
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::ids::{ClassId, PhotoId};
+pub use crate::methods::Parameter;
 
 use super::gallery::{Filter, Sort};
 
@@ -17,17 +18,6 @@ pub enum Destination {
     Pool,
     /// Wherever fits: two or more folders, or a folder of folders, are classes; anything else joins the pool.
     Anywhere,
-}
-
-/// A number that a slider sets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Parameter {
-    /// How much the cache counts beside the class names.
-    Alpha,
-    /// How sharply a shot's vote falls with distance.
-    Beta,
-    /// The third parameter of methods that have one.
-    Gamma,
 }
 
 /// Which adapted features stand beside the original ones.

@@ -2,34 +2,46 @@
 //! [`App::poll`] takes in what the worker threads finished. No egui types here, and nothing that waits.
 
 mod command;
+mod commands;
+mod embedding;
+mod files;
 mod fit;
 mod gallery;
+mod models;
+mod notices;
+mod ordering;
 mod prediction;
+mod projects;
+mod scoring;
 mod status;
+mod threads;
 
-use std::collections::HashMap;
-use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
 
 pub use command::{AdapterChoice, Command, Destination, PairKind, Parameter, Step};
 pub use fit::{AdapterOption, FitStatus, OverlapFigures, OverlapView, PairList};
 pub use gallery::{Filter, Gallery, Sort};
 pub use prediction::{Inspection, Prediction, Vote};
-pub use status::{Activity, AvailableModel, ModelState, ModelStatus, Notice, SavedStatus, Severity, SkippedFile};
+pub use projects::StartWith;
+pub use status::{
+    Activity, AvailableModel, ModelState, ModelStatus, Notice, SavedStatus, Severity, SkippedFile,
+};
+pub use threads::{ModelChoice, Threads};
 
 use crate::ids::PhotoId;
-use crate::project::state::ProjectState;
+use crate::project::{Project, ProjectState};
 
 /// Everything the window shows and changes.
 #[derive(Default)]
 pub struct App {
-    pub(crate) project: ProjectState,
+    pub(crate) project: Project,
     pub(crate) title: String,
     pub(crate) is_demo: bool,
     pub(crate) model: ModelStatus,
     pub(crate) models: Vec<AvailableModel>,
     pub(crate) adapters: Vec<AdapterOption>,
     pub(crate) activity: Activity,
-    pub(crate) predictions: HashMap<PhotoId, Prediction>,
     pub(crate) gallery: Gallery,
     pub(crate) selected: Option<PhotoId>,
     pub(crate) fit: FitStatus,
@@ -38,16 +50,38 @@ pub struct App {
     pub(crate) notices: Vec<Notice>,
     pub(crate) skipped: Vec<SkippedFile>,
     pub(crate) saved: SavedStatus,
-    pub(crate) undo: Option<String>,
-    pub(crate) redo: Option<String>,
+    pub(crate) scoring: scoring::Scoring,
+    pub(crate) embedding: embedding::Embedding,
+    pub(crate) files: files::PendingFiles,
+    pub(crate) threads: Option<Threads>,
+    next_notice: u64,
 }
 
 impl App {
+    /// An app with its threads, opening `start` in the background.
+    ///
+    /// # Errors
+    /// When the operating system gives no threads.
+    pub fn start(
+        start: StartWith,
+        model: threads::ModelChoice,
+        wake: crate::worker::Wake,
+    ) -> std::io::Result<Self> {
+        let mut app = Self {
+            threads: Some(Threads::start(Arc::clone(&wake))?),
+            ..Self::default()
+        };
+        app.list_models();
+        app.open_model(model);
+        app.open(start);
+        Ok(app)
+    }
+
     /// Classes, photos, labels and settings.
     pub fn project(&self) -> &ProjectState {
-        &self.project
+        self.project.state()
     }
-    /// Name of the project, as "winter-coats.shotlens" or "Demo".
+    /// Name of the project, as "winter-coats" or "Demo".
     pub fn title(&self) -> &str {
         &self.title
     }
@@ -72,8 +106,8 @@ impl App {
         &self.activity
     }
     /// What is predicted for a photo, once its features exist.
-    pub fn prediction(&self, photo: PhotoId) -> Option<&Prediction> {
-        self.predictions.get(&photo)
+    pub fn prediction(&self, photo: PhotoId) -> Option<Prediction> {
+        self.scoring.prediction(photo)
     }
     /// The photos of the gallery, filtered and sorted.
     pub fn gallery(&self) -> &Gallery {
@@ -109,20 +143,27 @@ impl App {
     }
     /// What undo would take back.
     pub fn undo_description(&self) -> Option<&str> {
-        self.undo.as_deref()
+        self.project.history().undo_description()
     }
     /// What redo would do again.
     pub fn redo_description(&self) -> Option<&str> {
-        self.redo.as_deref()
+        self.project.history().redo_description()
     }
-    /// Carries out one command.
-    pub fn apply(&mut self, command: Command) {
-        drop(command);
+    /// Whether everything that was asked for is done: nothing to embed, to fit, to predict or to open.
+    pub fn is_idle(&self) -> bool {
+        self.files.is_empty()
+            && self.activity.label.is_none()
+            && self.model.state != ModelState::Loading
+            && self.scoring.is_settled()
     }
-    /// Takes in what the worker threads finished since the last call.
-    pub fn poll(&mut self) {}
-    /// The folder that pasted pictures and the like are kept in.
-    pub fn data_folder(&self) -> Option<&Path> {
-        None
+
+    /// Takes in what the threads finished since the last call; never waits.
+    pub fn poll(&mut self) {
+        self.poll_files();
+        self.poll_clip();
+        self.poll_download();
+        self.poll_scoring();
+        self.poll_saving();
+        self.refit_when_due(Instant::now());
     }
 }

@@ -1,7 +1,7 @@
 //! What the status bar and the notices tell.
 
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 /// How long-running work stands.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -96,7 +96,7 @@ pub enum SavedStatus {
     /// A change is on its way to the disk.
     Saving,
     /// The last change was committed then.
-    Saved(Instant),
+    Saved(SystemTime),
     /// The disk refused; labels are kept in memory.
     Failed(String),
     /// Another Shotlens has the project open; changes are not kept.

@@ -1,1 +1,166 @@
-//! (under construction)
+//! The same engine without a window, for scripts, servers and tests. The flags are a contract; README's reference lists them.
+
+mod bench;
+mod demo;
+mod embed;
+mod eval;
+mod model;
+mod overlap;
+mod photo_list;
+mod preprocess;
+mod score;
+mod session;
+mod stderr;
+mod tensor_file;
+mod tune;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use demo::run_headless_demo;
+
+use crate::clip::DeviceChoice;
+
+/// Few-shot image labelling and exploration with CLIP
+#[derive(Parser, Debug)]
+#[command(name = "shotlens", version, about, max_term_width = 100)]
+pub struct Cli {
+    /// What holds for every command
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do; the window on the last project (or the demo) when left out
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What holds for every command.
+#[derive(Args, Debug, Clone, Default)]
+pub struct Common {
+    /// A known model's name (see `model list`), a checkpoint file or its folder [default: the embedded demo model]
+    #[arg(long, global = true, value_name = "PATH|NAME")]
+    pub model: Option<String>,
+    /// Where CLIP runs
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub device: Device,
+    /// Processor threads [default: all]
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Machine-readable output on stdout
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The activation of a bare .safetensors file [default: quick-gelu]
+    #[arg(long, global = true, value_enum)]
+    pub activation: Option<ActivationName>,
+}
+
+/// Where CLIP runs.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Device {
+    /// The best there is
+    #[default]
+    Auto,
+    /// The processor
+    Cpu,
+    /// An NVIDIA GPU
+    Cuda,
+    /// An Apple GPU
+    Metal,
+}
+
+impl Device {
+    /// The same for the engine.
+    pub fn choice(self) -> DeviceChoice {
+        match self {
+            Self::Auto => DeviceChoice::Auto,
+            Self::Cpu => DeviceChoice::Cpu,
+            Self::Cuda => DeviceChoice::Cuda,
+            Self::Metal => DeviceChoice::Metal,
+        }
+    }
+}
+
+/// The activation between the two layers of a transformer's MLP.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActivationName {
+    /// As OpenAI's models
+    QuickGelu,
+    /// As most of `OpenCLIP`'s
+    Gelu,
+}
+
+/// One command line use.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// The window on a project file, or on a folder of photos as a new project
+    Open {
+        /// A .shotlens file or a folder
+        #[arg(value_name = "PROJECT|FOLDER")]
+        path: PathBuf,
+    },
+    /// The demo: embedded model, a few classes, a pool of photos
+    Demo {
+        /// Print predictions, accuracy and overlap before and after instead of opening the window
+        #[arg(long)]
+        headless: bool,
+    },
+    /// Write what the model's preprocessing makes of photos: u8 [size, size, 3] per photo
+    Preprocess(preprocess::PreprocessArgs),
+    /// Write the features of photos, crops or texts
+    Embed(embed::EmbedArgs),
+    /// Write a method's logits for a file of features
+    Score(score::ScoreArgs),
+    /// Find the best parameters on validation queries
+    Tune(tune::TuneArgs),
+    /// Measure how far same-class and different-class cosines overlap
+    Overlap(overlap::OverlapArgs),
+    /// Compare methods: a support set against test photos, a folder per class each
+    Eval(eval::EvalArgs),
+    /// The known and the downloaded models
+    Model {
+        /// What to do
+        #[command(subcommand)]
+        action: model::ModelAction,
+    },
+    /// Measure speed
+    Bench {
+        /// What to measure
+        #[command(subcommand)]
+        what: bench::Bench,
+    },
+}
+
+impl Command {
+    /// Whether this measures the window, which is not the command line's to do.
+    pub fn is_window_benchmark(&self) -> bool {
+        matches!(
+            self,
+            Self::Bench {
+                what: bench::Bench::Ui
+            }
+        )
+    }
+}
+
+/// Carries out a command that needs no window.
+///
+/// # Errors
+/// Whatever went wrong, with its causes; `main` prints the chain and exits with 1.
+pub fn run(command: Command, common: &Common) -> Result<()> {
+    match command {
+        Command::Open { path } => anyhow::bail!(
+            "{} opens in the window, and there is no display here",
+            path.display()
+        ),
+        Command::Demo { .. } => demo::run_headless_demo(common),
+        Command::Preprocess(args) => preprocess::run(&args, common),
+        Command::Embed(args) => embed::run(&args, common),
+        Command::Score(args) => score::run(&args, common),
+        Command::Tune(args) => tune::run(&args, common),
+        Command::Overlap(args) => overlap::run(&args, common),
+        Command::Eval(args) => eval::run(&args, common),
+        Command::Model { action } => model::run(&action, common),
+        Command::Bench { what } => bench::run(&what, common),
+    }
+}

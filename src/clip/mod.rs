@@ -1,1 +1,224 @@
-//! (under construction)
+//! CLIP alone: pixels and strings in, features out; knows nothing of few-shot learning.
+//!
+//! Radford et al. 2021 (arXiv 2103.00020), checked against OpenAI's `clip/model.py`, transformers and OpenCLIP.
+//! candle-transformers' CLIP is private inside and takes neither adapters nor gradients, so the towers are our own.
+
+mod adapter;
+mod checkpoint;
+mod clean_text;
+mod device;
+mod error;
+mod ops;
+pub mod preprocess;
+mod resnet;
+mod text;
+pub mod tokenizer;
+mod towers;
+mod transformer;
+mod vision_transformer;
+
+pub use adapter::{AdapterTensors, BottleneckAdapter};
+pub use checkpoint::{Activation, Architecture, CheckpointFiles, ConfigSource, JsonText, WeightsSource};
+pub use device::DeviceChoice;
+pub use error::ClipError;
+pub use ops::Path;
+
+use checkpoint::{Config, FileTensors, ImageConfig, RandomTensors, TensorSource, WeightBytes};
+use preprocess::{Crop, Preprocess};
+use resnet::ResNet;
+use text::TextTransformer;
+use tokenizer::Tokenizer;
+use towers::{ImageTower, TextTower};
+use transformer::Placement;
+use vision_transformer::VisionTransformer;
+
+use crate::features::Matrix;
+
+/// How to open a model.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenOptions {
+    /// Where it runs.
+    pub device: DeviceChoice,
+    /// Instead of what the configuration says, or of the assumption for a bare file.
+    pub activation: Option<Activation>,
+}
+
+/// Features of pictures.
+#[derive(Clone, Debug)]
+pub struct EncodedImages {
+    /// `[num_images, dim]`, as the projection gives them: not normalised.
+    pub features: Matrix,
+    /// `[num_images, width]`, before the projection; only vision transformers have it.
+    pub hidden: Option<Matrix>,
+}
+
+/// Features of texts.
+#[derive(Clone, Debug)]
+pub struct EncodedTexts {
+    /// `[num_texts, dim]`, not normalised.
+    pub features: Matrix,
+    /// Texts that had too many tokens and were cut.
+    pub num_truncated: usize,
+}
+
+/// A model: an image tower, a text tower, and how pictures are cut for it.
+pub struct Clip {
+    image: Box<dyn ImageTower>,
+    text: Box<dyn TextTower>,
+    tokenizer: Tokenizer,
+    config: Config,
+    weights: Weights,
+    placement: Placement,
+    device_description: String,
+}
+
+/// Where the tensors came from.
+enum Weights {
+    File(WeightBytes),
+    Random(String),
+}
+
+impl Clip {
+    /// Opens a checkpoint; every tensor in it is checked by name, shape and type.
+    pub fn open(files: &CheckpointFiles, options: &OpenOptions) -> Result<Self, ClipError> {
+        let (device, device_description) = options.device.open()?;
+        let placement = Placement { path: Path::for_device(&device), device };
+        Self::open_at(files, options, placement, device_description)
+    }
+
+    /// As [`Clip::open`], with the operations computed in the given way: for tests, which run [`Path::BuiltIn`] on a CPU.
+    pub fn open_on_path(files: &CheckpointFiles, options: &OpenOptions, path: Path) -> Result<Self, ClipError> {
+        let (device, device_description) = options.device.open()?;
+        Self::open_at(files, options, Placement { device, path }, device_description)
+    }
+
+    fn open_at(
+        files: &CheckpointFiles,
+        options: &OpenOptions,
+        placement: Placement,
+        device_description: String,
+    ) -> Result<Self, ClipError> {
+        let file = WeightBytes::open(&files.weights)?;
+        let tensors = FileTensors::open(&file)?;
+        let config = Config::new(&files.config, options.activation, &tensors)?;
+        // Present in every CLIP; the methods bring their own scale of 100.
+        tensors.take("logit_scale", &[])?;
+        let (image, text) = towers(&tensors, &config, &placement)?;
+        tensors.finish()?;
+        let weights = Weights::File(file);
+        Ok(Self { image, text, tokenizer: Tokenizer::new(), config, weights, placement, device_description })
+    }
+
+    /// A full-size model with random weights, for benchmarks and tests: its features mean nothing.
+    pub fn random(architecture: Architecture, seed: u64, device: DeviceChoice) -> Result<Self, ClipError> {
+        let (device, device_description) = device.open()?;
+        let placement = Placement { path: Path::for_device(&device), device };
+        let config = architecture.config();
+        let (image, text) = towers(&RandomTensors { seed }, &config, &placement)?;
+        let weights = Weights::Random(format!("random-{}-{seed}", architecture.name()));
+        Ok(Self { image, text, tokenizer: Tokenizer::new(), config, weights, placement, device_description })
+    }
+
+    /// Features of crops, in the same order; `adapter` only for this call.
+    ///
+    /// A batch gives the same numbers as its pictures one by one.
+    pub fn encode_crops(&self, crops: &[Crop], adapter: Option<&BottleneckAdapter>) -> Result<EncodedImages, ClipError> {
+        let expected = self.preprocess().size;
+        let wrong = |crop: &&Crop| crop.size != expected || crop.pixels.len() != expected * expected * 3;
+        if let Some(crop) = crops.iter().find(wrong) {
+            return Err(ClipError::CropSize { got: crop.size, expected });
+        }
+        if adapter.is_some() && self.adapter_places().is_none() {
+            return Err(ClipError::AdapterNeedsTransformer);
+        }
+        let (mut features, mut hidden, mut width) = (Vec::new(), Vec::new(), None);
+        for batch in crops.chunks(self.image.batch_size()) {
+            let encoded = self.image.encode(batch, adapter)?;
+            features.extend(encoded.features.into_vec());
+            if let Some(rows) = encoded.hidden {
+                width = Some(rows.cols());
+                hidden.extend(rows.into_vec());
+            }
+        }
+        Ok(EncodedImages {
+            features: Matrix::new(crops.len(), self.dim(), features)?,
+            hidden: width.map(|width| Matrix::new(crops.len(), width, hidden)).transpose()?,
+        })
+    }
+
+    /// Features of texts, in the same order.
+    pub fn encode_texts(&self, texts: &[String]) -> Result<EncodedTexts, ClipError> {
+        let tokens: Vec<_> = texts.iter().map(|text| self.tokenizer.encode(text)).collect();
+        let ids: Vec<&[u32]> = tokens.iter().map(|tokens| tokens.ids.as_slice()).collect();
+        let num_truncated = tokens.iter().filter(|tokens| tokens.truncated).count();
+        Ok(EncodedTexts { features: self.encode_tokens(&ids)?, num_truncated })
+    }
+
+    /// Features `[num_texts, dim]` of texts given as 77 token ids each, taken at the first end of text.
+    pub fn encode_tokens(&self, ids: &[&[u32]]) -> Result<Matrix, ClipError> {
+        self.text.encode(ids)
+    }
+
+    /// How pictures are cut and scaled.
+    pub fn preprocess(&self) -> &Preprocess {
+        &self.config.preprocess
+    }
+
+    /// Length of the features.
+    pub fn dim(&self) -> usize {
+        self.config.dim
+    }
+
+    /// SHA-256 of the weights file in hexadecimal; the first call reads the whole file.
+    pub fn hash(&self) -> &str {
+        match &self.weights {
+            Weights::File(file) => file.hash(),
+            Weights::Random(name) => name,
+        }
+    }
+
+    /// What was assumed because nothing beside the weights said it.
+    pub fn notes(&self) -> &[String] {
+        &self.config.notes
+    }
+
+    /// The last matrices of both towers: image `[dim, width]` and text `[dim, text_width]`; `None` for a ModifiedResNet.
+    pub fn projections(&self) -> Option<(Matrix, Matrix)> {
+        Some((self.image.projection()?.clone(), self.text.projection().clone()))
+    }
+
+    /// Number of blocks that a bottleneck adapter needs and their width; `None` for a ModifiedResNet.
+    pub fn adapter_places(&self) -> Option<(usize, usize)> {
+        self.image.adapter_places()
+    }
+
+    /// Width, number of blocks and patch size of the image tower; `None` for a `ModifiedResNet`.
+    pub fn vision_size(&self) -> Option<(usize, usize, usize)> {
+        match &self.config.image {
+            ImageConfig::Vit(vit) => Some((vit.width, vit.num_blocks, vit.patch)),
+            ImageConfig::ResNet(_) => None,
+        }
+    }
+
+    /// "CPU", "CUDA 0"..., and why not a better one.
+    pub fn device_description(&self) -> String {
+        self.device_description.clone()
+    }
+
+    fn placement(&self) -> &Placement {
+        &self.placement
+    }
+}
+
+type Towers = (Box<dyn ImageTower>, Box<dyn TextTower>);
+
+/// Both towers from their tensors.
+fn towers(source: &dyn TensorSource, config: &Config, placement: &Placement) -> Result<Towers, ClipError> {
+    let Config { dialect, dim, preprocess, .. } = config;
+    let image: Box<dyn ImageTower> = match &config.image {
+        ImageConfig::Vit(vit) => Box::new(VisionTransformer::new(source, *dialect, vit, *dim, preprocess, placement)?),
+        ImageConfig::ResNet(resnet) => Box::new(ResNet::new(source, resnet, *dim, preprocess, placement)?),
+    };
+    let text = TextTransformer::new(source, *dialect, &config.text, *dim, placement)?;
+    Ok((image, Box::new(text)))
+}

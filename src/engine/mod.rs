@@ -1,1 +1,152 @@
-//! (under construction)
+//! Synchronous use cases: open a model, embed photos and texts, make adapted features, evaluate.
+//!
+//! No threads of its own beyond the decoding pool; [`crate::worker`] puts it behind one.
+
+pub mod adapted;
+pub mod demo;
+pub mod demo_project;
+pub mod embed;
+pub mod evaluate;
+pub mod prompts;
+pub mod rows;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use crate::clip::{Activation, Clip, ClipError, OpenOptions};
+use crate::features::{FeatureError, Features, Matrix};
+use crate::methods::MethodError;
+use crate::methods::projection::{Cut, IsoClip};
+use crate::models::{self, KnownActivation, ModelError};
+use crate::progress::Cancelled;
+use crate::project::feature_cache::FeatureCache;
+use crate::support::SupportError;
+
+/// What can go wrong in a use case.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The model could not be opened or run.
+    #[error(transparent)]
+    Clip(#[from] ClipError),
+    /// The model could not be found.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A method refused its input.
+    #[error(transparent)]
+    Method(#[from] MethodError),
+    /// Features without a direction.
+    #[error(transparent)]
+    Feature(#[from] FeatureError),
+    /// The task was asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+    /// An adapter that this model cannot have.
+    #[error("{0}")]
+    Adapter(String),
+    /// A support set that does not fit together.
+    #[error(transparent)]
+    Support(#[from] SupportError),
+    /// A photo folder that cannot be used.
+    #[error("{problem}: {path}", path = path.display())]
+    Folder {
+        /// What is wrong and what to do.
+        problem: String,
+        /// The folder.
+        path: PathBuf,
+    },
+}
+
+/// An open CLIP with what embedding needs around it.
+pub struct Engine {
+    clip: Clip,
+    name: String,
+    cache: Option<Arc<Mutex<FeatureCache>>>,
+    decoders: rayon::ThreadPool,
+}
+
+impl Engine {
+    /// Opens a model by name or path, or (`None`) the embedded one.
+    pub fn open(
+        model: Option<&str>,
+        options: &OpenOptions,
+        cache: Option<FeatureCache>,
+    ) -> Result<Self, EngineError> {
+        let resolved = models::resolve(model)?;
+        let known = resolved.activation.map(|known| match known {
+            KnownActivation::QuickGelu => Activation::QuickGelu,
+            KnownActivation::Gelu => Activation::Gelu,
+        });
+        let options = OpenOptions {
+            activation: options.activation.or(known),
+            ..*options
+        };
+        Self::new(Clip::open(&resolved.files, &options)?, resolved.name, cache)
+    }
+
+    /// Puts an engine around an open model.
+    pub fn new(clip: Clip, name: String, cache: Option<FeatureCache>) -> Result<Self, EngineError> {
+        let decoders = rayon::ThreadPoolBuilder::new()
+            .num_threads(rayon::current_num_threads().max(1))
+            .thread_name(|index| format!("decode {index}"))
+            .build()
+            .map_err(|error| {
+                EngineError::Adapter(format!(
+                    "no threads to decode photos with ({error}); close other programs and try again"
+                ))
+            })?;
+        Ok(Self {
+            clip,
+            name,
+            cache: cache.map(|cache| Arc::new(Mutex::new(cache))),
+            decoders,
+        })
+    }
+
+    /// The model itself.
+    pub fn clip(&self) -> &Clip {
+        &self.clip
+    }
+
+    /// The model's name for people.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Features of texts, shape `[num_texts, dim]`, as the projection gives them, and how many texts were cut at 77 tokens.
+    pub fn embed_texts(&self, texts: &[String]) -> Result<(Matrix, usize), EngineError> {
+        let encoded = self.clip.encode_texts(texts)?;
+        Ok((encoded.features, encoded.num_truncated))
+    }
+
+    /// One feature per class, `[num_classes, dim]`: its prompts' unit features, averaged and scaled to unit length, as all the
+    /// papers' code does with prompt ensembles.
+    pub fn class_features<'a>(
+        &self,
+        classes: impl Iterator<Item = &'a [String]>,
+    ) -> Result<Features, EngineError> {
+        let (mut texts, mut counts) = (Vec::new(), Vec::new());
+        for prompts in classes {
+            texts.extend_from_slice(prompts);
+            counts.push(prompts.len());
+        }
+        let rows = Features::normalized(self.embed_texts(&texts)?.0)?;
+        let (mut means, mut start) = (Matrix::zeros(counts.len(), rows.dim()), 0);
+        for (class, count) in counts.into_iter().enumerate() {
+            for row in start..start + count {
+                means
+                    .row_mut(class)
+                    .iter_mut()
+                    .zip(rows.row(row))
+                    .for_each(|(mean, value)| *mean += value);
+            }
+            start += count;
+        }
+        Ok(Features::normalized(means)?)
+    }
+
+    /// IsoCLIP's published numbers for this model, if there are some.
+    pub fn published_cut(&self) -> Option<Cut> {
+        let (width, num_layers, patch_size) = self.clip.vision_size()?;
+        IsoClip::published_cut(width, num_layers, patch_size)
+    }
+}

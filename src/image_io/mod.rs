@@ -1,5 +1,12 @@
-//! (under construction)
+//! Files to upright RGB pixels, thumbnails, folder walks.
 
-/// blake3 of a file's bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ContentHash(pub [u8; 32]);
+mod decode;
+mod hash;
+mod thumbnail;
+mod to_rgb;
+mod walk;
+
+pub use decode::{DecodeError, MAX_FILE_BYTES, MAX_PIXELS, MAX_SIDE, decode_rgb, read_photo};
+pub use hash::ContentHash;
+pub use thumbnail::thumbnail;
+pub use walk::{ListError, Walk, is_image_name, list_photos, walk_photos};

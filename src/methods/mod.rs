@@ -1,1 +1,238 @@
-//! (under construction)
+//! Few-shot classification on features: labelled rows and class texts in, logits out.
+//!
+//! A [`Method`] is fitted on [`Knowledge`] with [`Parameters`] and gives a [`Classifier`]; [`fit`] is the one entrance.
+//! No tensors, no pixels, no files: everything here can be tested with made-up features.
+//! Formulas and their sources are in the modules of the methods; all follow the notation of their papers:
+//! `x` a query, `F` the keys (support features), `L` their one-hot labels, `W` the class texts, all rows of unit length.
+
+pub mod calibration;
+pub mod evidence;
+pub mod grid;
+mod keys;
+mod lanes;
+pub mod leave_one_out;
+mod linear_algebra;
+mod method;
+pub mod metrics;
+pub mod overlap;
+pub mod projection;
+mod tip_adapter;
+mod zero_shot;
+
+use crate::features::{Features, Logits};
+use crate::progress::{Cancelled, Progress};
+use crate::support::SupportSet;
+
+pub use evidence::{Evidence, gather_evidence, logits_from_evidence};
+pub use leave_one_out::{LeaveOneOut, tune_on_support};
+pub use method::{Method, Parameter, ParameterRange, Parameters, UnknownMethod};
+
+/// The fixed factor on cosines of photo and text that all the papers' code uses.
+pub const LOGIT_SCALE: f32 = 100.0;
+
+/// Why a method cannot be fitted or cannot score.
+#[derive(Debug, thiserror::Error, PartialEq)]
+pub enum MethodError {
+    /// A ++ method without adapted features of the support photos or of the queries.
+    #[error("{} needs adapted features of the {what}: choose an adapter, IsoCLIP or PCA", .method.title())]
+    NoAdaptedFeatures {
+        /// The method.
+        method: Method,
+        /// "support photos" or "queries".
+        what: &'static str,
+    },
+    /// Features of different lengths, as from different models.
+    #[error(
+        "features of the {what} have {got} numbers, those of the support photos {expected}: they come from different models"
+    )]
+    Dimension {
+        /// Whose features.
+        what: &'static str,
+        /// Their length.
+        got: usize,
+        /// The length they should have.
+        expected: usize,
+    },
+    /// Another number of rows than there should be.
+    #[error("{got} {what} where {expected} are needed")]
+    Rows {
+        /// What there are too few or too many of.
+        what: &'static str,
+        /// How many there are.
+        got: usize,
+        /// How many there should be.
+        expected: usize,
+    },
+    /// Nothing to learn from.
+    #[error("{} needs {needed}", .method.title())]
+    TooFewShots {
+        /// The method.
+        method: Method,
+        /// What it needs at least, in words.
+        needed: &'static str,
+    },
+    /// A decomposition did not succeed: the features hold NaN or are all equal.
+    #[error("the {what} of the features cannot be computed: they hold no number, or are all alike")]
+    Decomposition {
+        /// Which decomposition.
+        what: &'static str,
+    },
+    /// More is cut off than there is.
+    #[error("cutting {top} and {bottom} directions leaves nothing of {available}")]
+    Cut {
+        /// Leading directions to drop.
+        top: usize,
+        /// Trailing directions to drop.
+        bottom: usize,
+        /// Directions there are.
+        available: usize,
+    },
+    /// Somebody asked to stop.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+/// What a method learns from.
+#[derive(Clone, Copy, Debug)]
+pub struct Knowledge<'a> {
+    /// Labelled photos, original features.
+    pub support: &'a SupportSet,
+    /// The same rows through the adapted encoder, for the ++ methods; may have another length than the originals.
+    pub adapted_keys: Option<&'a Features>,
+    /// One text feature for each class, `[num_classes, dim]`.
+    pub text: &'a Features,
+    /// Whether the zero-shot term counts; without it the photos alone decide.
+    pub use_class_names: bool,
+}
+
+impl<'a> Knowledge<'a> {
+    /// Everything a method without adapter needs, with class names.
+    pub fn new(support: &'a SupportSet, text: &'a Features) -> Self {
+        Self {
+            support,
+            adapted_keys: None,
+            text,
+            use_class_names: true,
+        }
+    }
+
+    /// The same with adapted keys for the ++ methods.
+    #[must_use]
+    pub fn with_adapted_keys(self, adapted_keys: Option<&'a Features>) -> Self {
+        Self {
+            adapted_keys,
+            ..self
+        }
+    }
+
+    /// The cache keys of `method`: adapted features for the ++ methods, original ones for the others.
+    pub(crate) fn keys_for(&self, method: Method) -> Result<&'a Features, MethodError> {
+        let support = self.support;
+        if self.text.len() != support.num_classes() {
+            return Err(MethodError::Rows {
+                what: "class texts",
+                got: self.text.len(),
+                expected: support.num_classes(),
+            });
+        }
+        if !support.is_empty() && self.text.dim() != support.features().dim() {
+            return Err(MethodError::Dimension {
+                what: "class texts",
+                got: self.text.dim(),
+                expected: support.features().dim(),
+            });
+        }
+        if !method.needs_adapter() {
+            return Ok(support.features());
+        }
+        let keys = self.adapted_keys.ok_or(MethodError::NoAdaptedFeatures {
+            method,
+            what: "support photos",
+        })?;
+        if keys.len() != support.len() {
+            return Err(MethodError::Rows {
+                what: "adapted support photos",
+                got: keys.len(),
+                expected: support.len(),
+            });
+        }
+        Ok(keys)
+    }
+}
+
+/// Photos to be scored.
+#[derive(Clone, Copy, Debug)]
+pub struct Queries<'a> {
+    /// Original features, `[num_queries, dim]`.
+    pub original: &'a Features,
+    /// The same photos through the adapted encoder, for the ++ methods.
+    pub adapted: Option<&'a Features>,
+}
+
+impl<'a> Queries<'a> {
+    /// Photos without adapted features.
+    pub fn new(original: &'a Features) -> Self {
+        Self {
+            original,
+            adapted: None,
+        }
+    }
+
+    /// The features that `method` compares with its keys.
+    pub(crate) fn probes_for(&self, method: Method) -> Result<&'a Features, MethodError> {
+        if !method.needs_adapter() {
+            return Ok(self.original);
+        }
+        let adapted = self.adapted.ok_or(MethodError::NoAdaptedFeatures {
+            method,
+            what: "queries",
+        })?;
+        if adapted.len() == self.original.len() {
+            Ok(adapted)
+        } else {
+            Err(MethodError::Rows {
+                what: "adapted queries",
+                got: adapted.len(),
+                expected: self.original.len(),
+            })
+        }
+    }
+}
+
+/// A fitted method.
+pub trait Classifier: Send + Sync {
+    /// Logits of the queries, `[num_queries, num_classes]`: in chunks, in parallel, reporting finished queries.
+    fn predict(&self, queries: Queries<'_>, progress: &Progress<'_>)
+    -> Result<Logits, MethodError>;
+
+    /// Logits of the queries, `[num_queries, num_classes]`.
+    fn logits(&self, queries: Queries<'_>) -> Result<Logits, MethodError> {
+        self.predict(queries, &Progress::silent())
+    }
+}
+
+/// Fits `method`: in closed form, without training.
+pub fn fit(
+    method: Method,
+    parameters: &Parameters,
+    knowledge: &Knowledge<'_>,
+) -> Result<Box<dyn Classifier>, MethodError> {
+    let classifier: Box<dyn Classifier> = match method {
+        Method::ZeroShot => Box::new(zero_shot::ZeroShot::fit(knowledge)?),
+        Method::TipAdapter | Method::TipAdapterPp => {
+            Box::new(tip_adapter::TipAdapter::fit(method, parameters, knowledge)?)
+        }
+    };
+    Ok(classifier)
+}
+
+/// Scores a whole pool: [`fit`], then [`Classifier::predict`].
+pub fn predict_pool(
+    method: Method,
+    parameters: &Parameters,
+    knowledge: &Knowledge<'_>,
+    queries: Queries<'_>,
+    progress: &Progress<'_>,
+) -> Result<Logits, MethodError> {
+    fit(method, parameters, knowledge)?.predict(queries, progress)
+}

@@ -3,7 +3,7 @@
 //! [`apply`] changes the state and gives back the inverse edit: applying that restores the state exactly. What it changed is also said row by row ([`RowChange`]), so that the file is written from the same decisions and never reasons about edits itself.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::ffi::OsStr;
 
 use crate::ids::{ClassId, PhotoId};
 use crate::project::edit::{Edit, EditError, LabelSource, RowChange};
@@ -200,7 +200,7 @@ fn set_labels(
     }
     let mut old: Vec<(PhotoId, Option<ClassId>)> = labels
         .iter()
-        .filter_map(|&(id, label)| state.replace_label(id, label).map(|old| (id, old)))
+        .filter_map(|&(id, label)| state.replace_label(id, label))
         .collect();
     old.reverse();
     changes.push(RowChange::SetLabels { labels, source });
@@ -285,7 +285,7 @@ fn check_photo(state: &ProjectState, id: PhotoId) -> Result<(), EditError> {
 
 fn check_new_photos(state: &ProjectState, photos: &[Photo]) -> Result<(), EditError> {
     let mut ids = HashSet::with_capacity(photos.len());
-    let mut paths: HashSet<&Path> = HashSet::with_capacity(photos.len());
+    let mut paths: HashSet<&OsStr> = HashSet::with_capacity(photos.len());
     for photo in photos {
         if !ids.insert(photo.id) || state.photo_index(photo.id).is_some() {
             return Err(EditError::IdTaken { id: photo.id.0 });
@@ -295,7 +295,7 @@ fn check_new_photos(state: &ProjectState, photos: &[Photo]) -> Result<(), EditEr
                 path: photo.path.to_path_buf(),
             });
         }
-        if !paths.insert(&photo.path) || state.photo_at(&photo.path).is_some() {
+        if !paths.insert(photo.path.as_os_str()) || state.photo_at(&photo.path).is_some() {
             return Err(EditError::PathTaken {
                 path: photo.path.to_path_buf(),
             });

@@ -169,12 +169,21 @@ impl Edit {
 
     /// Whether this edit continues the gesture of the last one, so that both are one undo step: the same slider, moved on.
     ///
-    /// `previous` is the last edit and `before` its inverse.
+    /// `previous` is the last edit and `before` its inverse. The first touch of a slider may set others too, to what tuning had found for them.
     pub fn merges_with(&self, previous: &Self, before: &Self) -> bool {
-        match (before, previous, self) {
-            (Self::SetSettings(before), Self::SetSettings(middle), Self::SetSettings(after)) => {
-                let slider = moved_slider(before, middle);
-                slider.is_some() && slider == moved_slider(middle, after)
+        let (Self::SetSettings(before), Self::SetSettings(middle), Self::SetSettings(after)) =
+            (before, previous, self)
+        else {
+            return false;
+        };
+        match (moved_sliders(before, middle), moved_sliders(middle, after)) {
+            (Some(first), Some(second)) => {
+                let is_one = second.iter().filter(|moved| **moved).count() == 1;
+                is_one
+                    && first
+                        .iter()
+                        .zip(second)
+                        .all(|(&first, second)| first || !second)
             }
             _ => false,
         }
@@ -194,8 +203,8 @@ impl Edit {
     }
 }
 
-/// Which slider alone differs; the badge "tuned" goes with the first touch and does not count.
-fn moved_slider(before: &Settings, after: &Settings) -> Option<&'static str> {
+/// Whether α, β, γ differ; `None` when anything else does. The badge "tuned" goes with the first touch and does not count.
+fn moved_sliders(before: &Settings, after: &Settings) -> Option<[bool; 3]> {
     let &Settings {
         alpha,
         beta,
@@ -210,16 +219,11 @@ fn moved_slider(before: &Settings, after: &Settings) -> Option<&'static str> {
         auto_tuned,
         ..after.clone()
     };
-    let sliders = [
-        ("alpha", before.alpha, after.alpha),
-        ("beta", before.beta, after.beta),
-        ("gamma", before.gamma, after.gamma),
-    ];
-    let mut moved = sliders
-        .iter()
-        .filter(|(_, from, to)| from.to_bits() != to.to_bits());
-    match (moved.next(), moved.next()) {
-        (Some((name, ..)), None) if unmoved == *before => Some(name),
-        _ => None,
-    }
+    let moved = [
+        (alpha, after.alpha),
+        (beta, after.beta),
+        (gamma, after.gamma),
+    ]
+    .map(|(from, to)| from.to_bits() != to.to_bits());
+    (unmoved == *before).then_some(moved)
 }

@@ -29,15 +29,15 @@ CREATE UNIQUE INDEX features_by_hash ON features (space, hash);
 ",
 };
 
-/// Fewer rows than this are looked up one by one; more are worth a walk over the index of the space.
-const FEW: usize = 256;
+/// Fewer rows than this are looked up one by one (5 µs each); more are worth a walk over the index of the space (15 ms for 100,000).
+const FEW: usize = 4_096;
 
 /// What the cache holds of one photo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CachedRow {
     /// `[dim]`, as the projection gives it.
     pub features: Vec<f32>,
-    /// `[width]`, before the projection, where the model has such a thing and the caller asked for it.
+    /// `[width]`, before the projection, where the model has such a thing.
     pub hidden: Option<Vec<f32>>,
 }
 
@@ -47,34 +47,27 @@ pub struct FeatureCache {
 }
 
 impl FeatureCache {
-    /// Opens or makes the cache at `path`. A damaged one is renamed aside and begun anew ([`Self::take_notes`]); an error means that not even memory can hold one.
-    pub fn open(path: &Path) -> rusqlite::Result<Self> {
-        CacheFile::open(path, &LAYOUT).map(|file| Self { file })
+    /// Opens or makes the cache at `path`. A damaged one is renamed aside and begun anew; the note says so. An error means that not even memory can hold a cache.
+    pub fn open(path: &Path) -> rusqlite::Result<(Self, Option<String>)> {
+        let mut file = CacheFile::open(path, &LAYOUT)?;
+        let notes = file.take_notes();
+        Ok((Self { file }, (!notes.is_empty()).then(|| notes.join("; "))))
     }
 
-    /// What went wrong since the last call, in sentences; a cache that fails is only slow.
+    /// What went wrong since it was opened or last asked, in sentences; a cache that fails is only slow.
     pub fn take_notes(&mut self) -> Vec<String> {
         self.file.take_notes()
     }
 
-    /// The rows of these contents in `space`, in the same order; `None` where there is none or it is damaged. `with_hidden`: read the rows before the projection too; a row without one is then `None`.
-    pub fn get_many(
-        &mut self,
-        space: &str,
-        hashes: &[ContentHash],
-        with_hidden: bool,
-    ) -> Vec<Option<CachedRow>> {
+    /// The rows of these contents in `space`, in the same order; `None` where there is none or it is damaged.
+    pub fn get_many(&mut self, space: &str, hashes: &[ContentHash]) -> Vec<Option<CachedRow>> {
         self.file
-            .attempt(|connection| read_rows(connection, space, hashes, with_hidden))
+            .attempt(|connection| read_rows(connection, space, hashes))
             .unwrap_or_else(|| vec![None; hashes.len()])
     }
 
     /// Keeps rows of `space`, in one transaction; a row that is there already is replaced. `false`: nothing was kept.
-    pub fn put_many<'a>(
-        &mut self,
-        space: &str,
-        rows: impl IntoIterator<Item = (ContentHash, &'a CachedRow)>,
-    ) -> bool {
+    pub fn put_many(&mut self, space: &str, rows: &[(ContentHash, CachedRow)]) -> bool {
         self.file
             .attempt(|connection| write_rows(connection, space, rows))
             .is_some()
@@ -93,7 +86,6 @@ fn read_rows(
     connection: &mut Connection,
     space: &str,
     hashes: &[ContentHash],
-    with_hidden: bool,
 ) -> rusqlite::Result<Vec<Option<CachedRow>>> {
     let mut found = vec![None; hashes.len()];
     // One snapshot, and one lock taken instead of one for each row.
@@ -103,30 +95,31 @@ fn read_rows(
         .query_row([space], |row| row.get(0))
         .optional()?;
     if let Some(space) = space {
-        let sql = if with_hidden {
-            "SELECT features, hidden FROM features WHERE id = ?1"
-        } else {
-            "SELECT features FROM features WHERE id = ?1"
-        };
-        let mut statement = transaction.prepare_cached(sql)?;
+        let mut statement =
+            transaction.prepare_cached("SELECT features, hidden FROM features WHERE id = ?1")?;
         // In the order of the file: the reads are then almost sequential.
         for (id, index) in row_ids(&transaction, space, hashes)? {
-            let row = statement.query_row([id], |row| {
-                let features = unpack(row.get_ref(0)?.as_blob()?);
-                let hidden = if with_hidden {
-                    row.get_ref(1)?.as_blob_or_null()?.and_then(unpack)
-                } else {
-                    None
-                };
-                Ok(features.map(|features| CachedRow { features, hidden }))
-            });
-            found[index] = row
-                .optional()?
-                .flatten()
-                .filter(|row| !with_hidden || row.hidden.is_some());
+            found[index] = statement.query_row([id], read_row).optional()?.flatten();
         }
     }
     Ok(found)
+}
+
+fn read_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<CachedRow>> {
+    let features = unpack(row.get_ref(0)?.as_blob()?);
+    let hidden = row.get_ref(1)?.as_blob_or_null()?.map(unpack);
+    // A damaged half is a miss of the whole.
+    Ok(match (features, hidden) {
+        (Some(features), None) => Some(CachedRow {
+            features,
+            hidden: None,
+        }),
+        (Some(features), Some(Some(hidden))) => Some(CachedRow {
+            features,
+            hidden: Some(hidden),
+        }),
+        _ => None,
+    })
 }
 
 /// Row ids of the hashes that are there, rising, with the index of each hash.
@@ -171,10 +164,10 @@ fn row_ids(
     Ok(ids)
 }
 
-fn write_rows<'a>(
+fn write_rows(
     connection: &mut Connection,
     space: &str,
-    rows: impl IntoIterator<Item = (ContentHash, &'a CachedRow)>,
+    rows: &[(ContentHash, CachedRow)],
 ) -> rusqlite::Result<()> {
     let transaction =
         connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;

@@ -41,7 +41,8 @@ pub struct ProjectFile {
     base: PathBuf,
     access: Access,
     // After the connection: it is let go of when the file is closed.
-    _lock: Option<ProjectLock>,
+    #[expect(dead_code, reason = "held until it is dropped")]
+    lock: Option<ProjectLock>,
 }
 
 /// A project file with what it held when it was opened.
@@ -164,14 +165,19 @@ impl ProjectFile {
                 read_only(&format!("its folder cannot be written ({error})")),
             ),
         };
-        let connection = connect(&path, lock.is_some())
-            .map_err(|error| ProjectError::sqlite("open", error, &path))?;
+        let as_error = |error| ProjectError::sqlite("open", error, &path);
+        let connection = connect(&path, lock.is_some()).map_err(as_error)?;
+        let is_protected = connection.is_readonly("main").map_err(as_error)?;
+        let (lock, access) = match access {
+            Access::Writable if is_protected => (None, read_only("the file is write-protected")),
+            access => (lock, access),
+        };
         let mut file = Self {
             connection,
             path,
             base,
             access,
-            _lock: lock,
+            lock,
         };
         file.check()?;
         if file.access == Access::Writable {
@@ -227,15 +233,6 @@ impl ProjectFile {
 
     /// Brings the file to the present version and sets the journal.
     fn prepare_for_writing(&mut self) -> Result<(), ProjectError> {
-        let is_protected = self
-            .connection
-            .is_readonly("main")
-            .map_err(|error| self.sqlite("open", error))?;
-        if is_protected {
-            self.access = read_only("the file is write-protected");
-            self._lock = None;
-            return Ok(());
-        }
         self.migrate()
             .map_err(|error| self.sqlite("update", error))?;
         // Only now: with the header and the tables in the file itself, even a copy without its log is known for what it is.
@@ -351,10 +348,17 @@ fn connect(path: &Path, is_locked: bool) -> rusqlite::Result<Connection> {
     let connection = open_connection(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     match schema::version(&connection) {
         // In a folder that cannot be written, SQLite has no place for the index of a write-ahead log; there is no log either.
-        Err(error) if error.sqlite_error_code() == Some(ErrorCode::CannotOpen) => open_connection(
-            &immutable_uri(path),
-            OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
-        ),
+        Err(error)
+            if matches!(
+                error.sqlite_error_code(),
+                Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly)
+            ) =>
+        {
+            open_connection(
+                &immutable_uri(path),
+                OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+            )
+        }
         _ => Ok(connection),
     }
 }
@@ -367,7 +371,7 @@ fn keep_log_on_close(connection: &Connection, keep: bool) -> rusqlite::Result<()
 
 fn open_connection(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.busy_timeout(Duration::from_secs(1))?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(connection)
 }

@@ -262,8 +262,8 @@ impl History {
         }
     }
 
-    /// Lets go of steps that the file has anyway, so that a long session does not grow.
-    pub(super) fn trim(&mut self) {
+    /// Lets go of steps far from the present, for a project whose file has them all (see [`Self::wanted`]), so that a long session does not grow.
+    pub fn trim(&mut self) {
         if self.done.len() > 4 * PAGE {
             self.done.drain(..self.done.len() - PAGE);
         }

@@ -46,6 +46,13 @@ pub struct Project {
     asked_for: Option<Wanted>,
 }
 
+impl Default for Project {
+    /// An empty project without a file.
+    fn default() -> Self {
+        Self::without_file(ProjectState::new())
+    }
+}
+
 impl Project {
     /// A project without a file, such as the demo; it ends with the process.
     pub fn without_file(state: ProjectState) -> Self {

@@ -1,6 +1,6 @@
 //! What a project holds, in memory: classes, photos, settings, view.
 //!
-//! Pure data with cheap look-ups for 100,000 photos. Everything here except the view and the file stamps is changed through [`super::apply`] alone, so that every change can be undone and written.
+//! Cheap look-ups for 100,000 photos. Everything except view and file stamps is changed through [`super::apply`] alone, so that every change can be undone and written.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClassId, PhotoId};
 use crate::image_io::ContentHash;
+use crate::project::path_index::PathIndex;
 use crate::project::serial;
 
 /// The prompt of a new class; `{name}` stands for the class's name, so that a renamed class needs no new prompt.
@@ -153,7 +154,7 @@ pub struct ProjectState {
     photos: Vec<Photo>,
     settings: Settings,
     view: View,
-    by_path: HashMap<Arc<Path>, PhotoId>,
+    by_path: PathIndex,
     members: HashMap<Role, Vec<PhotoId>>,
     num_labelled: HashMap<ClassId, usize>,
     next_class: i64,
@@ -248,7 +249,7 @@ impl ProjectState {
 
     /// The photo at this absolute path, if the project has it; a photo is in a project once.
     pub fn photo_at(&self, path: &Path) -> Option<PhotoId> {
-        self.by_path.get(path).copied()
+        self.by_path.get(path)
     }
 
     /// The shots of a class, by id.
@@ -326,9 +327,10 @@ impl ProjectState {
     }
 
     pub(super) fn insert_photos(&mut self, photos: Vec<Photo>) {
+        self.by_path.reserve(photos.len());
         for photo in &photos {
             self.next_photo = self.next_photo.max(photo.id.0 + 1);
-            self.by_path.insert(Arc::clone(&photo.path), photo.id);
+            self.by_path.insert(photo);
             self.count_label(photo.label, 1);
         }
         self.photos.extend(photos);
@@ -356,18 +358,18 @@ impl ProjectState {
             .map(|photo| std::mem::replace(&mut photo.role, role))
     }
 
-    /// Sets one photo's label and returns the old one.
+    /// Sets one photo's label and returns photo and old label, which puts it back.
     pub(super) fn replace_label(
         &mut self,
         id: PhotoId,
         label: Option<ClassId>,
-    ) -> Option<Option<ClassId>> {
+    ) -> Option<(PhotoId, Option<ClassId>)> {
         let old = self
             .photo_mut(id)
             .map(|photo| std::mem::replace(&mut photo.label, label))?;
         self.count_label(old, -1);
         self.count_label(label, 1);
-        Some(old)
+        Some((id, old))
     }
 
     pub(super) fn replace_settings(&mut self, settings: Settings) -> Settings {

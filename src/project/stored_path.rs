@@ -50,7 +50,9 @@ pub(super) fn from_text(text: &str) -> Option<PathBuf> {
     }
 }
 
+/// The path of these bytes; `None` when this system has none such.
 #[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "only Unix has paths of any bytes")]
 pub(super) fn path_from_bytes(bytes: Vec<u8>) -> Option<PathBuf> {
     use std::os::unix::ffi::OsStringExt as _;
     Some(PathBuf::from(std::ffi::OsString::from_vec(bytes)))

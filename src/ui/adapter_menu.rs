@@ -15,7 +15,12 @@ pub(super) fn adapter_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, settings: &Sett
         .iter()
         .find(|option| is_current(&option.choice, settings.adapter.as_deref()));
     let title = current.map_or_else(
-        || settings.adapter.clone().unwrap_or_else(|| "None".to_owned()),
+        || {
+            settings
+                .adapter
+                .clone()
+                .unwrap_or_else(|| "None".to_owned())
+        },
         |option| option.title.clone(),
     );
     let combo = ComboBox::from_id_salt("adapter")
@@ -55,9 +60,8 @@ fn option_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, option: &AdapterOption, set
 
 /// Whether the project's setting (`isoclip[:TOP,BOTTOM]`, `pca[:DIM]`, a path, or nothing) means this choice.
 fn is_current(choice: &AdapterChoice, setting: Option<&str>) -> bool {
-    let is_kind = |kind: &str| {
-        setting.is_some_and(|setting| setting.split(':').next() == Some(kind))
-    };
+    let is_kind =
+        |kind: &str| setting.is_some_and(|setting| setting.split(':').next() == Some(kind));
     match choice {
         AdapterChoice::Off => setting.is_none(),
         AdapterChoice::IsoClip => is_kind("isoclip"),

@@ -1,6 +1,8 @@
 //! Small marks: a class's number on its colour, a badge, a "?".
 
-use egui::{Align2, Color32, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo};
+use egui::{
+    Align2, Color32, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo,
+};
 
 use crate::project::Class;
 
@@ -110,12 +112,7 @@ pub(super) fn paint_bar(
 }
 
 /// An outlined bar, for what is shown beside something else.
-pub(super) fn paint_hollow_bar(
-    painter: &egui::Painter,
-    rect: Rect,
-    share: f32,
-    palette: &Palette,
-) {
+pub(super) fn paint_hollow_bar(painter: &egui::Painter, rect: Rect, share: f32, palette: &Palette) {
     let mut filled = rect;
     filled.set_width((rect.width() * share.clamp(0.0, 1.0)).max(1.0));
     painter.rect(

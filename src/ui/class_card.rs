@@ -256,13 +256,7 @@ fn more_ui(ui: &mut Ui, class: &Class, rect: Rect, num_hidden: usize) -> bool {
     response.clicked()
 }
 
-fn shot_ui(
-    ui: &mut Ui,
-    cx: &mut PanelContext<'_>,
-    photo: PhotoId,
-    class: &Class,
-    rect: Rect,
-) {
+fn shot_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: PhotoId, class: &Class, rect: Rect) {
     let Some(photo) = cx.photo(photo) else { return };
     let id = ui.scope_id().with(("shot", photo.id));
     let response = ui.interact(rect, id, Sense::click_and_drag());
@@ -288,12 +282,7 @@ fn shot_ui(
 }
 
 /// A photo dragged from elsewhere in the window and let go here becomes a shot.
-fn take_dragged_photo(
-    ui: &Ui,
-    cx: &mut PanelContext<'_>,
-    class: &Class,
-    target: &egui::Response,
-) {
+fn take_dragged_photo(ui: &Ui, cx: &mut PanelContext<'_>, class: &Class, target: &egui::Response) {
     if target.dnd_hover_payload::<PhotoId>().is_some() {
         super::tile::outline(ui, target.rect, Palette::of(ui).accent);
     }

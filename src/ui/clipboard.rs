@@ -36,8 +36,7 @@ impl Clipboard {
     /// Looks for a paste in this frame's events; not to be called while a text field has the focus.
     pub(super) fn handle_events(&self, context: &egui::Context) -> Option<Pasted> {
         let event = context.input(|input| {
-            let is_paste =
-                |event: &&Event| matches!(event, Event::Paste(_) | Event::PasteImage(_));
+            let is_paste = |event: &&Event| matches!(event, Event::Paste(_) | Event::PasteImage(_));
             input.events.iter().find(is_paste).cloned()
         })?;
         match event {

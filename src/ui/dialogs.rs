@@ -173,9 +173,9 @@ fn dialog_future(ask: &Ask) -> Paths {
             .add_filter("Shotlens project", &["shotlens"])
             .set_file_name("project.shotlens")
             .save_file()),
-        Ask::Model | Ask::Adapter => one(dialog
-            .add_filter("Weights", &["safetensors"])
-            .pick_file()),
+        Ask::Model | Ask::Adapter => {
+            one(dialog.add_filter("Weights", &["safetensors"]).pick_file())
+        }
     }
 }
 
@@ -217,10 +217,7 @@ mod tests {
         let class = ClassId(3);
         assert_eq!(
             Ask::Shots(class).command(paths.clone()),
-            Some(Command::AddPaths(
-                Destination::Class(class),
-                paths.clone()
-            ))
+            Some(Command::AddPaths(Destination::Class(class), paths.clone()))
         );
         assert_eq!(
             Ask::NewProject.command(paths),

@@ -115,8 +115,7 @@ impl DropZones {
         for (rect, destination) in &self.zones {
             let is_target = target.is_some_and(|(_, target)| target == *destination);
             // Folders on a class are possible but seldom meant.
-            let is_unlikely =
-                matches!(destination, Destination::Class(_)) && load.num_folders > 0;
+            let is_unlikely = matches!(destination, Destination::Class(_)) && load.num_folders > 0;
             if !is_target && (self.position.is_some() || is_unlikely) {
                 continue;
             }
@@ -216,8 +215,7 @@ fn label_zone(
 
 /// Why drops do not arrive on this desktop, if they do not.
 pub(super) fn no_drops_reason() -> Option<&'static str> {
-    let is_set =
-        |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     // winit takes Wayland wherever it can, and its Wayland side has no file drops.
     (cfg!(target_os = "linux") && is_set("WAYLAND_DISPLAY"))
         .then_some("This desktop (Wayland) delivers no dropped files: use the buttons, or paste")
@@ -249,10 +247,7 @@ mod tests {
         let rect = |left, right| Rect::from_x_y_ranges(left..=right, 0.0..=10.0);
         zones.zones = vec![
             (rect(0.0, 100.0), Destination::Support),
-            (
-                rect(20.0, 40.0),
-                Destination::Class(crate::ids::ClassId(1)),
-            ),
+            (rect(20.0, 40.0), Destination::Class(crate::ids::ClassId(1))),
         ];
         let at = |x| zones.zone_at(Pos2::new(x, 5.0)).map(|zone| zone.1);
         assert_eq!(at(10.0), Some(Destination::Support));

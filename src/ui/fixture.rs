@@ -91,8 +91,14 @@ pub(super) fn busy() -> App {
 }
 
 /// Names in several scripts.
-pub(super) const MANY_NAMES: [&str; 6] =
-    ["帽子", "فستان", "🐛 caterpillars", "Çiçek", "цветок", "καπέλο"];
+pub(super) const MANY_NAMES: [&str; 6] = [
+    "帽子",
+    "فستان",
+    "🐛 caterpillars",
+    "Çiçek",
+    "цветок",
+    "καπέλο",
+];
 
 /// `num_classes` classes and a large pool; without pictures, because most are never on screen.
 pub(super) fn many(num_classes: usize, num_photos: usize) -> App {
@@ -322,7 +328,12 @@ fn model(app: &mut App) {
     app.models = [
         ("openai/vit-b-32", "CLIP ViT-B/32 (OpenAI)", 605, false),
         ("openai/vit-b-16", "CLIP ViT-B/16 (OpenAI)", 599, true),
-        ("laion/vit-l-14", "OpenCLIP ViT-L/14 (LAION-2B)", 1710, false),
+        (
+            "laion/vit-l-14",
+            "OpenCLIP ViT-L/14 (LAION-2B)",
+            1710,
+            false,
+        ),
     ]
     .map(|(name, title, megabytes, downloaded)| AvailableModel {
         name: name.to_owned(),

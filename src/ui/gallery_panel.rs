@@ -211,16 +211,16 @@ fn summary(cx: &PanelContext<'_>) -> String {
 /// As "12 of 480", for the selected photo.
 fn position(cx: &PanelContext<'_>) -> Option<String> {
     let gallery = cx.app.gallery();
-    let position = cx.app.selected().and_then(|photo| gallery.position(photo))?;
+    let position = cx
+        .app
+        .selected()
+        .and_then(|photo| gallery.position(photo))?;
     let (position, total) = (count(position + 1), count(gallery.photos.len()));
     Some(format!("{position} of {total}"))
 }
 
 fn add_menu_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
-    for (title, ask) in [
-        ("Folders…", Ask::PoolFolders),
-        ("Files…", Ask::PoolPhotos),
-    ] {
+    for (title, ask) in [("Folders…", Ask::PoolFolders), ("Files…", Ask::PoolPhotos)] {
         if ui.button(title).clicked() {
             cx.request(Request::Ask(ask));
         }

@@ -25,7 +25,10 @@ const TOPICS: [Topic; 5] = [
 ];
 
 const KEYS: [(&str, &str); 10] = [
-    ("1 to 9, 0", "Label the selected photo as the class with that number"),
+    (
+        "1 to 9, 0",
+        "Label the selected photo as the class with that number",
+    ),
     ("Enter", "Accept what is predicted"),
     ("Backspace", "Clear the label"),
     ("Arrow keys", "Select the photo beside, above or below"),
@@ -72,8 +75,7 @@ impl Topic {
 /// Draws the help over everything; `true` when it is closed. `topic`: that panel alone.
 pub(super) fn help_ui(context: &egui::Context, topic: Option<Topic>) -> bool {
     let mut is_closed = false;
-    let modal = Modal::new(Id::unique("help"))
-        .frame(theme::dialog(&context.global_style()));
+    let modal = Modal::new(Id::unique("help")).frame(theme::dialog(&context.global_style()));
     let modal = modal.show(context, |ui| {
         ui.set_width(520.0_f32.min(context.content_rect().width() - 80.0));
         ui.label(semibold("How Shotlens works").heading());
@@ -155,7 +157,12 @@ fn paint_photos(painter: &Painter, rect: Rect, palette: &Palette) {
         let bar = Rect::from_min_size(pos2(left, rect.top() + 36.0), vec2(30.0, 5.0));
         paint_bar(painter, bar, share, class_colour(class), palette);
         if index == 0 {
-            paint_tick(painter, square.right_top() + vec2(-6.0, 6.0), 6.0, class_colour(class));
+            paint_tick(
+                painter,
+                square.right_top() + vec2(-6.0, 6.0),
+                6.0,
+                class_colour(class),
+            );
         }
     }
 }

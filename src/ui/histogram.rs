@@ -96,7 +96,13 @@ pub(super) fn histogram_ui(
             plot.bar_chart(bars);
         });
     let response = plot.response;
-    paint_unpaired(ui, response.rect, &plot.transform, figures, palette.unpaired);
+    paint_unpaired(
+        ui,
+        response.rect,
+        &plot.transform,
+        figures,
+        palette.unpaired,
+    );
     ticks_ui(ui, response.rect, &plot.transform, axes);
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, spoken(name, figures)));
     react(&response, &plot.transform, figures)
@@ -298,6 +304,9 @@ mod tests {
         let facts = BinFacts::at(0.3, &figures()).unwrap();
         assert_eq!(facts.kind_at(0.4), PairKind::Unpaired);
         assert_eq!(facts.kind_at(0.2), PairKind::Paired);
-        assert_eq!(BinFacts::at(0.9, &figures()).unwrap().kind_at(0.9), PairKind::Paired);
+        assert_eq!(
+            BinFacts::at(0.9, &figures()).unwrap().kind_at(0.9),
+            PairKind::Paired
+        );
     }
 }

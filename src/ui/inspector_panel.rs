@@ -1,6 +1,8 @@
 //! Below the gallery: the selected photo, what is predicted for it and why, and its label.
 
-use egui::{Align, Layout, Margin, Panel, Rect, Role, ScrollArea, Sense, Ui, Vec2, WidgetInfo, pos2, vec2};
+use egui::{
+    Align, Layout, Margin, Panel, Rect, Role, ScrollArea, Sense, Ui, Vec2, WidgetInfo, pos2, vec2,
+};
 
 use crate::app::{Command, Inspection, Vote};
 use crate::project::{Class, Photo};
@@ -272,17 +274,11 @@ fn bar_row_ui(ui: &mut Ui, class: &Class, before: f32, after: f32) {
     let name_width = (width * 0.28).clamp(60.0, 130.0);
     let figures_width = 86.0;
     let font = egui::FontId::proportional(12.0);
-    let mut job = egui::text::LayoutJob::simple_singleline(
-        class.name.clone(),
-        font.clone(),
-        palette.text,
-    );
+    let mut job =
+        egui::text::LayoutJob::simple_singleline(class.name.clone(), font.clone(), palette.text);
     job.wrap = egui::text::TextWrapping::truncate_at_width(name_width - 4.0);
     let galley = painter.layout_job(job);
-    let at = pos2(
-        chip.right() + 6.0,
-        rect.center().y - galley.size().y / 2.0,
-    );
+    let at = pos2(chip.right() + 6.0, rect.center().y - galley.size().y / 2.0);
     painter.galley(at, galley, palette.text);
 
     let left = chip.right() + 6.0 + name_width;

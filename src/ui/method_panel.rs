@@ -119,9 +119,7 @@ fn method_combo_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, settings: &Settings) 
 }
 
 fn sliders_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, settings: &Settings) {
-    let method = METHODS
-        .iter()
-        .find(|method| method.name == settings.method);
+    let method = METHODS.iter().find(|method| method.name == settings.method);
     let Some(method) = method else { return };
     if method.parameters.is_empty() {
         ui.weak(method.hint);
@@ -183,10 +181,8 @@ fn accuracy_ui(ui: &mut Ui, fit: &FitStatus) {
             });
         })
         .response;
-    let (rect, bars) = ui.allocate_exact_size(
-        egui::vec2(ui.available_width(), 11.0),
-        egui::Sense::hover(),
-    );
+    let (rect, bars) =
+        ui.allocate_exact_size(egui::vec2(ui.available_width(), 11.0), egui::Sense::hover());
     let upper = egui::Rect::from_min_size(rect.min, egui::vec2(rect.width(), 4.0));
     let lower = upper.translate(egui::vec2(0.0, 5.5));
     paint_hollow_bar(ui.painter(), upper, before, palette);

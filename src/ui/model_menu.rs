@@ -94,27 +94,24 @@ fn available_ui(ui: &mut Ui, commands: &mut Vec<Command>, model: &AvailableModel
 /// Title and facts on the left, a button on the right.
 fn row_ui(ui: &mut Ui, title: &str, facts: &str, action: &str, act: impl FnOnce()) {
     ui.horizontal(|ui| {
-        ui.with_layout(
-            egui::Layout::right_to_left(egui::Align::Center),
-            |ui| {
-                let button = ui
-                    .add(
-                        Button::new(action)
-                            .min_size(egui::vec2(78.0, 0.0))
-                            .fill(Palette::of(ui).accent_soft),
-                    )
-                    .accessible_name(format!("{action} {title}"));
-                if button.clicked() {
-                    act();
-                    ui.close();
-                }
-                ui.with_layout(egui::Layout::top_down(egui::Align::Min), |ui| {
-                    ui.spacing_mut().item_spacing.y = 0.0;
-                    ui.add(egui::Label::new(title).truncate());
-                    ui.add(egui::Label::new(RichText::new(facts).small().weak()).truncate());
-                });
-            },
-        );
+        ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+            let button = ui
+                .add(
+                    Button::new(action)
+                        .min_size(egui::vec2(78.0, 0.0))
+                        .fill(Palette::of(ui).accent_soft),
+                )
+                .accessible_name(format!("{action} {title}"));
+            if button.clicked() {
+                act();
+                ui.close();
+            }
+            ui.with_layout(egui::Layout::top_down(egui::Align::Min), |ui| {
+                ui.spacing_mut().item_spacing.y = 0.0;
+                ui.add(egui::Label::new(title).truncate());
+                ui.add(egui::Label::new(RichText::new(facts).small().weak()).truncate());
+            });
+        });
     });
 }
 

@@ -72,13 +72,7 @@ fn kind_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, list: &PairList) {
     });
 }
 
-fn pair_ui(
-    ui: &mut Ui,
-    cx: &mut PanelContext<'_>,
-    first: PhotoId,
-    second: PhotoId,
-    cosine: f32,
-) {
+fn pair_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, first: PhotoId, second: PhotoId, cosine: f32) {
     let (Some(first), Some(second)) = (cx.photo(first), cx.photo(second)) else {
         return;
     };

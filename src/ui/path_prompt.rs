@@ -30,8 +30,8 @@ impl PathPrompt {
     /// Draws the field; `true` when it is done with. What was asked for goes to `commands`.
     pub(super) fn ui(&mut self, context: &egui::Context, commands: &mut Vec<Command>) -> bool {
         let mut is_done = false;
-        let modal = Modal::new(Id::unique("path prompt"))
-            .frame(theme::dialog(&context.global_style()));
+        let modal =
+            Modal::new(Id::unique("path prompt")).frame(theme::dialog(&context.global_style()));
         let modal = modal.show(context, |ui| {
             ui.set_width(460.0);
             ui.label(semibold(self.ask.title()).heading());

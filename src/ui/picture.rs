@@ -35,7 +35,8 @@ pub(super) fn paint(
     match thumbnail {
         Thumbnail::Ready(texture) => paint_texture(ui, rect, texture, fit),
         Thumbnail::Loading => {
-            ui.painter().rect_filled(rect, theme::ROUNDING, palette.well);
+            ui.painter()
+                .rect_filled(rect, theme::ROUNDING, palette.well);
             rect
         }
         Thumbnail::Broken(_) => {

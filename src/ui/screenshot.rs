@@ -65,7 +65,10 @@ impl Screenshot {
                 .name("screenshot".to_owned())
                 .spawn(move || {
                     if let Err(err) = write(&picture, &path) {
-                        eprintln!("could not write the screenshot to {}: {err}", path.display());
+                        eprintln!(
+                            "could not write the screenshot to {}: {err}",
+                            path.display()
+                        );
                     }
                     is_written.store(true, Ordering::Relaxed);
                     repaint.request_repaint();

@@ -78,7 +78,8 @@ fn labelling(
     if !has_focus && pressed(Modifiers::NONE, Key::Enter) {
         return Some(Command::AcceptPrediction(selected));
     }
-    let is_clear = pressed(Modifiers::NONE, Key::Backspace) || pressed(Modifiers::NONE, Key::Delete);
+    let is_clear =
+        pressed(Modifiers::NONE, Key::Backspace) || pressed(Modifiers::NONE, Key::Delete);
     is_clear.then(|| Command::Label(vec![selected], None))
 }
 

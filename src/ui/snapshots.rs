@@ -80,9 +80,7 @@ fn check(
     theme: Theme,
     prepare: impl FnOnce(&mut Harness<'_, ShotlensWindow>),
 ) {
-    let _guard = ONE_AT_A_TIME
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let _guard = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let Some(renderer) = renderer() else { return };
     let mut harness = window(renderer, app, size, theme);
     settle(&mut harness);
@@ -96,9 +94,7 @@ fn check(
         return;
     }
     // Software adapters differ in a few pixels at edges; a moved control is thousands.
-    let options = SnapshotOptions::new()
-        .threshold(1.0)
-        .max_failed_pixels(400);
+    let options = SnapshotOptions::new().threshold(1.0).max_failed_pixels(400);
     harness.snapshot_options(name, &options);
 }
 
@@ -109,7 +105,13 @@ fn the_demo_in_the_dark() {
 
 #[test]
 fn a_busy_project_in_light_and_small() {
-    check("busy_light_small", fixture::busy(), SMALL, Theme::Light, |_| ());
+    check(
+        "busy_light_small",
+        fixture::busy(),
+        SMALL,
+        Theme::Light,
+        |_| (),
+    );
 }
 
 #[test]
@@ -150,27 +152,51 @@ fn has_fonts() -> bool {
 #[test]
 fn the_model_menu_and_the_help_open() {
     use egui_kittest::kittest::Queryable as _;
-    check("look menu", fixture::demo(), USUAL, Theme::Dark, |harness| {
-        harness.get_by_label("Use a real CLIP model ⌄").click();
-    });
-    check("look help", fixture::demo(), USUAL, Theme::Light, |harness| {
-        harness.key_press(egui::Key::F1);
-    });
+    check(
+        "look menu",
+        fixture::demo(),
+        USUAL,
+        Theme::Dark,
+        |harness| {
+            harness.get_by_label("Use a real CLIP model ⌄").click();
+        },
+    );
+    check(
+        "look help",
+        fixture::demo(),
+        USUAL,
+        Theme::Light,
+        |harness| {
+            harness.key_press(egui::Key::F1);
+        },
+    );
     let mut app = fixture::demo();
     fixture::open_pairs(&mut app);
     check("look pairs", app, USUAL, Theme::Dark, |_| ());
-    check("look prompt", fixture::busy(), SMALL, Theme::Dark, |harness| {
-        harness.state_mut().path_prompt = Some(super::PathPrompt::new(
-            super::dialogs::Ask::ClassFolders,
-            Some("This system opened no file dialog (no desktop portal, no zenity)".to_owned()),
-        ));
-    });
-    check("look drop", fixture::busy(), USUAL, Theme::Dark, |harness| {
-        harness.input_mut().hovered_files = ["/a/hats", "/a/coats", "/a/shoes"]
-            .map(|path| egui::HoveredFile {
-                path: Some(path.into()),
-                ..egui::HoveredFile::default()
-            })
-            .to_vec();
-    });
+    check(
+        "look prompt",
+        fixture::busy(),
+        SMALL,
+        Theme::Dark,
+        |harness| {
+            harness.state_mut().path_prompt = Some(super::PathPrompt::new(
+                super::dialogs::Ask::ClassFolders,
+                Some("This system opened no file dialog (no desktop portal, no zenity)".to_owned()),
+            ));
+        },
+    );
+    check(
+        "look drop",
+        fixture::busy(),
+        USUAL,
+        Theme::Dark,
+        |harness| {
+            harness.input_mut().hovered_files = ["/a/hats", "/a/coats", "/a/shoes"]
+                .map(|path| egui::HoveredFile {
+                    path: Some(path.into()),
+                    ..egui::HoveredFile::default()
+                })
+                .to_vec();
+        },
+    );
 }

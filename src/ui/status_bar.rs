@@ -1,6 +1,6 @@
 //! The bar at the foot: what is being done and how long it takes, skipped files, whether all is saved.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use egui::{Align, Layout, Popup, ProgressBar, RichText, ScrollArea, Ui};
 
@@ -98,10 +98,15 @@ fn saved_ui(ui: &mut Ui, saved: &SavedStatus) {
             ui.weak("saving");
         }
         SavedStatus::Saved(at) => {
-            let since = Instant::now().saturating_duration_since(*at);
-            ui.weak(format!("saved {} ago", age(since)))
-                .on_hover_text("Every change is written as it happens; there is nothing to save by hand");
-            let step = if since < Duration::from_secs(60) { 1 } else { 60 };
+            let since = at.elapsed().unwrap_or_default();
+            ui.weak(format!("saved {} ago", age(since))).on_hover_text(
+                "Every change is written as it happens; there is nothing to save by hand",
+            );
+            let step = if since < Duration::from_secs(60) {
+                1
+            } else {
+                60
+            };
             ui.request_repaint_after(Duration::from_secs(step));
         }
         SavedStatus::Failed(reason) => {

@@ -36,7 +36,9 @@ impl SupportPanel {
                 }
                 add_class_ui(ui, cx);
                 if classes.len() == 1 {
-                    ui.weak("One class only: add another, so that there is something to tell apart");
+                    ui.weak(
+                        "One class only: add another, so that there is something to tell apart",
+                    );
                 }
             });
     }

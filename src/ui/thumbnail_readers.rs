@@ -115,12 +115,7 @@ impl Drop for Readers {
     }
 }
 
-fn run(
-    shared: &Shared,
-    sender: &Sender<Finished>,
-    read: &ReadThumbnail,
-    context: &egui::Context,
-) {
+fn run(shared: &Shared, sender: &Sender<Finished>, read: &ReadThumbnail, context: &egui::Context) {
     while let Some(Wanted { key, path }) = next(shared) {
         let picture = read(&path, key.side).map(|picture| {
             let size = [picture.width() as usize, picture.height() as usize];

@@ -45,6 +45,7 @@ pub(super) fn tile_ui(
 
     let label = photo.label.and_then(|id| cx.class(id));
     let prediction = cx.app.prediction(photo.id);
+    let prediction = prediction.as_ref();
     let predicted = prediction.and_then(|prediction| cx.class(prediction.class));
     let caption = Rect::from_min_max(pos2(rect.left(), square.bottom() + 4.0), rect.max);
     paint_prediction(ui, caption, prediction.zip(predicted));

@@ -80,9 +80,7 @@ fn undo_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     ];
     for (icon, verb, what, command) in entries {
         let button = Button::new(RichText::new(icon).size(15.0));
-        let response = ui
-            .add_enabled(what.is_some(), button)
-            .accessible_name(verb);
+        let response = ui.add_enabled(what.is_some(), button).accessible_name(verb);
         let response = match what {
             Some(what) => response.on_hover_text(format!("{verb}: {what}")),
             None => response.on_disabled_hover_text(format!("Nothing to {}", verb.to_lowercase())),
@@ -96,7 +94,11 @@ fn undo_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
 fn theme_ui(ui: &mut Ui) {
     let preference = ui.ctx().options(|options| options.theme_preference);
     let (icon, next, hint) = match preference {
-        ThemePreference::System => (Icon::HalfMoon, ThemePreference::Light, "Theme: as the system"),
+        ThemePreference::System => (
+            Icon::HalfMoon,
+            ThemePreference::Light,
+            "Theme: as the system",
+        ),
         ThemePreference::Light => (Icon::Sun, ThemePreference::Dark, "Theme: light"),
         ThemePreference::Dark => (Icon::Moon, ThemePreference::System, "Theme: dark"),
     };

@@ -34,9 +34,22 @@ fn a_tile_tells_its_prediction_and_selects_its_photo() {
     let mut harness = window(fixture::demo());
     let photo = harness.state().app.gallery.photos[3];
     let prediction = harness.state().app.predictions[&photo];
-    let class = &harness.state().app.project.class(prediction.class).unwrap().name;
-    let label = format!("{class} {} — photo", super::format::percent(prediction.confidence));
-    harness.get_all_by_label_contains(&label).next().unwrap().click();
+    let class = &harness
+        .state()
+        .app
+        .project
+        .class(prediction.class)
+        .unwrap()
+        .name;
+    let label = format!(
+        "{class} {} — photo",
+        super::format::percent(prediction.confidence)
+    );
+    harness
+        .get_all_by_label_contains(&label)
+        .next()
+        .unwrap()
+        .click();
     let log = asked(&mut harness);
     assert!(matches!(log[..], [Command::Select(Some(_))]), "{log:?}");
 }
@@ -47,7 +60,10 @@ fn keys_label_accept_clear_and_move() {
     let selected = harness.state().app.selected.unwrap();
     let third = harness.state().app.project.classes()[2].id;
     harness.key_press(Key::Num3);
-    assert_eq!(asked(&mut harness), [Command::Label(vec![selected], Some(third))]);
+    assert_eq!(
+        asked(&mut harness),
+        [Command::Label(vec![selected], Some(third))]
+    );
     harness.key_press(Key::Enter);
     assert_eq!(asked(&mut harness), [Command::AcceptPrediction(selected)]);
     harness.key_press(Key::Backspace);
@@ -55,7 +71,10 @@ fn keys_label_accept_clear_and_move() {
     harness.key_press(Key::ArrowDown);
     let columns = harness.state().gallery.columns() as isize;
     assert!(columns > 2);
-    assert_eq!(asked(&mut harness), [Command::MoveSelection(Step::By(columns))]);
+    assert_eq!(
+        asked(&mut harness),
+        [Command::MoveSelection(Step::By(columns))]
+    );
     harness.key_press(Key::End);
     assert_eq!(asked(&mut harness), [Command::MoveSelection(Step::Last)]);
 }
@@ -89,7 +108,9 @@ fn a_class_is_renamed_in_place() {
     harness.run_steps(2);
     harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
     harness.run_steps(1);
-    harness.get_by_label("Name of class 1").type_text("feathered");
+    harness
+        .get_by_label("Name of class 1")
+        .type_text("feathered");
     harness.run_steps(2);
     harness.key_press(Key::Enter);
     let expected = Command::RenameClass(class, "feathered".to_owned());
@@ -111,10 +132,7 @@ fn sliders_are_named_and_report_every_move() {
 
 #[test]
 fn files_dropped_on_the_left_become_classes_and_in_the_centre_photos() {
-    for (x, destination) in [
-        (60.0, Destination::Support),
-        (640.0, Destination::Pool),
-    ] {
+    for (x, destination) in [(60.0, Destination::Support), (640.0, Destination::Pool)] {
         let mut harness = window(fixture::empty());
         harness.hover_at(egui::pos2(x, 400.0));
         harness.run_steps(2);
@@ -147,7 +165,13 @@ fn a_drop_from_nowhere_goes_where_it_fits() {
     harness.input_mut().dropped_files = vec![dropped("/photos")];
     harness.run_steps(40);
     let log = asked(&mut harness);
-    assert_eq!(log, [Command::AddPaths(Destination::Anywhere, vec!["/photos".into()])]);
+    assert_eq!(
+        log,
+        [Command::AddPaths(
+            Destination::Anywhere,
+            vec!["/photos".into()]
+        )]
+    );
 }
 
 #[derive(Debug)]
@@ -188,7 +212,11 @@ fn the_gallery_tells_what_is_on_screen_once() {
     let Some(Command::ShowPhotos(photos)) = last else {
         panic!("{last:?}");
     };
-    assert!(photos.len() <= (rows + 3) * columns, "{} photos", photos.len());
+    assert!(
+        photos.len() <= (rows + 3) * columns,
+        "{} photos",
+        photos.len()
+    );
     assert!(photos[0] > PhotoId(columns as i64));
 }
 
@@ -198,7 +226,10 @@ fn filter_and_order_are_chosen_from_menus() {
     harness.get_by_label("Which photos").click();
     harness.run_steps(3);
     harness.get_by_label("Disagreeing").click();
-    assert_eq!(asked(&mut harness), [Command::SetFilter(Filter::Disagreeing)]);
+    assert_eq!(
+        asked(&mut harness),
+        [Command::SetFilter(Filter::Disagreeing)]
+    );
     harness.get_by_label("Order of the photos").click();
     harness.run_steps(3);
     harness.get_by_label("Least sure first").click();
@@ -208,8 +239,12 @@ fn filter_and_order_are_chosen_from_menus() {
 #[test]
 fn histograms_can_be_read_without_seeing_them() {
     let harness = window(fixture::demo());
-    let before = harness.get_all_by_label_contains("overlap before: AUROC 0.81").count();
-    let after = harness.get_all_by_label_contains("overlap after: AUROC 0.94").count();
+    let before = harness
+        .get_all_by_label_contains("overlap before: AUROC 0.81")
+        .count();
+    let after = harness
+        .get_all_by_label_contains("overlap after: AUROC 0.94")
+        .count();
     assert_eq!((before, after), (1, 1));
 }
 

@@ -1,0 +1,201 @@
+//! What each command does; the longer ones are in the file of their subject.
+
+use std::path::PathBuf;
+
+use super::scoring::adapter_setting;
+use super::threads::ModelChoice;
+use super::{App, Command, StartWith, Step};
+use crate::ids::{ClassId, PhotoId};
+use crate::project::{Edit, LabelSource, Role};
+
+impl App {
+    /// Carries out one command.
+    pub fn apply(&mut self, command: Command) {
+        match command {
+            Command::AddPaths(destination, paths) => self.add_paths(destination, paths),
+            Command::PasteImage {
+                width,
+                height,
+                rgba,
+            } => self.paste_image(width, height, rgba),
+            Command::Select(_)
+            | Command::MoveSelection(_)
+            | Command::ShowPhotos(_)
+            | Command::SetFilter(_)
+            | Command::SetSort(_) => {
+                self.apply_to_view(command);
+            }
+            Command::AddClass(_)
+            | Command::RenameClass(..)
+            | Command::SetPrompts(..)
+            | Command::RemoveClass(_)
+            | Command::MoveClass(..)
+            | Command::RemovePhotos(_)
+            | Command::MovePhotos(..)
+            | Command::Label(..)
+            | Command::AcceptPrediction(_) => self.apply_to_project(command),
+            Command::SetMethod(_)
+            | Command::SetParameter(..)
+            | Command::ReleaseParameter
+            | Command::ResetParameter(_)
+            | Command::Tune
+            | Command::SetUseClassNames(_)
+            | Command::SetLearnFromLabels(_)
+            | Command::SetAdapter(_)
+            | Command::ShowPairs(..)
+            | Command::HidePairs => self.apply_to_method(command),
+            Command::Undo => self.undo(),
+            Command::Redo => self.redo(),
+            Command::CancelWork => self.cancel_work(),
+            Command::ResumeWork => self.resume_work(),
+            Command::DismissNotice(id) => self.dismiss(id),
+            Command::ClearSkipped => self.skipped.clear(),
+            Command::OpenDemo => self.open(StartWith::Demo),
+            Command::OpenProject(path) => self.open_path(path),
+            Command::NewProject(path) => self.open(StartWith::New(path)),
+            Command::OpenModel(model) => self.use_model(model),
+            Command::DownloadModel(name) => self.download_model(name),
+        }
+    }
+
+    fn apply_to_view(&mut self, command: Command) {
+        match command {
+            Command::Select(photo) => self.select(photo),
+            Command::MoveSelection(step) => self.move_selection(step),
+            Command::ShowPhotos(photos) => return self.show_photos(photos),
+            Command::SetFilter(filter) => {
+                self.gallery.filter = filter;
+                self.refresh_gallery();
+            }
+            Command::SetSort(sort) => {
+                self.gallery.sort = sort;
+                self.refresh_gallery();
+            }
+            _ => return,
+        }
+        self.save_view();
+    }
+
+    fn apply_to_project(&mut self, command: Command) {
+        let edit = match command {
+            Command::AddClass(name) => {
+                let class = self.project.state_mut().new_class(name.trim());
+                Edit::AddClass(class)
+            }
+            Command::RenameClass(id, name) => Edit::RenameClass {
+                id,
+                name: name.trim().to_owned(),
+            },
+            Command::SetPrompts(id, prompts) => Edit::SetPrompts { id, prompts },
+            Command::RemoveClass(id) => Edit::RemoveClass(id),
+            Command::MoveClass(id, to) => Edit::MoveClass { id, to: to as u32 },
+            Command::RemovePhotos(photos) => Edit::RemovePhotos(photos),
+            Command::MovePhotos(photos, class) => {
+                let role = class.map_or(Role::Pool, Role::Shot);
+                Edit::SetRoles(photos.into_iter().map(|photo| (photo, role)).collect())
+            }
+            Command::Label(photos, class) => return self.label(&photos, class, LabelSource::User),
+            Command::AcceptPrediction(photo) => {
+                if let Some(prediction) = self.prediction(photo) {
+                    self.label(
+                        &[photo],
+                        Some(prediction.class),
+                        LabelSource::AcceptedPrediction,
+                    );
+                }
+                return;
+            }
+            _ => return,
+        };
+        self.perform(edit);
+    }
+
+    fn apply_to_method(&mut self, command: Command) {
+        match command {
+            Command::SetMethod(method) => self.change_settings(|settings| settings.method = method),
+            Command::SetParameter(parameter, value) => self.set_parameter(parameter, value),
+            Command::ReleaseParameter => self.release_parameter(),
+            Command::ResetParameter(parameter) => self.reset_parameter(parameter),
+            Command::Tune => {
+                self.change_settings(|settings| settings.auto_tuned = true);
+                self.scoring.mark_dirty();
+            }
+            Command::SetUseClassNames(on) => {
+                self.change_settings(|settings| settings.use_class_names = on)
+            }
+            Command::SetLearnFromLabels(on) => {
+                self.change_settings(|settings| settings.learn_from_labels = on)
+            }
+            Command::SetAdapter(choice) => {
+                self.change_settings(|settings| settings.adapter = adapter_setting(&choice))
+            }
+            Command::ShowPairs(kind, low, high) => self.show_pairs(kind, low, high),
+            Command::HidePairs => self.overlap.pairs = None,
+            _ => {}
+        }
+    }
+
+    /// Labels photos; where the selected one is among them, the selection moves on to the next.
+    fn label(&mut self, photos: &[PhotoId], class: Option<ClassId>, source: LabelSource) {
+        let next = self
+            .selected
+            .filter(|selected| photos.contains(selected))
+            .and_then(|selected| self.after(selected));
+        let labels = photos.iter().map(|photo| (*photo, class)).collect();
+        if self.perform(Edit::SetLabels { labels, source })
+            && class.is_some()
+            && let Some(next) = next
+        {
+            self.select(Some(next));
+            self.save_view();
+        }
+    }
+
+    /// The photo after this one in the gallery.
+    fn after(&self, photo: PhotoId) -> Option<PhotoId> {
+        let position = self.gallery.position(photo)?;
+        self.gallery.photos.get(position + 1).copied()
+    }
+
+    fn select(&mut self, photo: Option<PhotoId>) {
+        self.selected = photo;
+        let shown = self.scoring.shown().to_vec();
+        self.show_photos(shown);
+        self.inspect();
+    }
+
+    fn move_selection(&mut self, step: Step) {
+        let photos = &self.gallery.photos;
+        let Some(last) = photos.len().checked_sub(1) else {
+            return;
+        };
+        let position = self
+            .selected
+            .and_then(|selected| self.gallery.position(selected));
+        let to = match (step, position) {
+            (Step::First, _) | (Step::By(_), None) => 0,
+            (Step::Last, _) => last,
+            (Step::By(by), Some(position)) => position.saturating_add_signed(by).min(last),
+        };
+        self.select(photos.get(to).copied());
+    }
+
+    fn open_path(&mut self, path: PathBuf) {
+        let is_project = path
+            .extension()
+            .is_some_and(|extension| extension == "shotlens");
+        self.open(if is_project {
+            StartWith::File(path)
+        } else {
+            StartWith::Folder(path)
+        });
+    }
+
+    /// Another CLIP, remembered by the project.
+    fn use_model(&mut self, model: Option<String>) {
+        let device = self.scoring.model.device;
+        let setting = model.clone();
+        self.open_model(ModelChoice { model, device });
+        self.change_settings(|settings| settings.model = setting);
+    }
+}

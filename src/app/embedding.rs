@@ -1,0 +1,293 @@
+//! Which photos and prompts still need features, and who is told about it.
+
+use std::collections::{HashMap, HashSet};
+
+use super::{Activity, App, ModelState};
+use crate::engine::embed::PhotoRequest;
+use crate::ids::{ClassId, Generation, PhotoId};
+use crate::progress::CancelToken;
+use crate::project::FileStamp;
+use crate::worker::clip_worker::{ClipEvent, ClipJob, EmbeddedPhoto, ModelInfo};
+use crate::worker::scoring_worker::ScoreJob;
+
+/// What is embedded, and what is on its way.
+#[derive(Default)]
+pub(crate) struct Embedding {
+    generation: Generation,
+    cancel: CancelToken,
+    is_running: bool,
+    is_paused: bool,
+    embedded: HashSet<PhotoId>,
+    failed: HashSet<PhotoId>,
+    requested_texts: HashMap<ClassId, Vec<String>>,
+    text_generation: Generation,
+    pub(super) texts: HashMap<ClassId, Vec<f32>>,
+}
+
+impl Embedding {
+    /// Whether a photo has features.
+    pub(super) fn has(&self, photo: PhotoId) -> bool {
+        self.embedded.contains(&photo)
+    }
+}
+
+impl App {
+    /// Sends for the features of whatever has none; shots first, then what is on screen, then the rest.
+    pub(super) fn embed_what_is_missing(&mut self) {
+        if self.model.state != ModelState::Ready || self.embedding.is_paused {
+            return;
+        }
+        self.embed_texts();
+        let requests = self.missing_photos();
+        let embedding = &mut self.embedding;
+        embedding.cancel.cancel();
+        embedding.generation = embedding.generation.next();
+        if requests.is_empty() {
+            embedding.is_running = false;
+            self.activity = Activity::default();
+            return;
+        }
+        embedding.is_running = true;
+        embedding.cancel = CancelToken::default();
+        self.activity = Activity {
+            label: Some("Embedding".to_owned()),
+            total: requests.len(),
+            ..Activity::default()
+        };
+        let job = ClipJob::EmbedPhotos {
+            generation: embedding.generation,
+            requests,
+            adapter: self.scoring.bottleneck_file(),
+            cancel: embedding.cancel.clone(),
+        };
+        self.submit_clip(job);
+    }
+
+    fn missing_photos(&self) -> Vec<PhotoRequest<PhotoId>> {
+        let Embedding {
+            embedded, failed, ..
+        } = &self.embedding;
+        let classes = self.project().classes().iter();
+        let shots = classes
+            .flat_map(|class| self.project().shots(class.id))
+            .copied();
+        let first = shots.chain(self.scoring.shown().iter().copied());
+        let mut seen = HashSet::new();
+        first
+            .chain(self.project().pool().iter().copied())
+            .filter(|photo| !embedded.contains(photo) && !failed.contains(photo))
+            .filter(|photo| seen.insert(*photo))
+            .filter_map(|photo| self.project().photo(photo))
+            .map(|photo| PhotoRequest {
+                key: photo.id,
+                path: photo.path.to_path_buf(),
+                known_hash: photo.file.hash,
+            })
+            .collect()
+    }
+
+    /// Sends for the features of prompts that are new or have changed.
+    pub(super) fn embed_texts(&mut self) {
+        let embedding = &mut self.embedding;
+        let changed: Vec<(ClassId, Vec<String>)> = self
+            .project
+            .state()
+            .classes()
+            .iter()
+            .map(|class| (class.id, class.texts()))
+            .filter(|(class, texts)| embedding.requested_texts.get(class) != Some(texts))
+            .collect();
+        if changed.is_empty() {
+            return;
+        }
+        embedding.requested_texts.extend(changed.iter().cloned());
+        embedding.text_generation = embedding.text_generation.next();
+        let generation = embedding.text_generation;
+        self.submit_clip(ClipJob::EmbedTexts {
+            generation,
+            classes: changed,
+        });
+    }
+
+    pub(super) fn poll_clip(&mut self) {
+        while let Some(event) = self
+            .threads
+            .as_ref()
+            .and_then(|threads| threads.clip.try_next())
+        {
+            match event {
+                ClipEvent::ModelOpened(info) => self.model_opened(info),
+                ClipEvent::ModelFailed(message) => {
+                    self.error(message.clone());
+                    self.model.state = ModelState::Failed(message);
+                }
+                ClipEvent::Photos {
+                    generation,
+                    embedded,
+                    skipped,
+                } => {
+                    self.take_in_photos(generation, embedded, skipped);
+                }
+                ClipEvent::Progress {
+                    generation,
+                    done,
+                    total,
+                    rate,
+                } => {
+                    self.take_in_progress(generation, done, total, rate);
+                }
+                ClipEvent::PhotosFinished { generation, error } => {
+                    self.finish_photos(generation, error);
+                }
+                ClipEvent::Texts { classes, .. } => {
+                    self.embedding.texts.extend(classes);
+                    self.scoring.mark_dirty();
+                }
+                ClipEvent::Words(words) => {
+                    self.submit_scoring(ScoreJob::SetWords(words));
+                    self.scoring.mark_dirty();
+                }
+                ClipEvent::Failed(message) => self.error(message),
+                ClipEvent::Note(message) => self.warn(message),
+            }
+        }
+    }
+
+    fn model_opened(&mut self, info: Box<ModelInfo>) {
+        let generation = self.embedding.generation;
+        self.embedding = Embedding {
+            generation,
+            ..Embedding::default()
+        };
+        self.model.name.clone_from(&info.name);
+        self.model.device.clone_from(&info.device);
+        self.model.is_demo = info.is_demo;
+        self.model.state = ModelState::Ready;
+        for note in &info.notes {
+            self.warn(note.clone());
+        }
+        self.adapters = super::scoring::adapter_options(&info);
+        self.scoring.forget_features();
+        self.submit_scoring(ScoreJob::Reset(info));
+        if self.scoring.needs_words() {
+            self.submit_clip(ClipJob::EmbedWords);
+        }
+        self.embed_what_is_missing();
+    }
+
+    fn take_in_photos(
+        &mut self,
+        generation: Generation,
+        embedded: Vec<EmbeddedPhoto>,
+        skipped: Vec<(PhotoId, String)>,
+    ) {
+        // Rows of an overtaken job are as good as any, unless another model was opened since: then their generation is gone.
+        if self.model.state != ModelState::Ready || generation > self.embedding.generation {
+            return;
+        }
+        let mut stamps = Vec::new();
+        for EmbeddedPhoto {
+            photo, original, ..
+        } in &embedded
+        {
+            self.embedding.embedded.insert(*photo);
+            let file = self.project().photo(*photo).map(|photo| photo.file);
+            stamps.extend(file.map(|file| {
+                (
+                    *photo,
+                    FileStamp {
+                        hash: Some(original.hash),
+                        ..file
+                    },
+                )
+            }));
+        }
+        self.project.set_files(stamps);
+        for (photo, reason) in skipped {
+            self.embedding.failed.insert(photo);
+            if let Some(path) = self
+                .project()
+                .photo(photo)
+                .map(|photo| photo.path.to_path_buf())
+            {
+                self.skip(path, reason);
+            }
+        }
+        if embedded.iter().any(|embedded| self.is_shot(embedded.photo)) {
+            self.scoring.mark_dirty();
+        }
+        self.submit_scoring(ScoreJob::Insert(embedded));
+    }
+
+    fn take_in_progress(
+        &mut self,
+        generation: Generation,
+        done: usize,
+        total: usize,
+        rate: Option<f64>,
+    ) {
+        if generation == self.embedding.generation && self.embedding.is_running {
+            let activity = &mut self.activity;
+            (activity.done, activity.total, activity.rate) = (done, total, rate.or(activity.rate));
+            activity.seconds_left = activity.rate.map(|rate| (total - done) as f64 / rate);
+        }
+    }
+
+    fn finish_photos(&mut self, generation: Generation, error: Option<String>) {
+        if generation != self.embedding.generation {
+            return;
+        }
+        self.embedding.is_running = false;
+        let rate = self.activity.rate;
+        self.activity = Activity {
+            rate,
+            paused: self.embedding.is_paused,
+            ..Activity::default()
+        };
+        if let Some(error) = error {
+            self.error(format!("Embedding stopped: {error}"));
+        }
+        self.scoring.mark_dirty();
+    }
+
+    pub(super) fn cancel_work(&mut self) {
+        self.embedding.cancel.cancel();
+        self.embedding.is_paused = true;
+        self.activity = Activity {
+            paused: true,
+            ..Activity::default()
+        };
+    }
+
+    pub(super) fn resume_work(&mut self) {
+        self.embedding.is_paused = false;
+        self.activity.paused = false;
+        self.embed_what_is_missing();
+    }
+
+    /// Another project: nothing is embedded yet as far as it is concerned.
+    pub(super) fn forget_embedded(&mut self) {
+        self.embedding.cancel.cancel();
+        let generation = self.embedding.generation.next();
+        self.embedding = Embedding {
+            generation,
+            ..Embedding::default()
+        };
+    }
+
+    /// Another bottleneck adapter: photos go through the encoder again (their original features come from the cache).
+    pub(super) fn embed_again(&mut self) {
+        self.embedding.embedded.clear();
+        self.embed_what_is_missing();
+    }
+
+    pub(super) fn submit_clip(&mut self, job: ClipJob) {
+        let is_taken = self
+            .threads
+            .as_ref()
+            .is_none_or(|threads| threads.clip.submit(job));
+        if !is_taken {
+            self.error("The thread that runs CLIP has stopped; restart Shotlens (nothing is lost)");
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! Taking in dropped files: what was found becomes classes, shots and pool photos, as one step of the history.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use super::{App, Destination};
+use crate::ids::ClassId;
+use crate::project::{Edit, Locations, Photo, Role};
+use crate::worker::file_worker::{FileEvent, FileJob, Found, FoundPhoto};
+
+/// What the file worker was asked and has not answered.
+#[derive(Default)]
+pub(crate) struct PendingFiles {
+    next_tag: u64,
+    destinations: HashMap<u64, Destination>,
+    pub(super) opening: bool,
+    waiting: Option<(Intake, Destination)>,
+}
+
+impl PendingFiles {
+    pub(super) fn is_empty(&self) -> bool {
+        self.destinations.is_empty() && !self.opening
+    }
+
+    fn tag(&mut self, destination: Destination) -> u64 {
+        self.next_tag += 1;
+        self.destinations.insert(self.next_tag, destination);
+        self.next_tag
+    }
+}
+
+/// What a drop comes to.
+#[derive(Debug, Default, PartialEq)]
+struct Intake {
+    classes: Vec<(String, Vec<FoundPhoto>)>,
+    shots: Vec<FoundPhoto>,
+    pool: Vec<FoundPhoto>,
+    rejected: Vec<(PathBuf, String)>,
+}
+
+impl App {
+    pub(super) fn add_paths(&mut self, destination: Destination, paths: Vec<PathBuf>) {
+        if let [path] = paths.as_slice()
+            && path
+                .extension()
+                .is_some_and(|extension| extension == "shotlens")
+        {
+            self.open(super::StartWith::File(path.clone()));
+            return;
+        }
+        let tag = self.files.tag(destination);
+        self.submit_files(FileJob::Scan { tag, paths });
+    }
+
+    pub(super) fn paste_image(&mut self, width: usize, height: usize, rgba: Vec<u8>) {
+        let Ok(locations) = Locations::find() else {
+            self.error(crate::project::locations::NoHome.to_string());
+            return;
+        };
+        let folder = locations.data().join("pasted");
+        let tag = self.files.tag(Destination::Pool);
+        self.submit_files(FileJob::SavePicture {
+            tag,
+            folder,
+            width,
+            height,
+            rgba,
+        });
+    }
+
+    pub(super) fn poll_files(&mut self) {
+        while let Some(event) = self
+            .threads
+            .as_ref()
+            .and_then(|threads| threads.files.try_next())
+        {
+            match event {
+                FileEvent::Scanned { tag, found } => {
+                    if let Some(destination) = self.files.destinations.remove(&tag) {
+                        self.take_in(sort_out(found, destination), destination);
+                    }
+                }
+                FileEvent::PictureSaved { tag, photo } => {
+                    self.files.destinations.remove(&tag);
+                    match photo {
+                        Ok(photo) => {
+                            let intake = Intake {
+                                pool: vec![photo],
+                                ..Intake::default()
+                            };
+                            self.take_in(intake, Destination::Pool);
+                        }
+                        Err(message) => self.error(message),
+                    }
+                }
+                FileEvent::ProjectOpened { project, is_demo } => {
+                    self.project_opened(*project, is_demo)
+                }
+                FileEvent::OpenFailed(message) => self.open_failed(message),
+            }
+        }
+    }
+
+    fn take_in(&mut self, intake: Intake, destination: Destination) {
+        // Classes of one's own do not belong among the demo's: they begin a project of their own.
+        if self.is_demo && !intake.classes.is_empty() {
+            self.files.waiting = Some((intake, destination));
+            self.open(super::StartWith::New(None));
+            return;
+        }
+        for (path, reason) in intake.rejected {
+            self.warn(format!("{reason}: {}", path.display()));
+            self.skip(path, reason);
+        }
+        let mut edits = Vec::new();
+        let (mut num_photos, mut num_known) = (0, 0);
+        let mut count = |added: usize, given: usize| {
+            num_photos += added;
+            num_known += given - added;
+        };
+        for (name, found) in intake.classes {
+            let given = found.len();
+            let class = self.class_for(&name, &mut edits);
+            count(self.add_photos(found, Role::Shot(class), &mut edits), given);
+        }
+        let shots_of = match destination {
+            Destination::Class(class) => Role::Shot(class),
+            _ => Role::Pool,
+        };
+        for (found, role) in [(intake.shots, shots_of), (intake.pool, Role::Pool)] {
+            let given = found.len();
+            count(self.add_photos(found, role, &mut edits), given);
+        }
+        if num_known > 0 {
+            self.info(format!("{} already in the project", photos(num_known)));
+        }
+        if !edits.is_empty() {
+            let title = Some(format!("Add {}", photos(num_photos)));
+            self.perform(Edit::Batch { title, edits });
+        }
+    }
+
+    /// What was dropped on the demo begins the project that was made for it.
+    pub(super) fn take_in_what_waited(&mut self) {
+        if let Some((intake, destination)) = self.files.waiting.take() {
+            self.take_in(intake, destination);
+            self.info("Started a project of your own; the demo stays in the menu");
+        }
+    }
+
+    /// The class with this name, made if need be.
+    fn class_for(&mut self, name: &str, edits: &mut Vec<Edit>) -> ClassId {
+        if let Some(class) = self.project().class_named(name) {
+            return class.id;
+        }
+        let mut class = self.project.state_mut().new_class(name);
+        let num_new = edits
+            .iter()
+            .filter(|edit| matches!(edit, Edit::AddClass(_)))
+            .count();
+        class.position += num_new as u32;
+        class.colour = self.free_colour(edits);
+        let id = class.id;
+        edits.push(Edit::AddClass(class));
+        id
+    }
+
+    /// The lowest colour that neither a class has nor one that this drop adds.
+    fn free_colour(&self, edits: &[Edit]) -> u8 {
+        let new = edits.iter().filter_map(|edit| match edit {
+            Edit::AddClass(class) => Some(class.colour),
+            _ => None,
+        });
+        let used: Vec<u8> = self
+            .project()
+            .classes()
+            .iter()
+            .map(|class| class.colour)
+            .chain(new)
+            .collect();
+        (0..u8::MAX)
+            .find(|colour| !used.contains(colour))
+            .unwrap_or(u8::MAX)
+    }
+
+    /// Adds photos, or gives another role to those that the project has; how many changed.
+    fn add_photos(&mut self, found: Vec<FoundPhoto>, role: Role, edits: &mut Vec<Edit>) -> usize {
+        let (mut new, mut moved): (Vec<Photo>, Vec<_>) = (Vec::new(), Vec::new());
+        for FoundPhoto { path, stamp } in found {
+            match self.project().photo_at(&path) {
+                None => new.push(self.project.state_mut().new_photo(&path, role, stamp)),
+                Some(id)
+                    if self
+                        .project()
+                        .photo(id)
+                        .is_some_and(|photo| photo.role != role) =>
+                {
+                    moved.push((id, role));
+                }
+                Some(_) => {}
+            }
+        }
+        let num_changed = new.len() + moved.len();
+        if !new.is_empty() {
+            edits.push(Edit::AddPhotos(new));
+        }
+        if !moved.is_empty() {
+            edits.push(Edit::SetRoles(moved));
+        }
+        num_changed
+    }
+
+    pub(super) fn submit_files(&mut self, job: FileJob) {
+        let is_taken = self
+            .threads
+            .as_ref()
+            .is_none_or(|threads| threads.files.submit(job));
+        if !is_taken {
+            self.error(
+                "The thread that reads folders has stopped; restart Shotlens (nothing is lost)",
+            );
+        }
+    }
+}
+
+/// "1 photo", "3 photos".
+pub(super) fn photos(count: usize) -> String {
+    if count == 1 {
+        "1 photo".to_owned()
+    } else {
+        format!("{count} photos")
+    }
+}
+
+/// What a drop means where it fell: on the left folders are classes, in the centre everything joins the pool,
+/// on a class card everything is a shot of it; elsewhere folders of folders and several folders are classes.
+fn sort_out(found: Vec<Found>, destination: Destination) -> Intake {
+    let mut intake = Intake::default();
+    let num_folders = found
+        .iter()
+        .filter(|found| !matches!(found, Found::Photo(_) | Found::Nothing { .. }))
+        .count();
+    let are_classes = match destination {
+        Destination::Support => true,
+        Destination::Class(_) | Destination::Pool => false,
+        Destination::Anywhere => {
+            num_folders > 1
+                || found
+                    .iter()
+                    .any(|found| matches!(found, Found::FolderOfFolders { .. }))
+        }
+    };
+    for found in found {
+        let (folders, loose) = match found {
+            Found::Nothing { path, reason } => {
+                intake.rejected.push((path, reason));
+                continue;
+            }
+            Found::Photo(photo) => (Vec::new(), vec![photo]),
+            Found::Folder { name, photos } => (vec![(name, photos)], Vec::new()),
+            Found::FolderOfFolders { folders, loose } => (folders, loose),
+        };
+        match destination {
+            Destination::Class(_) => {
+                intake.shots.extend(
+                    folders
+                        .into_iter()
+                        .flat_map(|(_, photos)| photos)
+                        .chain(loose),
+                );
+            }
+            _ if are_classes => {
+                intake.classes.extend(folders);
+                intake.pool.extend(loose);
+            }
+            _ => intake.pool.extend(
+                folders
+                    .into_iter()
+                    .flat_map(|(_, photos)| photos)
+                    .chain(loose),
+            ),
+        }
+    }
+    intake
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::project::FileStamp;
+
+    fn photo(name: &str) -> FoundPhoto {
+        FoundPhoto {
+            path: PathBuf::from(name),
+            stamp: FileStamp::default(),
+        }
+    }
+
+    fn folder(name: &str) -> Found {
+        Found::Folder {
+            name: name.to_owned(),
+            photos: vec![photo(name)],
+        }
+    }
+
+    #[test]
+    fn one_folder_on_the_centre_joins_the_pool_and_two_anywhere_are_classes() {
+        let intake = sort_out(vec![folder("a")], Destination::Anywhere);
+        assert_eq!((intake.classes.len(), intake.pool.len()), (0, 1));
+        let intake = sort_out(vec![folder("a"), folder("b")], Destination::Anywhere);
+        assert_eq!((intake.classes.len(), intake.pool.len()), (2, 0));
+        let intake = sort_out(vec![folder("a"), folder("b")], Destination::Pool);
+        assert_eq!((intake.classes.len(), intake.pool.len()), (0, 2));
+    }
+
+    #[test]
+    fn a_folder_on_the_left_is_a_class_and_a_folder_of_folders_several() {
+        assert_eq!(
+            sort_out(vec![folder("a")], Destination::Support)
+                .classes
+                .len(),
+            1
+        );
+        let nested = Found::FolderOfFolders {
+            folders: vec![
+                ("a".to_owned(), vec![photo("1")]),
+                ("b".to_owned(), vec![photo("2")]),
+            ],
+            loose: vec![photo("3")],
+        };
+        let intake = sort_out(vec![nested], Destination::Anywhere);
+        assert_eq!((intake.classes.len(), intake.pool.len()), (2, 1));
+    }
+
+    #[test]
+    fn everything_on_a_class_card_is_a_shot_of_it() {
+        let destination = Destination::Class(ClassId(1));
+        let intake = sort_out(vec![folder("a"), Found::Photo(photo("1"))], destination);
+        assert_eq!((intake.classes.len(), intake.shots.len()), (0, 2));
+    }
+}

@@ -1,0 +1,172 @@
+//! Opening projects, changing them, undo and redo, and whether it is all on disk.
+
+use std::path::{Path, PathBuf};
+
+use super::threads::ModelChoice;
+use super::{App, Destination, ModelState, SavedStatus};
+use crate::project::{Edit, Project, ProjectError, Saving};
+use crate::worker::clip_worker::ClipJob;
+use crate::worker::file_worker::{FileJob, ProjectTarget};
+
+/// What to open.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StartWith {
+    /// The project of the last time, or the demo.
+    Last,
+    /// The demo.
+    Demo,
+    /// This project file.
+    File(PathBuf),
+    /// A new project of this folder's photos.
+    Folder(PathBuf),
+    /// An empty project at this path, or in Shotlens' own folder.
+    New(Option<PathBuf>),
+}
+
+impl App {
+    /// Opens a project in the background.
+    pub(super) fn open(&mut self, start: StartWith) {
+        let target = match start {
+            StartWith::Last => ProjectTarget::Last,
+            StartWith::Demo => ProjectTarget::Demo,
+            StartWith::File(path) => ProjectTarget::File(path),
+            StartWith::Folder(folder) => {
+                self.files.opening = true;
+                self.submit_files(FileJob::Open(ProjectTarget::New(None)));
+                self.add_paths(Destination::Anywhere, vec![folder]);
+                return;
+            }
+            StartWith::New(path) => ProjectTarget::New(path),
+        };
+        self.files.opening = true;
+        self.submit_files(FileJob::Open(target));
+    }
+
+    pub(super) fn project_opened(&mut self, project: Project, is_demo: bool) {
+        self.files.opening = false;
+        self.title = match project.path().and_then(Path::file_stem) {
+            Some(stem) if !is_demo => stem.to_string_lossy().into_owned(),
+            _ => "Demo".to_owned(),
+        };
+        self.is_demo = is_demo;
+        self.project = project;
+        self.saved = SavedStatus::Unchanged;
+        if let Saving::ReadOnly { reason } = self.project.saving() {
+            let text = format!("Opened for reading only: {reason}. Changes are not possible here");
+            self.saved = SavedStatus::ReadOnly(text.clone());
+            self.warn(text);
+        }
+        self.skipped.clear();
+        self.inspection = None;
+        self.overlap = super::OverlapView::default();
+        self.selected = self.project().view().selected;
+        self.gallery = super::ordering::gallery_of(self.project().view());
+        self.forget_embedded();
+        self.scoring.start_over();
+        self.scoring
+            .settings_changed(self.project.state().settings());
+        let wanted = self.project().settings().model.clone();
+        if wanted.is_some() && wanted != self.scoring.model.model {
+            self.open_model(ModelChoice {
+                model: wanted,
+                device: self.scoring.model.device,
+            });
+        }
+        self.project_changed();
+        self.take_in_what_waited();
+    }
+
+    pub(super) fn open_failed(&mut self, message: String) {
+        self.files.opening = false;
+        self.error(message);
+        if self.title.is_empty() {
+            self.open(StartWith::Demo);
+        }
+    }
+
+    /// Opens a model in the background; features of another model are dropped.
+    pub(super) fn open_model(&mut self, choice: ModelChoice) {
+        self.model.state = ModelState::Loading;
+        self.model.name = choice
+            .model
+            .clone()
+            .unwrap_or_else(|| "demo model".to_owned());
+        self.scoring.model = choice.clone();
+        self.submit_clip(ClipJob::OpenModel {
+            model: choice.model,
+            device: choice.device,
+        });
+    }
+
+    /// Carries out a change to the project, as a step that undo takes back.
+    pub(super) fn perform(&mut self, edit: Edit) -> bool {
+        match self.project.perform(edit) {
+            Ok(()) => {
+                self.project_changed();
+                true
+            }
+            Err(error) => {
+                self.warn(error.to_string());
+                false
+            }
+        }
+    }
+
+    pub(super) fn undo(&mut self) {
+        let undone = self.project.undo();
+        self.travelled(undone);
+    }
+
+    pub(super) fn redo(&mut self) {
+        let redone = self.project.redo();
+        self.travelled(redone);
+    }
+
+    fn travelled(&mut self, moved: Result<bool, ProjectError>) {
+        match moved {
+            Ok(true) => {
+                self.scoring
+                    .settings_changed(self.project.state().settings());
+                self.project_changed();
+            }
+            Ok(false) => {}
+            Err(error) => self.warn(error.to_string()),
+        }
+    }
+
+    pub(super) fn poll_saving(&mut self) {
+        self.project.poll();
+        let saved = match self.project.saving() {
+            Saving::NoFile | Saving::Saved { at: None } => SavedStatus::Unchanged,
+            Saving::Saved { at: Some(at) } => SavedStatus::Saved(*at),
+            Saving::Pending => SavedStatus::Saving,
+            Saving::Failed { message } => SavedStatus::Failed(message.clone()),
+            Saving::ReadOnly { .. } => return,
+        };
+        if let (SavedStatus::Failed(message), false) =
+            (&saved, matches!(self.saved, SavedStatus::Failed(_)))
+        {
+            self.error(message.clone());
+        }
+        self.saved = saved;
+    }
+
+    /// Remembers how the project is looked at.
+    pub(super) fn save_view(&mut self) {
+        let view = super::ordering::view_of(&self.gallery, self.selected, self.project().view());
+        self.project.set_view(view);
+    }
+
+    /// Follows every change of classes, photos, labels or settings.
+    pub(super) fn project_changed(&mut self) {
+        if self
+            .selected
+            .is_some_and(|photo| self.project().photo(photo).is_none())
+        {
+            self.selected = None;
+        }
+        self.embed_what_is_missing();
+        self.scoring.mark_dirty();
+        self.refresh_gallery();
+    }
+}

@@ -1,0 +1,529 @@
+//! Fits, live predictions and overlap: what the scoring worker is asked, and what it answered.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::threads::ModelChoice;
+use super::{
+    AdapterChoice, AdapterOption, App, Inspection, OverlapFigures, PairKind, PairList, Parameter,
+    Prediction, Vote,
+};
+use crate::engine::adapted::AdapterSpec;
+use crate::ids::{ClassId, Generation, PhotoId};
+use crate::methods::overlap::{Kind, Overlap};
+use crate::methods::{Method, Parameters, calibration, evidence};
+use crate::project::{Edit, Role, Settings};
+use crate::worker::clip_worker::{ClipJob, ModelInfo};
+use crate::worker::evidence_set::{EvidenceSet, Scored};
+use crate::worker::scoring_worker::{
+    FitRequest, FitSummary, PairRequest, PoolPredictions, ScoreEvent, ScoreJob,
+};
+
+/// While shots trickle in, the method is refitted this often.
+const REFIT_EVERY: Duration = Duration::from_millis(250);
+
+/// How many support photos the inspector lists.
+const MAX_VOTES: usize = 12;
+
+/// What is known of the fit and the predictions.
+#[derive(Default)]
+pub(crate) struct Scoring {
+    pub(super) model: ModelChoice,
+    generation: Generation,
+    is_dirty: bool,
+    is_fitting: bool,
+    last_fit: Option<Instant>,
+    is_dragging: bool,
+    parameters: Parameters,
+    temperature: f32,
+    has_words: bool,
+    adapter: Option<AdapterSpec>,
+    evidence: Arc<EvidenceSet>,
+    predictions: Arc<PoolPredictions>,
+    shown: Vec<PhotoId>,
+}
+
+impl Scoring {
+    /// What is predicted for a photo: at once where evidence is at hand, else as the worker last told.
+    pub(super) fn prediction(&self, photo: PhotoId) -> Option<Prediction> {
+        let live = self
+            .evidence
+            .score(photo, &self.parameters, self.temperature);
+        if let Some(scored) = live {
+            let is_stale = self.evidence.support.generation < self.fit_generation();
+            return prediction(scored, &self.evidence.support.classes, is_stale);
+        }
+        let scored = self.predictions.get(photo)?;
+        prediction(
+            *scored,
+            &self.predictions.classes,
+            self.predictions.generation < self.generation,
+        )
+    }
+
+    fn fit_generation(&self) -> Generation {
+        self.evidence.support.generation
+    }
+
+    /// Photos with predictions, the least confident first.
+    pub(super) fn by_confidence(&self) -> impl DoubleEndedIterator<Item = PhotoId> + '_ {
+        self.predictions
+            .by_confidence
+            .iter()
+            .map(|index| self.predictions.photos[*index as usize])
+    }
+
+    /// The photos on screen.
+    pub(super) fn shown(&self) -> &[PhotoId] {
+        &self.shown
+    }
+
+    /// Something changed that the method depends on.
+    pub(super) fn mark_dirty(&mut self) {
+        self.is_dirty = true;
+    }
+
+    /// Whether nothing is being fitted or predicted.
+    pub(super) fn is_settled(&self) -> bool {
+        !self.is_dirty && !self.is_fitting && self.predictions.generation == self.generation
+    }
+
+    /// Another model: nothing that was fitted or predicted holds.
+    pub(super) fn forget_features(&mut self) {
+        self.evidence = Arc::default();
+        self.predictions = Arc::default();
+        self.has_words = false;
+        self.is_dirty = true;
+    }
+
+    /// Another project.
+    pub(super) fn start_over(&mut self) {
+        self.forget_features();
+        self.shown.clear();
+    }
+
+    /// The adapter file in use, for the encoder.
+    pub(super) fn bottleneck_file(&self) -> Option<(PathBuf, Option<f64>)> {
+        match &self.adapter {
+            Some(AdapterSpec::File(path)) => Some((path.clone(), None)),
+            _ => None,
+        }
+    }
+
+    /// Whether PCA is chosen and its axes are still missing.
+    pub(super) fn needs_words(&self) -> bool {
+        matches!(self.adapter, Some(AdapterSpec::Pca(_))) && !self.has_words
+    }
+
+    /// Follows the project's settings.
+    pub(super) fn settings_changed(&mut self, settings: &Settings) {
+        self.parameters = parameters_of(settings);
+        self.adapter = settings
+            .adapter
+            .as_deref()
+            .and_then(|text| text.parse().ok());
+    }
+}
+
+fn prediction(scored: Scored, classes: &[ClassId], stale: bool) -> Option<Prediction> {
+    let class = *classes.get(scored.class as usize)?;
+    let zero_shot_class = classes
+        .get(scored.zero_shot_class as usize)
+        .copied()
+        .unwrap_or(class);
+    Some(Prediction {
+        class,
+        confidence: scored.confidence,
+        zero_shot_class,
+        stale,
+    })
+}
+
+fn parameters_of(settings: &Settings) -> Parameters {
+    Parameters {
+        alpha: settings.alpha as f32,
+        beta: settings.beta as f32,
+        gamma: settings.gamma as f32,
+    }
+}
+
+/// What the adapter menu offers with this model.
+pub(super) fn adapter_options(model: &ModelInfo) -> Vec<AdapterOption> {
+    let no_projection = model
+        .projections
+        .is_none()
+        .then(|| "This model has no projection matrix to work on".to_owned());
+    let option = |choice, title: &str, unavailable| AdapterOption {
+        choice,
+        title: title.to_owned(),
+        unavailable,
+    };
+    vec![
+        option(AdapterChoice::Off, "None", None),
+        option(
+            AdapterChoice::IsoClip,
+            "IsoCLIP (no training)",
+            no_projection,
+        ),
+        option(AdapterChoice::Pca, "PCA of words (no training)", None),
+    ]
+}
+
+impl App {
+    /// Whether a photo is one of the support set.
+    pub(super) fn is_shot(&self, photo: PhotoId) -> bool {
+        let learns = self.project().settings().learn_from_labels;
+        self.project().photo(photo).is_some_and(|photo| {
+            matches!(photo.role, Role::Shot(_)) || (learns && photo.label.is_some())
+        })
+    }
+
+    /// The support set: shots, and labelled photos where the project learns from them.
+    fn support(&self) -> Vec<(PhotoId, usize)> {
+        let learns = self.project().settings().learn_from_labels;
+        let mut support = Vec::new();
+        for (index, class) in self.project().classes().iter().enumerate() {
+            support.extend(
+                self.project()
+                    .shots(class.id)
+                    .iter()
+                    .map(|photo| (*photo, index)),
+            );
+        }
+        if learns {
+            let classes: Vec<ClassId> = self
+                .project()
+                .classes()
+                .iter()
+                .map(|class| class.id)
+                .collect();
+            let pool = self
+                .project()
+                .pool()
+                .iter()
+                .filter_map(|photo| self.project().photo(*photo));
+            support.extend(pool.filter_map(|photo| {
+                Some((
+                    photo.id,
+                    classes
+                        .iter()
+                        .position(|class| photo.label == Some(*class))?,
+                ))
+            }));
+        }
+        support.retain(|(photo, _)| self.embedding.has(*photo));
+        support
+    }
+
+    /// Refits when something changed and enough time has passed since the last fit.
+    pub(super) fn refit_when_due(&mut self, now: Instant) {
+        let scoring = &self.scoring;
+        let is_due = scoring
+            .last_fit
+            .is_none_or(|last| now.duration_since(last) > REFIT_EVERY);
+        if !scoring.is_dirty || scoring.is_fitting || !is_due || self.project().classes().is_empty()
+        {
+            self.scoring.is_dirty &= !self.project().classes().is_empty();
+            return;
+        }
+        let texts = self
+            .project()
+            .classes()
+            .iter()
+            .map(|class| Some((class.id, self.embedding.texts.get(&class.id)?.clone())));
+        let Some(classes) = texts.collect::<Option<Vec<_>>>() else {
+            return;
+        };
+        let settings = self.project().settings();
+        let request = FitRequest {
+            generation: self.scoring.generation.next(),
+            classes,
+            shots: self.support(),
+            method: Method::from_name(&settings.method).unwrap_or_default(),
+            parameters: parameters_of(settings),
+            tune: settings.auto_tuned,
+            use_class_names: settings.use_class_names,
+            adapter: Some(
+                settings
+                    .adapter
+                    .as_deref()
+                    .and_then(|text| text.parse().ok())
+                    .unwrap_or(AdapterSpec::IsoClip(None)),
+            ),
+        };
+        let scoring = &mut self.scoring;
+        scoring.generation = request.generation;
+        (scoring.is_dirty, scoring.is_fitting, scoring.last_fit) = (false, true, Some(now));
+        self.fit.tuning = request.tune;
+        self.overlap.stale = true;
+        self.submit_scoring(ScoreJob::Fit(Box::new(request)));
+    }
+
+    pub(super) fn poll_scoring(&mut self) {
+        while let Some(event) = self
+            .threads
+            .as_ref()
+            .and_then(|threads| threads.scoring.try_next())
+        {
+            match event {
+                ScoreEvent::Fitted(summary) => self.take_in_fit(*summary),
+                ScoreEvent::Evidence(evidence) => {
+                    self.scoring.evidence = evidence;
+                    self.inspect();
+                }
+                ScoreEvent::Predictions(predictions) => {
+                    self.scoring.predictions = predictions;
+                    if self.gallery_follows_predictions() && !self.scoring.is_dragging {
+                        self.refresh_gallery();
+                    }
+                }
+                ScoreEvent::Overlap {
+                    generation,
+                    before,
+                    after,
+                    note,
+                } => {
+                    let pairs = self.overlap.pairs.take();
+                    self.overlap = super::OverlapView {
+                        before: before.map(|figures| figures_of(&figures)),
+                        after: after.map(|figures| figures_of(&figures)),
+                        note,
+                        adapter_title: std::mem::take(&mut self.overlap.adapter_title),
+                        stale: generation < self.scoring.generation,
+                        pairs,
+                    };
+                }
+                ScoreEvent::Pairs(request, pairs) => {
+                    self.overlap.pairs = Some(PairList {
+                        kind: match request.kind {
+                            Kind::Paired => PairKind::Paired,
+                            Kind::Unpaired => PairKind::Unpaired,
+                        },
+                        low: request.low,
+                        high: request.high,
+                        pairs,
+                    });
+                }
+                ScoreEvent::Failed(message) => {
+                    self.scoring.is_fitting = false;
+                    self.warn(message);
+                }
+            }
+        }
+    }
+
+    fn take_in_fit(&mut self, summary: FitSummary) {
+        if summary.generation != self.scoring.generation {
+            return;
+        }
+        self.scoring.is_fitting = false;
+        self.scoring.temperature = summary.temperature;
+        self.fit.tuning = false;
+        self.fit.temperature = summary.temperature;
+        self.fit.zero_shot_accuracy = summary.zero_shot_accuracy;
+        self.fit.method_accuracy = summary.accuracy;
+        self.fit.recommended = summary
+            .recommended
+            .map(|found| (f64::from(found.alpha), f64::from(found.beta)));
+        self.fit.note = summary.note;
+        self.overlap.adapter_title = summary.adapter_title;
+        let settings = self.project().settings();
+        self.fit.tuned = summary.tuned && settings.auto_tuned;
+        if self.fit.tuned {
+            self.follow_tuning(summary.parameters);
+        }
+    }
+
+    /// Tuned values are shown by the sliders; they are no step of the history, since undoing them would only tune again.
+    fn follow_tuning(&mut self, parameters: Parameters) {
+        self.scoring.parameters = parameters;
+    }
+
+    /// The parameters in use: tuned, or as set.
+    pub fn parameters(&self) -> Parameters {
+        if self.fit.tuned {
+            self.scoring.parameters
+        } else {
+            parameters_of(self.project().settings())
+        }
+    }
+
+    /// The method in use.
+    pub fn method(&self) -> Method {
+        Method::from_name(&self.project().settings().method).unwrap_or_default()
+    }
+
+    pub(super) fn set_parameter(&mut self, parameter: Parameter, value: f64) {
+        let now = self.parameters();
+        let mut settings = Settings {
+            alpha: f64::from(now.alpha),
+            beta: f64::from(now.beta),
+            gamma: f64::from(now.gamma),
+            auto_tuned: false,
+            ..self.project().settings().clone()
+        };
+        match parameter {
+            Parameter::Alpha => settings.alpha = value,
+            Parameter::Beta => settings.beta = value,
+            Parameter::Gamma => settings.gamma = value,
+        }
+        self.scoring.is_dragging = true;
+        let was_dirty = self.scoring.is_dirty;
+        self.fit.tuned = false;
+        if !self.perform(Edit::SetSettings(settings)) {
+            return;
+        }
+        // A slider needs no new fit: what was fitted is only weighed anew.
+        self.scoring.is_dirty = was_dirty;
+        self.scoring.parameters = parameters_of(self.project().settings());
+        if !self.scoring.is_fitting {
+            self.scoring.generation = self.scoring.generation.next();
+            let (generation, parameters) = (self.scoring.generation, self.scoring.parameters);
+            self.submit_scoring(ScoreJob::Predict {
+                generation,
+                parameters,
+            });
+        }
+        self.inspect();
+    }
+
+    /// The slider was let go: accuracy and confidence follow with a fit, and the gallery's order with the predictions.
+    pub(super) fn release_parameter(&mut self) {
+        self.project.end_gesture();
+        self.scoring.is_dragging = false;
+        self.scoring.mark_dirty();
+        self.refresh_gallery();
+    }
+
+    pub(super) fn reset_parameter(&mut self, parameter: Parameter) {
+        if let Some(range) = self.method().range(parameter) {
+            self.set_parameter(parameter, f64::from(range.default));
+            self.release_parameter();
+        }
+    }
+
+    /// Changes method, adapter or switches; the method is refitted.
+    pub(super) fn change_settings(&mut self, change: impl FnOnce(&mut Settings)) {
+        let mut settings = self.project().settings().clone();
+        change(&mut settings);
+        if settings == *self.project().settings() {
+            return;
+        }
+        let before = self.scoring.bottleneck_file();
+        if self.perform(Edit::SetSettings(settings)) {
+            self.scoring
+                .settings_changed(self.project.state().settings());
+            if self.scoring.bottleneck_file() != before {
+                self.submit_scoring(ScoreJob::ClearBottleneck);
+                self.embed_again();
+            }
+            if self.scoring.needs_words() {
+                self.scoring.has_words = true;
+                self.submit_clip(ClipJob::EmbedWords);
+            }
+        }
+    }
+
+    /// Asks for evidence for what is on screen, the selected photo included.
+    pub(super) fn show_photos(&mut self, mut photos: Vec<PhotoId>) {
+        if let Some(selected) = self.selected.filter(|selected| !photos.contains(selected)) {
+            photos.push(selected);
+        }
+        self.scoring.shown.clone_from(&photos);
+        self.submit_scoring(ScoreJob::Show(photos));
+    }
+
+    /// Says everything about the selected photo.
+    pub(super) fn inspect(&mut self) {
+        self.inspection = self.selected.and_then(|photo| self.inspection_of(photo));
+    }
+
+    fn inspection_of(&self, photo: PhotoId) -> Option<Inspection> {
+        let set = &self.scoring.evidence;
+        let parameters = self.parameters();
+        let logits = set.logits(photo, &parameters)?;
+        let evidence = set.photos.get(&photo)?;
+        let strongest = evidence::strongest_votes(evidence, &parameters, MAX_VOTES);
+        let votes = strongest
+            .into_iter()
+            .filter(|vote| vote.cosine.is_finite())
+            .filter_map(|vote| {
+                let class = *set
+                    .support
+                    .classes
+                    .get(*set.support.labels.get(vote.row)?)?;
+                Some(Vote {
+                    photo: *set.support.photos.get(vote.row)?,
+                    class,
+                    affinity: vote.cosine,
+                    weight: vote.weight,
+                })
+            });
+        Some(Inspection {
+            photo,
+            classes: set.support.classes.clone(),
+            zero_shot: calibration::confidences(&evidence.zero_shot, 1.0),
+            method: calibration::confidences(&logits, self.scoring.temperature.max(1e-3)),
+            votes: votes.collect(),
+        })
+    }
+
+    pub(super) fn show_pairs(&mut self, kind: PairKind, low: f32, high: f32) {
+        let kind = match kind {
+            PairKind::Paired => Kind::Paired,
+            PairKind::Unpaired => Kind::Unpaired,
+        };
+        self.submit_scoring(ScoreJob::Pairs(PairRequest {
+            kind,
+            low,
+            high,
+            adapted: false,
+        }));
+    }
+
+    pub(super) fn submit_scoring(&mut self, job: ScoreJob) {
+        let is_taken = self
+            .threads
+            .as_ref()
+            .is_none_or(|threads| threads.scoring.submit(job));
+        if !is_taken {
+            self.error(
+                "The thread that scores photos has stopped; restart Shotlens (nothing is lost)",
+            );
+        }
+    }
+}
+
+/// The adapter's name in the settings.
+pub(super) fn adapter_setting(choice: &AdapterChoice) -> Option<String> {
+    match choice {
+        AdapterChoice::Off => None,
+        AdapterChoice::IsoClip => Some("isoclip".to_owned()),
+        AdapterChoice::Pca => Some("pca".to_owned()),
+        AdapterChoice::File(path) => Some(path.display().to_string()),
+    }
+}
+
+fn figures_of(overlap: &Overlap) -> OverlapFigures {
+    let number = |value: Option<f64>| value.unwrap_or_default() as f32;
+    let shares = |shares: &[f64]| shares.iter().map(|share| *share as f32).collect();
+    let auroc = number(overlap.auroc);
+    let interval = overlap.auroc_interval.as_ref();
+    OverlapFigures {
+        paired: shares(&overlap.paired),
+        unpaired: shares(&overlap.unpaired),
+        overlap: number(overlap.overlap),
+        auroc,
+        auroc_interval: interval.map_or((auroc, auroc), |interval| {
+            (interval.low as f32, interval.high as f32)
+        }),
+        paired_mean: number(overlap.paired_mean),
+        unpaired_mean: number(overlap.unpaired_mean),
+        num_paired: overlap.num_paired as u64,
+        num_unpaired: overlap.num_unpaired as u64,
+        variance: overlap.variance as f32,
+        sampled: overlap.is_sampled,
+        too_few: overlap.has_too_few,
+    }
+}

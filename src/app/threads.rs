@@ -1,0 +1,39 @@
+//! The worker threads that an app talks to.
+
+use crate::clip::DeviceChoice;
+use crate::worker::clip_worker::{self, ClipEvent, ClipJob};
+use crate::worker::download_worker::DownloadEvent;
+use crate::worker::file_worker::{self, FileEvent, FileJob};
+use crate::worker::scoring_worker::{self, ScoreEvent, ScoreJob};
+use crate::worker::{Wake, Worker};
+
+/// One of each.
+pub struct Threads {
+    pub(super) clip: Worker<ClipJob, ClipEvent>,
+    pub(super) scoring: Worker<ScoreJob, ScoreEvent>,
+    pub(super) files: Worker<FileJob, FileEvent>,
+    pub(super) download: Option<Worker<(), DownloadEvent>>,
+    pub(super) wake: Wake,
+}
+
+impl Threads {
+    /// Starts all of them.
+    pub(super) fn start(wake: Wake) -> std::io::Result<Self> {
+        Ok(Self {
+            clip: clip_worker::start(wake.clone())?,
+            scoring: scoring_worker::start(wake.clone())?,
+            files: file_worker::start(wake.clone())?,
+            download: None,
+            wake,
+        })
+    }
+}
+
+/// Which CLIP to open, where.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelChoice {
+    /// A known name or a path; `None` is the project's own or the embedded one.
+    pub model: Option<String>,
+    /// Where to run it.
+    pub device: DeviceChoice,
+}

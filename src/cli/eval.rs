@@ -1,0 +1,269 @@
+//! `shotlens eval`
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use super::photo_list::{self, ListedPhoto};
+use super::stderr::{ProgressLine, warn};
+use super::{Common, session};
+use crate::engine::Engine;
+use crate::engine::adapted::{AdaptedEncoder, AdapterSpec};
+use crate::engine::evaluate::{Outcome, Plan, Split, Tuning};
+use crate::methods::Method;
+use crate::progress::{CancelToken, Progress};
+
+/// Folders of labelled photos in, accuracies out.
+#[derive(Args, Debug)]
+pub struct EvalArgs {
+    /// Photos to learn from, a folder per class
+    #[arg(long, value_name = "DIR")]
+    support: PathBuf,
+    /// Photos to report on, a folder per class
+    #[arg(long, value_name = "DIR")]
+    test: PathBuf,
+    /// Photos of each class to learn from [default: all]
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    shots: Option<u32>,
+    /// One drawing of shots for each seed
+    #[arg(long, value_name = "1,2,3", value_delimiter = ',', default_value = "1")]
+    seeds: Vec<u64>,
+    /// all, or names as tip-adapter,tip-adapter-pp
+    #[arg(long, value_name = "all|a,b", default_value = "all")]
+    methods: String,
+    /// How parameters are found: none (published defaults), loo (leave-one-out on the shots) or val=DIR
+    #[arg(long, value_name = "none|loo|val=DIR", default_value = "loo")]
+    tune: String,
+    /// Adapted features of the ++ methods: FILE, isoclip[:TOP,BOTTOM] or pca[:DIM] [default: isoclip]
+    #[arg(long, value_name = "ADAPTER")]
+    adapter: Option<AdapterSpec>,
+    /// The scale of an adapter file that does not say its own
+    #[arg(long, value_name = "S", requires = "adapter")]
+    adapter_scale: Option<f64>,
+}
+
+pub(super) fn run(args: &EvalArgs, common: &Common) -> Result<()> {
+    let methods = methods(&args.methods)?;
+    let engine = session::open_engine(common)?;
+    let needs_adapter = methods.iter().any(|method| method.needs_adapter());
+    if needs_adapter && args.adapter.is_none() {
+        warn("adapted features of the ++ methods: isoclip (choose with --adapter)");
+    }
+    let spec = args.adapter.clone().unwrap_or(AdapterSpec::IsoClip(None));
+    let bottleneck = match &spec {
+        AdapterSpec::File(_) if needs_adapter => Some(AdaptedEncoder::without_support(
+            &spec,
+            args.adapter_scale,
+            &engine,
+        )?),
+        _ => None,
+    };
+    let support_photos = labelled_photos(&args.support)?;
+    let classes = class_names(&support_photos);
+    let folder = Folder {
+        engine: &engine,
+        classes: &classes,
+        adapter: bottleneck.as_ref(),
+    };
+    let support = folder.embed(&args.support, &support_photos)?;
+    let seen: HashSet<_> = support.hashes.iter().copied().collect();
+    let test = folder.embed_unseen(&args.test, &seen)?;
+    let tuning = tuning(&args.tune, &folder, &test)?;
+    let plan = Plan {
+        classes: &classes,
+        support: &support,
+        test: &test,
+        shots: args.shots.map(|shots| shots as usize),
+        seeds: &args.seeds,
+        methods: &methods,
+        tuning: &tuning,
+        adapter: &spec,
+        adapter_scale: args.adapter_scale,
+    };
+    let outcomes = engine.evaluate(&plan, &Progress::silent())?;
+    if common.json {
+        let rows: Vec<_> = outcomes
+            .iter()
+            .map(|outcome| json(outcome, &engine, test.labels.len()))
+            .collect();
+        println!("{}", serde_json::Value::from(rows));
+    } else {
+        print_table(&outcomes, test.labels.len());
+    }
+    Ok(())
+}
+
+fn methods(names: &str) -> Result<Vec<Method>> {
+    if names == "all" {
+        return Ok(Method::ALL.to_vec());
+    }
+    Ok(names
+        .split(',')
+        .map(|name| Method::from_name(name.trim()))
+        .collect::<Result<_, _>>()?)
+}
+
+/// Photos that have a class, a folder per class.
+fn labelled_photos(folder: &Path) -> Result<Vec<ListedPhoto>> {
+    let photos = photo_list::list(&[folder.to_owned()])?;
+    let (labelled, loose): (Vec<_>, Vec<_>) =
+        photos.into_iter().partition(|photo| photo.class.is_some());
+    if !loose.is_empty() {
+        warn(&format!(
+            "{} photos directly in {} have no class and are left out",
+            loose.len(),
+            folder.display()
+        ));
+    }
+    if labelled.is_empty() {
+        bail!(
+            "{} has no class folders; put each class's photos into a folder of its own",
+            folder.display()
+        );
+    }
+    Ok(labelled)
+}
+
+fn class_names(photos: &[ListedPhoto]) -> Vec<String> {
+    let mut names: Vec<String> = photos
+        .iter()
+        .filter_map(|photo| photo.class.clone())
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// Embeds folders whose classes are known.
+struct Folder<'a> {
+    engine: &'a Engine,
+    classes: &'a [String],
+    adapter: Option<&'a AdaptedEncoder>,
+}
+
+impl Folder<'_> {
+    fn embed(&self, folder: &Path, photos: &[ListedPhoto]) -> Result<Split> {
+        let known: Vec<(PathBuf, usize)> = photos
+            .iter()
+            .filter_map(|photo| {
+                Some((
+                    photo.path.clone(),
+                    self.classes.binary_search(photo.class.as_ref()?).ok()?,
+                ))
+            })
+            .collect();
+        if known.len() < photos.len() {
+            let unknown = photos.len() - known.len();
+            warn(&format!(
+                "{unknown} photos in {} belong to classes without support and are left out",
+                folder.display()
+            ));
+        }
+        let (line, cancel) = (ProgressLine::new("embedding"), CancelToken::default());
+        let report = |done, total| line.report(done, total);
+        let (split, skipped) =
+            self.engine
+                .embed_split(&known, self.adapter, &Progress::new(&report, &cancel))?;
+        for (_, reason) in &skipped {
+            warn(&format!("skipped: {reason}"));
+        }
+        if split.labels.is_empty() {
+            bail!("no photo of {} can be used", folder.display());
+        }
+        Ok(split)
+    }
+
+    /// Photos that the method has not seen: copies of support photos are left out, or the figure would flatter.
+    fn embed_unseen(
+        &self,
+        folder: &Path,
+        seen: &HashSet<crate::image_io::ContentHash>,
+    ) -> Result<Split> {
+        let (split, num_seen) = self.embed(folder, &labelled_photos(folder)?)?.without(seen);
+        if num_seen > 0 {
+            warn(&format!(
+                "{num_seen} photos in {} are also in the support set and are left out",
+                folder.display()
+            ));
+        }
+        if split.labels.is_empty() {
+            bail!(
+                "every photo in {} is also in the support set: there is nothing to report on",
+                folder.display()
+            );
+        }
+        Ok(split)
+    }
+}
+
+fn tuning(text: &str, folder: &Folder<'_>, test: &Split) -> Result<Tuning> {
+    match text {
+        "none" => Ok(Tuning::None),
+        "loo" => Ok(Tuning::LeaveOneOut),
+        _ => {
+            let Some(path) = text.strip_prefix("val=") else {
+                bail!("--tune takes none, loo or val=DIR, not {text:?}")
+            };
+            let path = Path::new(path);
+            let reported: HashSet<_> = test.hashes.iter().copied().collect();
+            let (split, num_reported) = folder
+                .embed(path, &labelled_photos(path)?)?
+                .without(&reported);
+            if num_reported > 0 {
+                warn(&format!(
+                    "{num_reported} photos in {} are also test photos and are not tuned on",
+                    path.display()
+                ));
+            }
+            if split.labels.is_empty() {
+                bail!(
+                    "every photo in {} is also a test photo: nothing is tuned on what is reported",
+                    path.display()
+                );
+            }
+            Ok(Tuning::Validation(Box::new(split)))
+        }
+    }
+}
+
+fn json(outcome: &Outcome, engine: &Engine, num_test: usize) -> serde_json::Value {
+    let confusion = outcome.result.as_ref().ok();
+    let parameters = &outcome.parameters;
+    serde_json::json!({
+        "method": outcome.method.name(), "shots": outcome.shots, "seed": outcome.seed,
+        "accuracy": confusion.map(crate::methods::metrics::Confusion::mean_recall),
+        "accuracy_micro": confusion.map(crate::methods::metrics::Confusion::micro_accuracy),
+        "alpha": parameters.alpha, "beta": parameters.beta, "gamma": parameters.gamma,
+        "seconds": outcome.seconds, "num_test": num_test, "model": engine.name(),
+        "adapter": outcome.adapter, "reason": outcome.result.as_ref().err(),
+    })
+}
+
+fn print_table(outcomes: &[Outcome], num_test: usize) {
+    println!(
+        "{:<16} {:>5} {:>5} {:>9} {:>9} {:>8} {:>7}",
+        "method", "shots", "seed", "accuracy", "micro", "alpha", "beta"
+    );
+    for outcome in outcomes {
+        let head = format!(
+            "{:<16} {:>5} {:>5}",
+            outcome.method.name(),
+            outcome.shots,
+            outcome.seed
+        );
+        match &outcome.result {
+            Ok(confusion) => {
+                let (macro_, micro) = (confusion.mean_recall(), confusion.micro_accuracy());
+                let (alpha, beta) = (outcome.parameters.alpha, outcome.parameters.beta);
+                let adapter = outcome.adapter.as_deref().unwrap_or_default();
+                println!(
+                    "{head} {macro_:>7.2} % {micro:>7.2} % {alpha:>8.3} {beta:>7.3}  {adapter}"
+                );
+            }
+            Err(reason) => println!("{head}         -  {reason}"),
+        }
+    }
+    println!("{num_test} test photos; accuracy is the mean over classes");
+}

@@ -1,0 +1,86 @@
+//! `shotlens tune`
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use super::Common;
+use super::score::{ScoringInput, labels_within};
+use super::stderr::ProgressLine;
+use super::tensor_file::TensorFile;
+use crate::methods::grid::{self, Grid};
+use crate::methods::{Method, Parameters};
+use crate::progress::{CancelToken, Progress};
+
+/// Features in, the best parameters out.
+#[derive(Args, Debug)]
+pub struct TuneArgs {
+    /// A file as for `score`, with `query_labels` as validation labels
+    #[arg(value_name = "F.safetensors")]
+    file: PathBuf,
+    /// The method, as tip-adapter or tip-adapter-pp
+    #[arg(long, value_parser = Method::from_name)]
+    method: Method,
+    /// The papers' search grid: tip-adapter, imo, or a data set's name [default: the method's own]
+    #[arg(long, value_name = "NAME")]
+    grid: Option<String>,
+}
+
+pub(super) fn run(args: &TuneArgs, common: &Common) -> Result<()> {
+    let file = TensorFile::read(&args.file)?;
+    let input = ScoringInput::read(&file, &args.file)?;
+    let labels = labels_within(
+        &file.integers("query_labels")?,
+        input.text.len(),
+        "query_labels",
+        &args.file,
+    )?;
+    if labels.len() != input.queries.len() {
+        bail!(
+            "{} query_labels for {} queries: {}",
+            labels.len(),
+            input.queries.len(),
+            args.file.display()
+        );
+    }
+    let default_grid = if args.method.needs_adapter() {
+        "imo"
+    } else {
+        "tip-adapter"
+    };
+    let grid = Grid::named(args.grid.as_deref().unwrap_or(default_grid))?;
+    let (line, cancel) = (ProgressLine::new("tuning"), CancelToken::default());
+    let report = |done, total| line.report(done, total);
+    let progress = Progress::new(&report, &cancel);
+    let start = Instant::now();
+    let tuned = grid::tune(
+        args.method,
+        &Parameters::default(),
+        &input.knowledge(),
+        input.queries(),
+        &labels,
+        &grid,
+        &progress,
+    )?;
+    let seconds = start.elapsed().as_secs_f64();
+    let Parameters {
+        alpha, beta, gamma, ..
+    } = tuned.parameters;
+    if common.json {
+        let json = serde_json::json!({
+            "method": args.method.name(), "alpha": alpha, "beta": beta, "gamma": gamma,
+            "accuracy": tuned.accuracy, "combinations": tuned.num_combinations, "seconds": seconds,
+        });
+        println!("{json}");
+    } else {
+        let (title, combinations) = (args.method.title(), tuned.num_combinations);
+        println!(
+            "{title}: alpha {alpha:.3}, beta {beta:.3}, {:.2} % of queries right",
+            tuned.accuracy
+        );
+        println!("{combinations} combinations in {seconds:.3} s");
+    }
+    Ok(())
+}

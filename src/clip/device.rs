@@ -1,0 +1,74 @@
+//! Where the towers run.
+
+use candle_core::Device;
+
+use super::ClipError;
+
+/// The device that somebody asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeviceChoice {
+    /// The fastest that is there.
+    #[default]
+    Auto,
+    /// The processor.
+    Cpu,
+    /// The first NVIDIA GPU.
+    Cuda,
+    /// The Apple GPU.
+    Metal,
+}
+
+impl DeviceChoice {
+    /// The device, and a description of it for people; with [`DeviceChoice::Auto`] it says why no GPU is used.
+    pub(super) fn open(self) -> Result<(Device, String), ClipError> {
+        match self {
+            Self::Cpu => Ok((Device::Cpu, "CPU".to_owned())),
+            Self::Cuda => cuda().map_err(|reason| ClipError::Device { device: "CUDA", reason }),
+            Self::Metal => metal().map_err(|reason| ClipError::Device { device: "Metal", reason }),
+            Self::Auto => Ok(cuda().or_else(|no_cuda| {
+                metal().or_else(|no_metal| {
+                    let reason = if cfg!(target_os = "macos") { no_metal } else { no_cuda };
+                    Ok::<_, std::convert::Infallible>((Device::Cpu, format!("CPU ({reason})")))
+                })
+            }).unwrap_or_else(|never| match never {})),
+        }
+    }
+}
+
+fn cuda() -> Result<(Device, String), String> {
+    if !cfg!(feature = "cuda") {
+        return Err("this build has no CUDA".to_owned());
+    }
+    match Device::new_cuda(0) {
+        Ok(device) => Ok((device, "CUDA 0".to_owned())),
+        Err(error) => Err(format!("no CUDA device: {error}")),
+    }
+}
+
+fn metal() -> Result<(Device, String), String> {
+    if !cfg!(feature = "metal") {
+        return Err("this build has no Metal".to_owned());
+    }
+    match Device::new_metal(0) {
+        Ok(device) => Ok((device, "Metal 0".to_owned())),
+        Err(error) => Err(format!("no Metal device: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_is_not_built_in_is_refused_and_auto_says_why_it_is_the_cpu() {
+        if cfg!(any(feature = "cuda", feature = "metal")) {
+            return;
+        }
+        let error = DeviceChoice::Cuda.open().unwrap_err();
+        assert_eq!(error.to_string(), "CUDA cannot be used: this build has no CUDA");
+        assert!(DeviceChoice::Metal.open().is_err());
+        let (device, description) = DeviceChoice::Auto.open().unwrap();
+        assert!(device.is_cpu());
+        assert!(description.starts_with("CPU (this build has no "));
+    }
+}

@@ -1,0 +1,68 @@
+//! Exponential, sigmoid and error function on whole vectors.
+
+use pulp::Simd;
+
+use crate::clip::ops::Elementwise;
+
+/// `e^x`, within 2 units in the last place for x in [-87, 88], clamped outside.
+///
+/// Cody and Waite's reduction to |r| <= ln 2 / 2 and the Taylor polynomial of degree 7 in Horner's form.
+#[inline(always)]
+pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    // 1.5 · 2²³: adding it leaves round(x · log2 e) in the lowest bits.
+    const ROUND: f32 = 12_582_912.0;
+    let x = simd.max_f32s(simd.splat_f32s(-87.0), simd.min_f32s(simd.splat_f32s(88.0), x));
+    let shifted = simd.mul_add_e_f32s(x, simd.splat_f32s(std::f32::consts::LOG2_E), simd.splat_f32s(ROUND));
+    let n = simd.sub_f32s(shifted, simd.splat_f32s(ROUND));
+    // ln 2 in two parts, the first exact in 15 bits.
+    let r = simd.mul_add_e_f32s(n, simd.splat_f32s(-0.693_145_75), x);
+    let r = simd.mul_add_e_f32s(n, simd.splat_f32s(-1.428_606_8e-6), r);
+    let mut p = simd.splat_f32s(1.0 / 5040.0);
+    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+        p = simd.mul_add_e_f32s(p, r, simd.splat_f32s(coefficient));
+    }
+    let power = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
+    simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(p), power))
+}
+
+/// `1 / (1 + e^-x)`.
+#[inline(always)]
+fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let one = simd.splat_f32s(1.0);
+    let e = exp(simd, simd.neg_f32s(x));
+    simd.div_f32s(one, simd.add_f32s(one, e))
+}
+
+/// The error function within 1.5e-7 (Abramowitz and Stegun 7.1.26).
+#[inline(always)]
+fn erf<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let one = simd.splat_f32s(1.0);
+    let size = simd.abs_f32s(x);
+    let t = simd.div_f32s(one, simd.mul_add_e_f32s(size, simd.splat_f32s(0.327_591_1), one));
+    let mut p = simd.splat_f32s(1.061_405_4);
+    for coefficient in [-1.453_152_1, 1.421_413_8, -0.284_496_74, 0.254_829_6] {
+        p = simd.mul_add_e_f32s(p, t, simd.splat_f32s(coefficient));
+    }
+    let e = exp(simd, simd.neg_f32s(simd.mul_f32s(x, x)));
+    let value = simd.sub_f32s(one, simd.mul_f32s(simd.mul_f32s(p, t), e));
+    let negative = simd.less_than_f32s(x, simd.splat_f32s(0.0));
+    simd.select_f32s(negative, simd.neg_f32s(value), value)
+}
+
+/// The function `kind` of every number in `x`.
+#[inline(always)]
+pub(super) fn apply<S: Simd>(simd: S, kind: Elementwise, x: S::f32s) -> S::f32s {
+    match kind {
+        Elementwise::Identity => x,
+        Elementwise::Relu => simd.max_f32s(x, simd.splat_f32s(0.0)),
+        Elementwise::QuickGelu => {
+            let scaled = simd.mul_f32s(x, simd.splat_f32s(1.702));
+            simd.mul_f32s(x, sigmoid(simd, scaled))
+        }
+        Elementwise::Gelu => {
+            let scaled = simd.mul_f32s(x, simd.splat_f32s(std::f32::consts::FRAC_1_SQRT_2));
+            let half = simd.mul_f32s(x, simd.splat_f32s(0.5));
+            simd.mul_add_e_f32s(half, erf(simd, scaled), half)
+        }
+    }
+}

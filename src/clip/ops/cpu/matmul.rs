@@ -1,0 +1,247 @@
+//! `function(a · bᵀ + bias + residual)` in one sweep over the output.
+
+use std::ops::Range;
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::activation::apply;
+use super::output::SharedRows;
+use super::pack::{PackedMatrix, PackedView, VECTORS, panel_width};
+use crate::clip::ops::Elementwise;
+
+/// Rows of a task: with 768 columns they and the panel stay in a second-level cache of 512 KiB.
+const BLOCK_ROWS: usize = 48;
+/// Inner columns between two visits of an output cell.
+const BLOCK_INNER: usize = 768;
+/// Multiplications below which a second thread costs more than it brings.
+const SERIAL_WORK: usize = 1 << 18;
+
+/// Rows of numbers, `stride` apart.
+#[derive(Clone, Copy)]
+pub(super) struct Rows<'a> {
+    pub(super) data: &'a [f32],
+    pub(super) num_rows: usize,
+    pub(super) stride: usize,
+}
+
+/// What happens to a sum before it is final.
+#[derive(Clone, Copy, Default)]
+pub(in crate::clip::ops) struct Finish<'a> {
+    /// One number per output column.
+    pub(in crate::clip::ops) bias: Option<&'a [f32]>,
+    /// Rows like the output's, taken in turn when there are fewer.
+    pub(in crate::clip::ops) residual: Option<&'a [f32]>,
+    /// Applied last.
+    pub(in crate::clip::ops) function: Elementwise,
+}
+
+/// `finish(a · bᵀ)` for `a` with `b.inner()` columns, in parallel.
+pub(in crate::clip::ops) fn matmul(a: &[f32], b: &PackedMatrix, finish: Finish<'_>) -> Vec<f32> {
+    let num_rows = a.len() / b.inner();
+    let mut out = vec![0.0; num_rows * b.outputs()];
+    let rows = Rows {
+        data: a,
+        num_rows,
+        stride: b.inner(),
+    };
+    let target = SharedRows::new(&mut out, b.outputs());
+    parallel(rows, b.view(), finish, target);
+    out
+}
+
+/// Cuts the output into tasks: blocks of rows, and groups of panels where there are few rows.
+fn parallel(a: Rows<'_>, b: PackedView<'_>, finish: Finish<'_>, out: SharedRows<'_>) {
+    let whole = Task {
+        a,
+        b,
+        finish,
+        out,
+        rows: 0..a.num_rows,
+        panels: 0..b.num_panels(),
+    };
+    if a.num_rows * b.outputs * b.inner < SERIAL_WORK {
+        return whole.run();
+    }
+    let row_blocks = a.num_rows.div_ceil(BLOCK_ROWS);
+    let wanted = 4 * rayon::current_num_threads();
+    let panel_groups = wanted.div_ceil(row_blocks).clamp(1, b.num_panels());
+    let group = b.num_panels().div_ceil(panel_groups);
+    (0..row_blocks * panel_groups)
+        .into_par_iter()
+        .for_each(|index| {
+            let (block, first) = (index / panel_groups, index % panel_groups * group);
+            let panels = first.min(b.num_panels())..(first + group).min(b.num_panels());
+            let rows = block * BLOCK_ROWS..((block + 1) * BLOCK_ROWS).min(a.num_rows);
+            Task {
+                rows,
+                panels,
+                ..whole.clone()
+            }
+            .run();
+        });
+}
+
+/// A rectangle of the output.
+#[derive(Clone)]
+pub(super) struct Task<'a> {
+    pub(super) a: Rows<'a>,
+    pub(super) b: PackedView<'a>,
+    pub(super) finish: Finish<'a>,
+    pub(super) out: SharedRows<'a>,
+    pub(super) rows: Range<usize>,
+    pub(super) panels: Range<usize>,
+}
+
+impl Task<'_> {
+    /// Computes the rectangle on this thread.
+    pub(super) fn run(self) {
+        Arch::new().dispatch(self);
+    }
+}
+
+impl WithSimd for Task<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        for panel in self.panels.clone() {
+            let width = self.b.panel(panel).len() / self.b.inner;
+            match width / S::F32_LANES {
+                1 => sweep_panel::<S, 1>(simd, &self, panel),
+                2 => sweep_panel::<S, 2>(simd, &self, panel),
+                _ => sweep_panel::<S, VECTORS>(simd, &self, panel),
+            }
+        }
+    }
+}
+
+/// All rows of the task against one panel of `V` vectors.
+#[inline(always)]
+fn sweep_panel<S: Simd, const V: usize>(simd: S, task: &Task<'_>, panel: usize) {
+    let inner = task.b.inner;
+    let (vectors, _) = S::as_simd_f32s(task.b.panel(panel));
+    let first = panel * panel_width();
+    let columns = first..(first + V * S::F32_LANES).min(task.b.outputs);
+    for start in (0..inner).step_by(BLOCK_INNER) {
+        let end = (start + BLOCK_INNER).min(inner);
+        let part = &vectors[start * V..end * V];
+        let mut row = task.rows.start;
+        while row < task.rows.end {
+            let a = &task.a.data[row * task.a.stride + start..];
+            let tile = Tile {
+                a,
+                stride: task.a.stride,
+                out: task.out.from(row, 0),
+                columns: columns.clone(),
+                first: start == 0,
+            };
+            // Half the rows where half the registers are there (AVX2).
+            let left = task.rows.end - row;
+            row += if left >= 8 && S::REGISTER_COUNT >= 32 {
+                tile.compute::<S, 8, V>(simd, part)
+            } else if left >= 4 {
+                tile.compute::<S, 4, V>(simd, part)
+            } else if left >= 2 {
+                tile.compute::<S, 2, V>(simd, part)
+            } else {
+                tile.compute::<S, 1, V>(simd, part)
+            };
+        }
+    }
+    finish_panel(simd, task, columns);
+}
+
+/// A few rows of the output against one panel: all of it stays in registers.
+struct Tile<'a> {
+    a: &'a [f32],
+    stride: usize,
+    out: SharedRows<'a>,
+    columns: Range<usize>,
+    /// Whether the output holds nothing yet.
+    first: bool,
+}
+
+impl Tile<'_> {
+    /// Adds `a · panel` to `R` rows of `V` vectors, and returns `R`.
+    #[inline(always)]
+    fn compute<S: Simd, const R: usize, const V: usize>(&self, simd: S, panel: &[S::f32s]) -> usize {
+        let (panel, _) = panel.as_chunks::<V>();
+        let rows: [&[f32]; R] = std::array::from_fn(|r| &self.a[r * self.stride..][..panel.len()]);
+        let mut sums = [[simd.splat_f32s(0.0); V]; R];
+        for k in 0..panel.len() {
+            for r in 0..R {
+                let value = simd.splat_f32s(rows[r][k]);
+                for v in 0..V {
+                    sums[r][v] = simd.mul_add_e_f32s(value, panel[k][v], sums[r][v]);
+                }
+            }
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            #[expect(unsafe_code, reason = "tasks are disjoint rectangles of the output")]
+            let cells = unsafe { self.out.cells(r, self.columns.clone()) };
+            for (cells, sum) in cells.chunks_mut(S::F32_LANES).zip(sums) {
+                let before = if self.first { simd.splat_f32s(0.0) } else { simd.partial_load_f32s(cells) };
+                simd.partial_store_f32s(cells, simd.add_f32s(before, *sum));
+            }
+        }
+        R
+    }
+}
+
+/// Bias, residual and function on the cells that were just computed, while they are in the first-level cache.
+#[inline(always)]
+fn finish_panel<S: Simd>(simd: S, task: &Task<'_>, columns: Range<usize>) {
+    let Finish { bias, residual, function } = task.finish;
+    if bias.is_none() && residual.is_none() && function == Elementwise::Identity {
+        return;
+    }
+    let outputs = task.b.outputs;
+    let period = residual.map_or(1, |residual| residual.len() / outputs);
+    for row in task.rows.clone() {
+        #[expect(unsafe_code, reason = "tasks are disjoint rectangles of the output")]
+        let cells = unsafe { task.out.cells(row, columns.clone()) };
+        let residual = residual.map(|residual| &residual[row % period * outputs..][columns.clone()]);
+        for (index, cells) in cells.chunks_mut(S::F32_LANES).enumerate() {
+            let start = index * S::F32_LANES;
+            let part = start..start + cells.len();
+            let mut sum = simd.partial_load_f32s(cells);
+            if let Some(bias) = bias {
+                sum = simd.add_f32s(sum, simd.partial_load_f32s(&bias[columns.clone()][part.clone()]));
+            }
+            if let Some(residual) = residual {
+                sum = simd.add_f32s(sum, simd.partial_load_f32s(&residual[part]));
+            }
+            simd.partial_store_f32s(cells, apply(simd, function, sum));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn numbers(len: usize, seed: usize) -> Vec<f32> {
+        (0..len).map(|i| (((i + seed) * 7919 % 2003) as f32 / 1001.5) - 1.0).collect()
+    }
+
+    #[test]
+    fn products_of_awkward_shapes_agree_with_the_definition() {
+        for (rows, outputs, inner) in [(1, 1, 1), (7, 49, 5), (50, 100, 769), (97, 47, 1600)] {
+            let (a, w) = (numbers(rows * inner, 1), numbers(outputs * inner, 2));
+            let (bias, residual) = (numbers(outputs, 3), numbers(rows * outputs, 4));
+            let packed = PackedMatrix::new(&w, outputs, inner);
+            assert_eq!(packed.unpacked(), w);
+            let finish = Finish { bias: Some(&bias), residual: Some(&residual), function: Elementwise::Relu };
+            let out = matmul(&a, &packed, finish);
+            for row in 0..rows {
+                for column in 0..outputs {
+                    let (x, y) = (&a[row * inner..][..inner], &w[column * inner..][..inner]);
+                    let sum: f64 = x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
+                    let expected = (sum as f32 + bias[column] + residual[row * outputs + column]).max(0.0);
+                    assert!((out[row * outputs + column] - expected).abs() < 1e-3);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+//! What the fused operations do on a CPU, on plain slices.
+//!
+//! Written once over [`pulp::Simd`] and compiled for AVX-512, AVX2 and NEON; the best is chosen when it runs.
+//! The matrix product has its own kernel because weights never change: they are packed once at load, where a general
+//! product packs them in every call, and bias, residual and activation are applied while the sums are in the cache.
+
+mod activation;
+mod attention;
+mod matmul;
+mod norm;
+mod output;
+mod pack;
+
+pub(super) use attention::attention;
+pub(super) use matmul::{Finish, matmul};
+pub(super) use norm::layer_norm;
+pub(super) use pack::PackedMatrix;

@@ -1,0 +1,67 @@
+//! Layer normalisation of rows.
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+/// Rows of a task.
+const BLOCK_ROWS: usize = 32;
+
+/// `(x - mean) / sqrt(variance + eps) · weight + bias` for every row of `weight.len()` numbers, in parallel.
+pub(in crate::clip::ops) fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> Vec<f32> {
+    let mut out = vec![0.0; x.len()];
+    let block = BLOCK_ROWS * weight.len();
+    out.par_chunks_mut(block)
+        .zip(x.par_chunks(block))
+        .for_each(|(out, x)| Arch::new().dispatch(Norm { x, weight, bias, eps, out }));
+    out
+}
+
+struct Norm<'a> {
+    x: &'a [f32],
+    weight: &'a [f32],
+    bias: &'a [f32],
+    eps: f32,
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Norm<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Self { x, weight, bias, eps, out } = self;
+        let width = weight.len();
+        for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+            let mean = sum(simd, x, |x| x) / width as f32;
+            let centre = simd.splat_f32s(mean);
+            let squares = |x| {
+                let x = simd.sub_f32s(x, centre);
+                simd.mul_f32s(x, x)
+            };
+            // What a last, partly filled vector adds too much: its empty lanes are zero before the mean is taken.
+            let empty = width.next_multiple_of(S::F32_LANES) - width;
+            let variance = (sum(simd, x, squares) - empty as f32 * mean * mean) / width as f32;
+            let scale = simd.splat_f32s(1.0 / (variance + eps).sqrt());
+            for (index, out) in out.chunks_mut(S::F32_LANES).enumerate() {
+                let part = index * S::F32_LANES..index * S::F32_LANES + out.len();
+                let load = |from: &[f32]| simd.partial_load_f32s(&from[part.clone()]);
+                let x = simd.mul_f32s(simd.sub_f32s(load(x), centre), scale);
+                simd.partial_store_f32s(out, simd.mul_add_e_f32s(x, load(weight), load(bias)));
+            }
+        }
+    }
+}
+
+/// Sum of `f` over `x`, filled up with zeros to whole vectors.
+#[inline(always)]
+fn sum<S: Simd>(simd: S, x: &[f32], f: impl Fn(S::f32s) -> S::f32s) -> f32 {
+    let (vectors, rest) = S::as_simd_f32s(x);
+    let mut total = simd.splat_f32s(0.0);
+    for vector in vectors {
+        total = simd.add_f32s(total, f(*vector));
+    }
+    if !rest.is_empty() {
+        total = simd.add_f32s(total, f(simd.partial_load_f32s(rest)));
+    }
+    simd.reduce_sum_f32s(total)
+}

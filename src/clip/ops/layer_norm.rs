@@ -1,0 +1,96 @@
+//! `(x - mean) / sqrt(variance + eps) · weight + bias` along the last dimension.
+
+use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
+
+use super::{Path, cpu, numbers, rows_and_width};
+
+/// Layer normalisation with weight and bias, both `[width]`.
+#[derive(Clone)]
+pub(crate) struct LayerNorm {
+    weight: Tensor,
+    bias: Tensor,
+    eps: f64,
+    path: Path,
+}
+
+impl LayerNorm {
+    /// From tensors, which may be variables.
+    pub(crate) fn new(weight: Tensor, bias: Tensor, eps: f64, path: Path) -> Self {
+        Self {
+            weight,
+            bias,
+            eps,
+            path,
+        }
+    }
+
+    /// Normalises every row of `x`, shape `[.., width]`.
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        match self.path {
+            Path::Fused => x.contiguous()?.apply_op3(&self.weight, &self.bias, Fused { eps: self.eps }),
+            Path::BuiltIn => standardised(x, self.eps)?
+                .0
+                .broadcast_mul(&self.weight)?
+                .broadcast_add(&self.bias),
+        }
+    }
+}
+
+/// `x` with mean 0 and variance 1 in every row, and what it was divided by.
+fn standardised(x: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
+    let centred = x.broadcast_sub(&x.mean_keepdim(D::Minus1)?)?;
+    let deviation = (centred.sqr()?.mean_keepdim(D::Minus1)? + eps)?.sqrt()?;
+    Ok((centred.broadcast_div(&deviation)?, deviation))
+}
+
+struct Fused {
+    eps: f64,
+}
+
+impl CustomOp3 for Fused {
+    fn name(&self) -> &'static str {
+        "layer norm"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (weight, bias) = (numbers(weight, weight_layout)?, numbers(bias, bias_layout)?);
+        if layout.dims().last() != Some(&weight.len()) || weight.len() != bias.len() {
+            candle_core::bail!("layer norm of {} got {:?}", weight.len(), layout.dims());
+        }
+        let out = cpu::layer_norm(numbers(x, layout)?, weight, bias, self.eps as f32);
+        Ok((CpuStorage::F32(out), layout.shape().clone()))
+    }
+
+    /// With n = standardised x and g = gradient · weight: dx = (g - mean(g) - n · mean(g · n)) / deviation.
+    fn bwd(
+        &self,
+        x: &Tensor,
+        weight: &Tensor,
+        bias: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let (x, weight_values) = (x.detach(), weight.detach());
+        let (n, deviation) = standardised(&x, self.eps)?;
+        let g = gradient.broadcast_mul(&weight_values)?;
+        let along = n.broadcast_mul(&(&g * &n)?.mean_keepdim(D::Minus1)?)?;
+        let centred = g.broadcast_sub(&g.mean_keepdim(D::Minus1)?)?;
+        let x_gradient = (centred - along)?.broadcast_div(&deviation)?;
+        let (num_rows, width) = rows_and_width(gradient)?;
+        let over_rows = |tensor: &Tensor| tensor.reshape((num_rows, width))?.sum(0);
+        let weight_gradient = weight
+            .track_op()
+            .then(|| over_rows(&(gradient * &n)?))
+            .transpose()?;
+        let bias_gradient = bias.track_op().then(|| over_rows(gradient)).transpose()?;
+        Ok((Some(x_gradient), weight_gradient, bias_gradient))
+    }
+}

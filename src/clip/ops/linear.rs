@@ -1,0 +1,223 @@
+//! `function(x · Wᵀ + b + residual)`.
+
+use std::sync::Arc;
+
+use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shape, Tensor};
+
+use super::cpu::{Finish, PackedMatrix, matmul};
+use super::{Elementwise, Path, numbers, rows_and_width};
+
+/// A matrix product with what follows it.
+#[derive(Clone)]
+pub(crate) struct Linear {
+    weight: Weight,
+    function: Elementwise,
+}
+
+#[derive(Clone)]
+enum Weight {
+    /// Packed for the CPU's kernel, with the bias; never trained.
+    Packed(Arc<Packed>),
+    /// `[outputs, inner]` and `[outputs]`; trained when they are variables.
+    Plain { weight: Tensor, bias: Option<Tensor> },
+}
+
+struct Packed {
+    weight: PackedMatrix,
+    bias: Option<Vec<f32>>,
+}
+
+impl Linear {
+    /// A frozen layer from `weight`, `outputs` rows of as many numbers as the input has, and `bias`.
+    pub(crate) fn frozen(
+        weight: &[f32],
+        bias: Option<Vec<f32>>,
+        outputs: usize,
+        path: Path,
+        device: &Device,
+    ) -> Result<Self> {
+        let inner = weight.len() / outputs;
+        let weight = match path {
+            Path::Fused => Weight::Packed(Arc::new(Packed {
+                weight: PackedMatrix::new(weight, outputs, inner),
+                bias,
+            })),
+            Path::BuiltIn => Weight::Plain {
+                weight: Tensor::from_slice(weight, (outputs, inner), device)?,
+                bias: bias.map(|bias| Tensor::new(bias, device)).transpose()?,
+            },
+        };
+        Ok(Self {
+            weight,
+            function: Elementwise::Identity,
+        })
+    }
+
+    /// A layer from tensors `[outputs, inner]` and `[outputs]`, which may be variables.
+    pub(crate) fn from_tensors(weight: Tensor, bias: Option<Tensor>) -> Self {
+        Self {
+            weight: Weight::Plain { weight, bias },
+            function: Elementwise::Identity,
+        }
+    }
+
+    /// The same layer followed by `function`.
+    #[must_use]
+    pub(crate) fn then(self, function: Elementwise) -> Self {
+        Self { function, ..self }
+    }
+
+    /// `function(x · Wᵀ + b)`, shape `[.., outputs]` for `x` of shape `[.., inner]`.
+    pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
+        match &self.weight {
+            Weight::Packed(packed) => x.contiguous()?.apply_op1(self.operation(packed)),
+            Weight::Plain { weight, bias } => {
+                self.function.apply(&product(x, weight, bias.as_ref())?)
+            }
+        }
+    }
+
+    /// `function(x · Wᵀ + b + residual)`; a residual with fewer rows is repeated.
+    pub(crate) fn forward_plus(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
+        match &self.weight {
+            Weight::Packed(packed) => x
+                .contiguous()?
+                .apply_op2(&residual.contiguous()?, self.operation(packed)),
+            Weight::Plain { weight, bias } => {
+                let sum = product(x, weight, bias.as_ref())?.broadcast_add(residual)?;
+                self.function.apply(&sum)
+            }
+        }
+    }
+
+    fn operation(&self, packed: &Arc<Packed>) -> PackedLinear {
+        PackedLinear {
+            packed: packed.clone(),
+            function: self.function,
+        }
+    }
+}
+
+/// `x · weightᵀ + bias` on candle's operations.
+fn product(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor> {
+    let (num_rows, width) = rows_and_width(x)?;
+    let mut shape = x.dims().to_vec();
+    if let Some(last) = shape.last_mut() {
+        *last = weight.dim(0)?;
+    }
+    let sum = x.reshape((num_rows, width))?.matmul(&weight.t()?)?;
+    let sum = match bias {
+        Some(bias) => sum.broadcast_add(bias)?,
+        None => sum,
+    };
+    sum.reshape(shape)
+}
+
+/// The fused operation; the weight is part of it and gets no gradient, `x` and the residual do.
+struct PackedLinear {
+    packed: Arc<Packed>,
+    function: Elementwise,
+}
+
+impl PackedLinear {
+    fn compute(&self, x: &[f32], layout: &Layout, residual: Option<&[f32]>) -> Result<(CpuStorage, Shape)> {
+        let Packed { weight, bias } = self.packed.as_ref();
+        let mut shape = layout.dims().to_vec();
+        match shape.last_mut() {
+            Some(last) if *last == weight.inner() => *last = weight.outputs(),
+            _ => candle_core::bail!("a layer for rows of {} got {shape:?}", weight.inner()),
+        }
+        let finish = Finish {
+            bias: bias.as_deref(),
+            residual,
+            function: self.function,
+        };
+        Ok((CpuStorage::F32(matmul(x, weight, finish)), shape.into()))
+    }
+
+    /// Gradient of the sum before `function`.
+    fn sum_gradient(&self, x: &Tensor, residual: Option<&Tensor>, gradient: &Tensor) -> Result<Tensor> {
+        if self.function == Elementwise::Identity {
+            return gradient.contiguous();
+        }
+        let linear = Self {
+            packed: self.packed.clone(),
+            function: Elementwise::Identity,
+        };
+        let x = x.detach();
+        let sum = match residual {
+            Some(residual) => x.apply_op2_no_bwd(&residual.detach(), &linear)?,
+            None => x.apply_op1_no_bwd(&linear)?,
+        };
+        match self.function.derivative(&sum)? {
+            Some(slope) => gradient * slope,
+            None => Ok(gradient.clone()),
+        }
+    }
+
+    /// Gradient of `x` from that of the sum.
+    fn input_gradient(&self, x: &Tensor, sum_gradient: &Tensor) -> Result<Tensor> {
+        let weight = &self.packed.weight;
+        let shape = (weight.outputs(), weight.inner());
+        let plain = Tensor::from_vec(weight.unpacked(), shape, x.device())?;
+        let (num_rows, width) = rows_and_width(sum_gradient)?;
+        sum_gradient
+            .reshape((num_rows, width))?
+            .matmul(&plain)?
+            .reshape(x.shape())
+    }
+}
+
+impl CustomOp1 for PackedLinear {
+    fn name(&self) -> &'static str {
+        "linear"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        self.compute(numbers(x, layout)?, layout, None)
+    }
+
+    fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
+        let sum_gradient = self.sum_gradient(x, None, gradient)?;
+        Ok(Some(self.input_gradient(x, &sum_gradient)?))
+    }
+}
+
+impl CustomOp2 for PackedLinear {
+    fn name(&self) -> &'static str {
+        "linear with residual"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        layout: &Layout,
+        residual: &CpuStorage,
+        residual_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let outputs = self.packed.weight.outputs();
+        if residual_layout.dims().last() != Some(&outputs) {
+            candle_core::bail!("residual {:?} for rows of {outputs}", residual_layout.dims());
+        }
+        let residual = numbers(residual, residual_layout)?;
+        self.compute(numbers(x, layout)?, layout, Some(residual))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        residual: &Tensor,
+        _: &Tensor,
+        gradient: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let sum_gradient = self.sum_gradient(x, Some(residual), gradient)?;
+        let x_gradient = self.input_gradient(x, &sum_gradient)?;
+        // A repeated residual collects the gradients of all its repetitions.
+        let repetitions = sum_gradient.elem_count() / residual.elem_count();
+        let residual_gradient = sum_gradient
+            .reshape((repetitions, residual.elem_count()))?
+            .sum(0)?
+            .reshape(residual.shape())?;
+        Ok((Some(x_gradient), Some(residual_gradient)))
+    }
+}

@@ -1,0 +1,102 @@
+//! The operations that the towers are made of: [`Linear`], [`LayerNorm`] and [`attention`].
+//!
+//! Each has two ways to the same numbers: [`Path::Fused`], our own code for CPUs, and [`Path::BuiltIn`], candle's
+//! operations, which run on every device. Both are differentiable. candle's own fused layer norm and softmax are not,
+//! and drop gradients without a word, so they are used in neither.
+
+mod attention;
+mod cpu;
+mod grid;
+mod layer_norm;
+mod linear;
+
+use candle_core::{CpuStorage, Device, Layout, Result, Tensor};
+
+pub(crate) use attention::{AttentionShape, attention};
+pub(crate) use grid::{average_pool, windows};
+pub(crate) use layer_norm::LayerNorm;
+pub(crate) use linear::Linear;
+
+/// Which code computes the operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// Our own, for CPUs only.
+    Fused,
+    /// candle's, for every device.
+    BuiltIn,
+}
+
+impl Path {
+    /// The faster way on `device`.
+    pub fn for_device(device: &Device) -> Self {
+        if device.is_cpu() { Self::Fused } else { Self::BuiltIn }
+    }
+}
+
+/// A function of every number by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Elementwise {
+    /// `x`
+    #[default]
+    Identity,
+    /// `max(x, 0)`
+    Relu,
+    /// `x · sigmoid(1.702 x)`, OpenAI's
+    QuickGelu,
+    /// `x · Φ(x)`, through the error function
+    Gelu,
+}
+
+impl Elementwise {
+    /// The function of every number in `x`.
+    fn apply(self, x: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Identity => Ok(x.clone()),
+            Self::Relu => x.relu(),
+            Self::QuickGelu => x * sigmoid(&(x * 1.702)?)?,
+            Self::Gelu => x.gelu_erf(),
+        }
+    }
+
+    /// The derivative at every number in `x`; `None` for the identity.
+    fn derivative(self, x: &Tensor) -> Result<Option<Tensor>> {
+        match self {
+            Self::Identity => Ok(None),
+            Self::Relu => Ok(Some(x.gt(0.0)?.to_dtype(x.dtype())?)),
+            Self::QuickGelu => {
+                let s = sigmoid(&(x * 1.702)?)?;
+                let slope = ((x * 1.702)? * s.affine(-1.0, 1.0)?)?;
+                Ok(Some((s * (slope + 1.0)?)?))
+            }
+            Self::Gelu => {
+                let cumulative = (((x * std::f64::consts::FRAC_1_SQRT_2)?.erf()? + 1.0)? * 0.5)?;
+                let density = (x.sqr()? * -0.5)?.exp()?;
+                let density = (density / (2.0 * std::f64::consts::PI).sqrt())?;
+                Ok(Some((cumulative + (x * density)?)?))
+            }
+        }
+    }
+}
+
+/// `1 / (1 + e^-x)` from operations that have a gradient on every device.
+fn sigmoid(x: &Tensor) -> Result<Tensor> {
+    (x.neg()?.exp()? + 1.0)?.recip()
+}
+
+/// The numbers of a contiguous tensor.
+fn numbers<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
+    let all = storage.as_slice::<f32>()?;
+    match layout.contiguous_offsets() {
+        Some((start, end)) => Ok(&all[start..end]),
+        None => candle_core::bail!("fused operations need contiguous tensors, got {layout:?}"),
+    }
+}
+
+/// Number of rows when all but the last dimension count as rows, and the length of each.
+fn rows_and_width(x: &Tensor) -> Result<(usize, usize)> {
+    let width = x.dim(candle_core::D::Minus1)?;
+    Ok((x.elem_count() / width.max(1), width))
+}
+
+#[cfg(test)]
+mod tests;

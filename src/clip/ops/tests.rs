@@ -1,0 +1,97 @@
+//! Fused and built-in operations against each other, and gradients against numerical derivatives.
+
+use candle_core::{Device, Result, Tensor, Var};
+
+use super::*;
+
+/// The same numbers in every run, in [-1, 1].
+fn numbers_like(dims: &[usize], seed: usize) -> Tensor {
+    let len: usize = dims.iter().product();
+    let values: Vec<f32> = (0..len)
+        .map(|i| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.5 - 1.0)
+        .collect();
+    Tensor::from_vec(values, dims, &Device::Cpu).unwrap()
+}
+
+fn largest_difference(a: &Tensor, b: &Tensor) -> f32 {
+    let difference = (a - b).unwrap().abs().unwrap();
+    difference.max_all().unwrap().to_scalar().unwrap()
+}
+
+fn linear(path: Path, function: Elementwise) -> Linear {
+    let weight = numbers_like(&[20, 12], 1).flatten_all().unwrap().to_vec1().unwrap();
+    let bias = numbers_like(&[20], 2).to_vec1().unwrap();
+    Linear::frozen(&weight, Some(bias), 20, path, &Device::Cpu).unwrap().then(function)
+}
+
+/// Fused and built-in give the same values and the same gradients of all variables.
+#[track_caller]
+fn check(vars: &[Var], f: impl Fn(Path) -> Result<Tensor>) {
+    let (fused, built_in) = (f(Path::Fused).unwrap(), f(Path::BuiltIn).unwrap());
+    assert!(largest_difference(&fused, &built_in) < 1e-4, "values differ");
+    let weights = numbers_like(fused.dims(), 9);
+    let gradients = |y: &Tensor| (y * &weights).unwrap().sum_all().unwrap().backward().unwrap();
+    let (fused, built_in) = (gradients(&fused), gradients(&built_in));
+    for (index, var) in vars.iter().enumerate() {
+        let a = fused.get(var).unwrap_or_else(|| panic!("variable {index} has no gradient"));
+        let b = built_in.get(var).unwrap_or_else(|| panic!("variable {index} has no gradient"));
+        assert!(largest_difference(a, b) < 1e-3, "gradients of variable {index} differ");
+        let size: f32 = a.abs().unwrap().max_all().unwrap().to_scalar().unwrap();
+        assert!(size > 1e-3, "gradient of variable {index} vanishes");
+    }
+}
+
+fn var(dims: &[usize], seed: usize) -> Var {
+    Var::from_tensor(&numbers_like(dims, seed)).unwrap()
+}
+
+#[test]
+fn linear_layers_are_the_same_on_both_paths() {
+    let (x, residual, position) = (var(&[3, 5, 12], 3), var(&[3, 5, 20], 4), var(&[5, 20], 5));
+    for function in [Elementwise::Identity, Elementwise::Relu, Elementwise::QuickGelu, Elementwise::Gelu] {
+        check(std::slice::from_ref(&x), |path| linear(path, function).forward(&x));
+        check(&[x.clone(), residual.clone()], |path| linear(path, function).forward_plus(&x, &residual));
+        check(&[x.clone(), position.clone()], |path| linear(path, function).forward_plus(&x, &position));
+    }
+}
+
+#[test]
+fn layer_norm_is_the_same_on_both_paths() {
+    let (x, weight, bias) = (var(&[2, 3, 37], 1), var(&[37], 2), var(&[37], 3));
+    check(&[x.clone(), weight.clone(), bias.clone()], |path| {
+        LayerNorm::new(weight.as_tensor().clone(), bias.as_tensor().clone(), 1e-5, path).forward(&x)
+    });
+}
+
+#[test]
+fn attention_is_the_same_on_both_paths() {
+    for (num_tokens, head_width, num_heads) in [(7, 8, 3), (50, 16, 2), (1, 4, 1)] {
+        let qkv = var(&[2, num_tokens, 3 * head_width * num_heads], 1);
+        for is_causal in [false, true] {
+            check(std::slice::from_ref(&qkv), |path| attention(&qkv, num_heads, is_causal, path));
+        }
+    }
+}
+
+#[test]
+fn functions_stay_finite_for_huge_numbers() {
+    let x = Tensor::new(&[-1e6f32, -200.0, -90.0, -1e-30, 0.0, 1e-30, 90.0, 200.0, 1e30], &Device::Cpu).unwrap();
+    let x = x.reshape((9, 1)).unwrap();
+    for function in [Elementwise::Relu, Elementwise::QuickGelu, Elementwise::Gelu] {
+        let identity = Linear::frozen(&[1.0], None, 1, Path::Fused, &Device::Cpu).unwrap().then(function);
+        let y: Vec<f32> = identity.forward(&x).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        assert!(y.iter().all(|y| y.is_finite()), "{function:?}: {y:?}");
+        assert_eq!(y[8], 1e30);
+        assert!(y[..3].iter().all(|y| y.abs() < 1e-30), "{function:?}: {y:?}");
+    }
+}
+
+#[test]
+fn windows_and_pools_are_the_same_on_both_paths() {
+    let x = numbers_like(&[2, 6, 4, 3], 1);
+    for f in [windows, average_pool] {
+        let (fused, built_in) = (f(&x, Path::Fused).unwrap(), f(&x, Path::BuiltIn).unwrap());
+        assert_eq!(fused.dims(), built_in.dims());
+        assert!(largest_difference(&fused, &built_in) < 1e-6);
+    }
+}

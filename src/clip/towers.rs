@@ -1,0 +1,36 @@
+//! What a model's two halves can do, whatever they are made of.
+
+use super::adapter::BottleneckAdapter;
+use super::preprocess::Crop;
+use super::{ClipError, EncodedImages};
+use crate::features::Matrix;
+
+/// Pictures in, features out.
+pub(super) trait ImageTower: Send + Sync {
+    /// Features of `crops`, all at once; the caller keeps batches to [`ImageTower::batch_size`].
+    fn encode(&self, crops: &[Crop], adapter: Option<&BottleneckAdapter>) -> Result<EncodedImages, ClipError>;
+
+    /// How many pictures at once suit the device.
+    fn batch_size(&self) -> usize;
+
+    /// Where bottleneck adapters fit: number of blocks and their width.
+    fn adapter_places(&self) -> Option<(usize, usize)>;
+
+    /// The last matrix, `[dim, width]`, when the features are that matrix times something.
+    fn projection(&self) -> Option<&Matrix>;
+}
+
+/// Texts in, features out.
+pub(super) trait TextTower: Send + Sync {
+    /// Features of texts given as token ids, shape `[num_texts, dim]`, not normalised.
+    fn encode(&self, texts: &[&[u32]]) -> Result<Matrix, ClipError>;
+
+    /// The last matrix, `[dim, width]`.
+    fn projection(&self) -> &Matrix;
+}
+
+/// Rows of a tensor of rank 2, on the CPU.
+pub(super) fn matrix(tensor: &candle_core::Tensor) -> Result<Matrix, ClipError> {
+    let (rows, cols) = tensor.dims2()?;
+    Ok(Matrix::new(rows, cols, tensor.flatten_all()?.to_vec1()?)?)
+}

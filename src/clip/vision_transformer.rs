@@ -1,0 +1,157 @@
+//! The vision transformer (`VisionTransformer` of OpenAI's `clip/model.py`).
+
+use candle_core::{Result, Tensor};
+use rayon::prelude::*;
+
+use super::adapter::BottleneckAdapter;
+use super::checkpoint::{Dialect, TensorSource, VitConfig};
+use super::ops::{LayerNorm, Linear};
+use super::preprocess::{Crop, Preprocess};
+use super::towers::{ImageTower, matrix};
+use super::transformer::{Block, BlockOptions, Placement, pooled};
+use super::{ClipError, EncodedImages};
+use crate::features::Matrix;
+
+/// Tokens of a batch on a CPU: with fewer, weights are read from memory too often; with more, activations are.
+const CPU_BATCH_TOKENS: usize = 1600;
+/// Pictures of a batch on a GPU.
+const GPU_BATCH: usize = 128;
+
+/// Patches, class token, blocks, projection.
+pub(crate) struct VisionTransformer {
+    config: VitConfig,
+    placement: Placement,
+    pixels: PixelScale,
+    /// From the pixels of a patch to its token.
+    patch: Linear,
+    /// Position of every token, with the class embedding added to the first, `[num_tokens, width]`.
+    position: Tensor,
+    norm_before: LayerNorm,
+    blocks: Vec<Block>,
+    norm_after: LayerNorm,
+    project: Linear,
+    projection: Matrix,
+}
+
+impl VisionTransformer {
+    pub(super) fn new(
+        source: &dyn TensorSource,
+        dialect: Dialect,
+        config: &VitConfig,
+        dim: usize,
+        preprocess: &Preprocess,
+        placement: &Placement,
+    ) -> std::result::Result<Self, ClipError> {
+        let names = dialect.image();
+        let VitConfig { width, patch, grid, eps, .. } = *config;
+        let num_tokens = grid * grid + 1;
+        let kernel = source.take(names.patch, &[width, 3, patch, patch])?;
+        let mut position = source.take(names.position, &[num_tokens, width])?;
+        let class = source.take(names.class, &[width])?;
+        position.iter_mut().zip(class).for_each(|(position, class)| *position += class);
+        let options = BlockOptions { num_heads: config.num_heads, is_causal: false, activation: config.activation, eps };
+        let blocks = (0..config.num_blocks).map(|index| {
+            let prefix = format!("{}.{index}", names.blocks);
+            let weights = dialect.block(source, &prefix, width, config.mlp_width)?;
+            Ok(Block::new(weights, options, placement)?)
+        });
+        let projection = dialect.projection(source, names.projection, dim, width)?;
+        Ok(Self {
+            pixels: PixelScale::new(preprocess, patch),
+            patch: placement.linear(&pixels_last(&kernel, patch), None, width)?,
+            position: Tensor::from_vec(position, (num_tokens, width), &placement.device)?,
+            norm_before: placement.norm(dialect.norm(source, names.norm_before, width)?, eps)?,
+            blocks: blocks.collect::<std::result::Result<_, ClipError>>()?,
+            norm_after: placement.norm(dialect.norm(source, names.norm_after, width)?, eps)?,
+            project: placement.linear(&projection, None, dim)?,
+            projection: Matrix::new(dim, width, projection)?,
+            config: config.clone(),
+            placement: placement.clone(),
+        })
+    }
+
+    /// The patches of `crops` with normalised pixels, `[num_crops, num_tokens, patch²·3]`; the class token's are zero.
+    pub(crate) fn patches(&self, crops: &[Crop]) -> Result<Tensor> {
+        let VitConfig { patch, grid, .. } = self.config;
+        let (num_tokens, token) = (grid * grid + 1, patch * patch * 3);
+        let mut values = vec![0.0; crops.len() * num_tokens * token];
+        values.par_chunks_mut(num_tokens * token).zip(crops).for_each(|(values, crop)| {
+            for (index, values) in values[token..].chunks_exact_mut(token).enumerate() {
+                let (top, left) = (index / grid * patch, index % grid * patch);
+                for (row, values) in values.chunks_exact_mut(patch * 3).enumerate() {
+                    let first = ((top + row) * crop.size + left) * 3;
+                    self.pixels.scale(&crop.pixels[first..first + patch * 3], values);
+                }
+            }
+        });
+        Tensor::from_vec(values, (crops.len(), num_tokens, token), &self.placement.device)
+    }
+
+    /// Features before the projection, `[num_crops, width]`; differentiable with respect to the adapter.
+    pub(crate) fn hidden(&self, patches: &Tensor, adapter: Option<&BottleneckAdapter>) -> Result<Tensor> {
+        let x = self.patch.forward_plus(patches, &self.position)?;
+        let x = self.norm_before.forward(&x)?;
+        let beside = adapter.map(|adapter| |index, h: &Tensor, sum: &Tensor| adapter.beside(index, h, sum));
+        let beside = beside.as_ref().map(|beside| beside as _);
+        let class = |x: &Tensor| x.narrow(1, 0, 1)?.squeeze(1)?.contiguous();
+        self.norm_after.forward(&pooled(&self.blocks, &x, &class, beside)?)
+    }
+
+    /// `hidden` projected, `[num_crops, dim]`.
+    pub(crate) fn project(&self, hidden: &Tensor) -> Result<Tensor> {
+        self.project.forward(hidden)
+    }
+}
+
+impl ImageTower for VisionTransformer {
+    fn encode(&self, crops: &[Crop], adapter: Option<&BottleneckAdapter>) -> std::result::Result<EncodedImages, ClipError> {
+        let hidden = self.hidden(&self.patches(crops)?, adapter)?;
+        Ok(EncodedImages { features: matrix(&self.project(&hidden)?)?, hidden: Some(matrix(&hidden)?) })
+    }
+
+    fn batch_size(&self) -> usize {
+        let num_tokens = self.config.grid * self.config.grid + 1;
+        if self.placement.device.is_cpu() { (CPU_BATCH_TOKENS / num_tokens).max(1) } else { GPU_BATCH }
+    }
+
+    fn adapter_places(&self) -> Option<(usize, usize)> {
+        Some((self.config.num_blocks, self.config.width))
+    }
+
+    fn projection(&self) -> Option<&Matrix> {
+        Some(&self.projection)
+    }
+}
+
+/// From bytes to normalised numbers: `(byte / 255 - mean) / std`, channel by channel, for one row of a patch.
+struct PixelScale {
+    factor: Vec<f32>,
+    offset: Vec<f32>,
+}
+
+impl PixelScale {
+    fn new(preprocess: &Preprocess, num_pixels: usize) -> Self {
+        let Preprocess { mean, std, .. } = preprocess;
+        Self {
+            factor: (0..3 * num_pixels).map(|i| 1.0 / (255.0 * std[i % 3])).collect(),
+            offset: (0..3 * num_pixels).map(|i| -mean[i % 3] / std[i % 3]).collect(),
+        }
+    }
+
+    fn scale(&self, bytes: &[u8], values: &mut [f32]) {
+        let scales = self.factor.iter().zip(&self.offset);
+        for ((value, byte), (factor, offset)) in values.iter_mut().zip(bytes).zip(scales) {
+            *value = f32::from(*byte) * factor + offset;
+        }
+    }
+}
+
+/// A convolution's kernel, `[width, 3, patch, patch]`, with the channel last, as the bytes of a crop have it.
+fn pixels_last(kernel: &[f32], patch: usize) -> Vec<f32> {
+    let area = patch * patch;
+    let mut sorted = Vec::with_capacity(kernel.len());
+    for filter in kernel.chunks_exact(3 * area) {
+        sorted.extend((0..3 * area).map(|i| filter[i % 3 * area + i / 3]));
+    }
+    sorted
+}

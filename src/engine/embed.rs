@@ -1,0 +1,284 @@
+//! Files on disk to features: reading, decoding and resizing run ahead of the encoder, which never waits for them when cores allow.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use super::{Engine, EngineError};
+use crate::clip::BottleneckAdapter;
+use crate::clip::preprocess::Crop;
+use crate::features::Matrix;
+use crate::image_io::{self, ContentHash};
+use crate::progress::Progress;
+use crate::project::feature_cache::{CachedRow, FeatureCache};
+
+/// Photos encoded at once. 16 already fills the matrix products of ViT-B/32 on a CPU; more only delays the first predictions.
+const CPU_BATCH: usize = 16;
+
+/// How long the encoder waits for its batch to fill before it takes what there is.
+const FILL_WAIT: Duration = Duration::from_millis(40);
+
+/// A photo to embed; `key` is whatever the caller knows it by.
+#[derive(Clone, Debug)]
+pub struct PhotoRequest<K> {
+    /// Comes back with the outcome.
+    pub key: K,
+    /// The file.
+    pub path: PathBuf,
+    /// Its content hash, if the file has not changed since that was taken: then a cached photo is not even opened.
+    pub known_hash: Option<ContentHash>,
+}
+
+/// A photo's features as the projection gives them (not normalised).
+#[derive(Clone, Debug, PartialEq)]
+pub struct PhotoFeatures {
+    /// Of the file.
+    pub hash: ContentHash,
+    /// `[dim]`.
+    pub features: Vec<f32>,
+    /// `[width]`, before the projection; vision transformers only.
+    pub hidden: Option<Vec<f32>>,
+}
+
+/// What became of one photo: its features, or why it was skipped.
+pub type PhotoOutcome = Result<PhotoFeatures, String>;
+
+/// What the decoders hand to the encoder.
+enum Decoded {
+    Cached(PhotoFeatures),
+    Crop(ContentHash, Crop),
+    Failed(String),
+}
+
+impl Engine {
+    /// Embeds photos and hands them to `on_batch` as they are done, cached ones first. A file that cannot be read or decoded is
+    /// an outcome, not an error; `Err` is for the model failing or the task being cancelled (what was handed over stays valid).
+    pub fn embed_photos<K: Clone + Send + Sync>(
+        &self,
+        requests: &[PhotoRequest<K>],
+        adapter: Option<&BottleneckAdapter>,
+        progress: &Progress<'_>,
+        on_batch: &mut dyn FnMut(Vec<(K, PhotoOutcome)>),
+    ) -> Result<(), EngineError> {
+        let space = self.feature_space(adapter);
+        let mut done = 0;
+        let misses = self.hand_over_cached(requests, &space, &mut |batch| {
+            done += batch.len();
+            on_batch(batch);
+        });
+        progress.step(done, requests.len())?;
+        let next = AtomicUsize::new(0);
+        let (sender, receiver) = bounded(2 * self.batch_size());
+        let mut encode_all = || loop {
+            let batch = collect_batch(&receiver, self.batch_size());
+            if batch.is_empty() {
+                return Ok(());
+            }
+            done += batch.len();
+            on_batch(self.encode_batch(batch, adapter, &space, requests)?);
+            progress.step(done, requests.len())?;
+        };
+        self.decoders.in_place_scope(|scope| {
+            for _ in 0..self.decoders.current_num_threads() {
+                let (sender, misses, next, space) = (sender.clone(), &misses, &next, &space);
+                scope.spawn(move |_| self.decode_ahead(requests, misses, next, space, &sender));
+            }
+            drop(sender);
+            let result = encode_all();
+            // A decoder that waits for room in the channel must not wait for an encoder that has stopped.
+            next.store(misses.len(), Ordering::Relaxed);
+            while receiver.recv().is_ok() {}
+            result
+        })
+    }
+
+    /// Photos encoded at once.
+    pub fn batch_size(&self) -> usize {
+        CPU_BATCH
+    }
+
+    /// The name of the space that features live in: other spaces' features are never mixed with them.
+    pub fn feature_space(&self, adapter: Option<&BottleneckAdapter>) -> String {
+        let adapter = adapter.map_or_else(|| "none".to_owned(), BottleneckAdapter::id);
+        format!(
+            "{}/{}/{adapter}",
+            self.clip.hash(),
+            self.clip.preprocess().id()
+        )
+    }
+
+    fn cache(&self) -> Option<MutexGuard<'_, FeatureCache>> {
+        self.cache
+            .as_ref()
+            .map(|cache| Mutex::lock(cache).unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn cached(&self, space: &str, hashes: &[ContentHash]) -> Vec<Option<CachedRow>> {
+        let with_hidden = self.clip.adapter_places().is_some();
+        self.cache().map_or_else(
+            || vec![None; hashes.len()],
+            |mut cache| cache.get_many(space, hashes, with_hidden),
+        )
+    }
+
+    /// Hands over what the cache knows by hash; the indices of the others come back.
+    fn hand_over_cached<K: Clone>(
+        &self,
+        requests: &[PhotoRequest<K>],
+        space: &str,
+        on_batch: &mut dyn FnMut(Vec<(K, PhotoOutcome)>),
+    ) -> Vec<usize> {
+        let mut misses = Vec::new();
+        for (chunk_index, chunk) in requests.chunks(1024).enumerate() {
+            let hashes: Vec<ContentHash> = chunk
+                .iter()
+                .filter_map(|request| request.known_hash)
+                .collect();
+            let mut rows = self.cached(space, &hashes).into_iter();
+            let mut found = Vec::new();
+            for (offset, request) in chunk.iter().enumerate() {
+                let row = request
+                    .known_hash
+                    .and_then(|hash| rows.next().flatten().map(|row| (hash, row)));
+                match row {
+                    Some((hash, row)) => {
+                        found.push((request.key.clone(), Ok(from_cache(hash, row))))
+                    }
+                    None => misses.push(chunk_index * 1024 + offset),
+                }
+            }
+            if !found.is_empty() {
+                on_batch(found);
+            }
+        }
+        misses
+    }
+
+    /// Reads, hashes, decodes and crops photos until none are left or nobody wants them.
+    fn decode_ahead<K: Send + Sync>(
+        &self,
+        requests: &[PhotoRequest<K>],
+        misses: &[usize],
+        next: &AtomicUsize,
+        space: &str,
+        sender: &Sender<(usize, Decoded)>,
+    ) {
+        while let Some(&index) = misses.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let decoded = self
+                .decode_one(&requests[index].path, space)
+                .unwrap_or_else(|error| Decoded::Failed(error.to_string()));
+            if sender.send((index, decoded)).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn decode_one(&self, path: &Path, space: &str) -> Result<Decoded, image_io::DecodeError> {
+        let (bytes, hash) = image_io::read_photo(path)?;
+        if let Some(row) = self.cached(space, &[hash]).pop().flatten() {
+            return Ok(Decoded::Cached(from_cache(hash, row)));
+        }
+        let image = image_io::decode_rgb(&bytes, path)?;
+        Ok(Decoded::Crop(hash, self.clip.preprocess().crop(&image)))
+    }
+
+    /// Encodes a batch and remembers it.
+    fn encode_batch<K: Clone>(
+        &self,
+        batch: Vec<(usize, Decoded)>,
+        adapter: Option<&BottleneckAdapter>,
+        space: &str,
+        requests: &[PhotoRequest<K>],
+    ) -> Result<Vec<(K, PhotoOutcome)>, EngineError> {
+        let (mut outcomes, mut pending, mut crops) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, decoded) in batch {
+            let key = requests[index].key.clone();
+            match decoded {
+                Decoded::Cached(features) => outcomes.push((key, Ok(features))),
+                Decoded::Failed(reason) => outcomes.push((key, Err(reason))),
+                Decoded::Crop(hash, crop) => {
+                    pending.push((key, hash));
+                    crops.push(crop);
+                }
+            }
+        }
+        if crops.is_empty() {
+            return Ok(outcomes);
+        }
+        let encoded = self.clip.encode_crops(&crops, adapter)?;
+        let mut remembered = Vec::with_capacity(pending.len());
+        for (row, (key, hash)) in pending.into_iter().enumerate() {
+            let features = encoded.features.row(row).to_vec();
+            let hidden = encoded
+                .hidden
+                .as_ref()
+                .map(|hidden| hidden.row(row).to_vec());
+            remembered.push((
+                hash,
+                CachedRow {
+                    features: features.clone(),
+                    hidden: hidden.clone(),
+                },
+            ));
+            outcomes.push((
+                key,
+                Ok(PhotoFeatures {
+                    hash,
+                    features,
+                    hidden,
+                }),
+            ));
+        }
+        if let Some(mut cache) = self.cache() {
+            cache.put_many(space, remembered.iter().map(|(hash, row)| (*hash, row)));
+        }
+        Ok(outcomes)
+    }
+
+    /// Encodes crops that are there already, in their order: features `[n, dim]` as the projection gives them, and hidden `[n, width]`.
+    pub fn embed_crops(
+        &self,
+        crops: &[Crop],
+        adapter: Option<&BottleneckAdapter>,
+        progress: &Progress<'_>,
+    ) -> Result<(Matrix, Option<Matrix>), EngineError> {
+        let (mut features, mut hidden) = (Vec::new(), Vec::new());
+        for (index, batch) in crops.chunks(self.batch_size()).enumerate() {
+            progress.step(index * self.batch_size(), crops.len())?;
+            let encoded = self.clip.encode_crops(batch, adapter)?;
+            features.extend_from_slice(encoded.features.as_slice());
+            hidden.extend(encoded.hidden.into_iter().flat_map(Matrix::into_vec));
+        }
+        let hidden = match hidden.len() {
+            0 => None,
+            len => Some(Matrix::new(crops.len(), len / crops.len(), hidden)?),
+        };
+        Ok((Matrix::new(crops.len(), self.clip.dim(), features)?, hidden))
+    }
+}
+
+fn from_cache(hash: ContentHash, row: CachedRow) -> PhotoFeatures {
+    PhotoFeatures {
+        hash,
+        features: row.features,
+        hidden: row.hidden,
+    }
+}
+
+/// Waits for one photo, then takes what comes within [`FILL_WAIT`], up to a full batch; empty when no more will come.
+fn collect_batch(receiver: &Receiver<(usize, Decoded)>, size: usize) -> Vec<(usize, Decoded)> {
+    let Ok(first) = receiver.recv() else {
+        return Vec::new();
+    };
+    let mut batch = vec![first];
+    while batch.len() < size {
+        match receiver.recv_timeout(FILL_WAIT) {
+            Ok(decoded) => batch.push(decoded),
+            Err(_) => break,
+        }
+    }
+    batch
+}

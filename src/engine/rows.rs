@@ -1,0 +1,71 @@
+//! Many photos to matrices, in the order in which they were given.
+
+use std::path::PathBuf;
+
+use super::embed::PhotoRequest;
+use super::{Engine, EngineError};
+use crate::clip::BottleneckAdapter;
+use crate::features::Matrix;
+use crate::image_io::ContentHash;
+use crate::progress::Progress;
+
+/// Features of those photos that could be read.
+#[derive(Clone, Debug, Default)]
+pub struct EmbeddedRows {
+    /// Index of each row's photo in the list given, ascending.
+    pub kept: Vec<usize>,
+    /// `[n, dim]`, as the projection gives them.
+    pub features: Matrix,
+    /// `[n, width]`, before the projection, where the model has such.
+    pub hidden: Option<Matrix>,
+    /// Content of each row's photo.
+    pub hashes: Vec<ContentHash>,
+    /// Index and reason of each photo that was left out.
+    pub skipped: Vec<(usize, String)>,
+}
+
+impl Engine {
+    /// Embeds photos; those that cannot be read or decoded are named in `skipped`.
+    pub fn embed_all(
+        &self,
+        paths: &[PathBuf],
+        adapter: Option<&BottleneckAdapter>,
+        progress: &Progress<'_>,
+    ) -> Result<EmbeddedRows, EngineError> {
+        let requests: Vec<PhotoRequest<usize>> = paths
+            .iter()
+            .enumerate()
+            .map(|(key, path)| PhotoRequest {
+                key,
+                path: path.clone(),
+                known_hash: None,
+            })
+            .collect();
+        let mut outcomes = vec![None; paths.len()];
+        self.embed_photos(&requests, adapter, progress, &mut |batch| {
+            for (key, outcome) in batch {
+                outcomes[key] = Some(outcome);
+            }
+        })?;
+        let mut rows = EmbeddedRows::default();
+        let (mut features, mut hidden) = (Vec::new(), Vec::new());
+        for (index, outcome) in outcomes.into_iter().enumerate() {
+            match outcome {
+                Some(Ok(row)) => {
+                    rows.kept.push(index);
+                    rows.hashes.push(row.hash);
+                    features.extend(row.features);
+                    hidden.extend(row.hidden.into_iter().flatten());
+                }
+                Some(Err(reason)) => rows.skipped.push((index, reason)),
+                None => rows.skipped.push((index, "not embedded".to_owned())),
+            }
+        }
+        let num_rows = rows.kept.len();
+        rows.features = Matrix::new(num_rows, self.clip.dim(), features)?;
+        if !hidden.is_empty() {
+            rows.hidden = Some(Matrix::new(num_rows, hidden.len() / num_rows, hidden)?);
+        }
+        Ok(rows)
+    }
+}

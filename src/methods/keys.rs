@@ -1,0 +1,182 @@
+//! The cache that all Tip-like methods share: keys sorted by class, and queries taken against them 16 at a time.
+
+use rayon::prelude::*;
+
+use super::lanes::{LANES, Lanes};
+use super::{Knowledge, LOGIT_SCALE, Method, MethodError};
+use crate::features::{Features, Matrix};
+use crate::progress::Progress;
+
+/// Queries taken together in one matrix product: enough to keep it busy (16 alone leave it packing the keys most of the
+/// time), few enough that 1,600 keys need 400 KB.
+const CHUNK: usize = 4 * LANES;
+
+/// Keys and class texts, ready to be compared with queries.
+pub(crate) struct Keys {
+    /// `[num_keys, key_dim]`, sorted by class.
+    sorted: Matrix,
+    /// Index in the support set of every sorted key.
+    pub order: Vec<usize>,
+    /// One past the last sorted key of every class.
+    pub ends: Vec<usize>,
+    /// Logarithm of the weight of every sorted key's vote; zeros where all count alike.
+    pub log_weights: Vec<f32>,
+    /// `[num_classes, dim]`.
+    text: Features,
+    /// 100, or 0 where class names do not count.
+    text_scale: f32,
+}
+
+/// Up to 16 queries against all keys and classes.
+pub(crate) struct Block {
+    /// Index of the first query.
+    pub first: usize,
+    /// Queries in use; the lanes after them hold zeros.
+    pub len: usize,
+    /// Zero-shot logits, `[num_classes]`.
+    pub zero_shot: Vec<Lanes>,
+    /// Cosines with the sorted keys, `[num_keys]`.
+    pub cosines: Vec<Lanes>,
+}
+
+impl Keys {
+    /// The cache of `method`: its keys with the labels of the support set.
+    pub(super) fn new(method: Method, knowledge: &Knowledge<'_>) -> Result<Self, MethodError> {
+        let keys = knowledge.keys_for(method)?;
+        // Zero-shot has nothing but class names.
+        let names_count = knowledge.use_class_names || method == Method::ZeroShot;
+        let labels = knowledge.support.labels();
+        let mut order: Vec<usize> = (0..labels.len()).collect();
+        order.sort_by_key(|row| labels[*row]);
+        let mut ends = knowledge.support.rows_per_class();
+        let mut end = 0;
+        for count in &mut ends {
+            end += *count;
+            *count = end;
+        }
+        Ok(Self {
+            sorted: keys.matrix().select_rows(&order),
+            log_weights: vec![0.0; order.len()],
+            order,
+            ends,
+            text: knowledge.text.clone(),
+            text_scale: if names_count { LOGIT_SCALE } else { 0.0 },
+        })
+    }
+
+    /// Number of classes.
+    pub(super) fn num_classes(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Checks the queries' dimensions, which every use needs once.
+    pub(super) fn check(&self, original: &Features, probes: &Features) -> Result<(), MethodError> {
+        let fits = |got: usize, expected: usize, what| {
+            if got == expected {
+                Ok(())
+            } else {
+                Err(MethodError::Dimension {
+                    what,
+                    got,
+                    expected,
+                })
+            }
+        };
+        if !original.is_empty() {
+            fits(original.dim(), self.text.dim(), "queries")?;
+            if !self.order.is_empty() {
+                fits(probes.dim(), self.sorted.cols(), "adapted queries")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes all queries in blocks of 16, in parallel; results come in the order of the queries.
+    ///
+    /// `probes` are the features compared with the keys; `progress` hears of finished queries.
+    pub(super) fn map_blocks<T: Send>(
+        &self,
+        original: &Features,
+        probes: &Features,
+        progress: &Progress<'_>,
+        each: impl Fn(Block) -> T + Sync,
+    ) -> Result<Vec<T>, MethodError> {
+        self.check(original, probes)?;
+        let total = original.len();
+        let finished = std::sync::atomic::AtomicUsize::new(0);
+        let chunks: Result<Vec<Vec<T>>, MethodError> = (0..total.div_ceil(CHUNK))
+            .into_par_iter()
+            .map(|chunk| {
+                progress.check()?;
+                let rows: Vec<usize> = (chunk * CHUNK..total.min((chunk + 1) * CHUNK)).collect();
+                let results = self
+                    .blocks(original, probes, &rows)
+                    .into_iter()
+                    .map(&each)
+                    .collect();
+                let done = finished.fetch_add(rows.len(), std::sync::atomic::Ordering::Relaxed)
+                    + rows.len();
+                progress.step(done, total)?;
+                Ok(results)
+            })
+            .collect();
+        Ok(chunks?.into_iter().flatten().collect())
+    }
+
+    /// Zero-shot logits of a block's queries, class names counting or not, `[num_classes]`.
+    pub(super) fn text_logits(&self, original: &Features, block: &Block) -> Vec<Lanes> {
+        let rows: Vec<usize> = (block.first..block.first + block.len).collect();
+        lanes_of(
+            &self
+                .text
+                .matrix()
+                .times_transposed(&original.matrix().select_rows(&rows)),
+            0,
+            LOGIT_SCALE,
+        )
+    }
+
+    /// The blocks of at most [`CHUNK`] queries with consecutive indices.
+    fn blocks(&self, original: &Features, probes: &Features, rows: &[usize]) -> Vec<Block> {
+        let by_class = self
+            .text
+            .matrix()
+            .times_transposed(&original.matrix().select_rows(rows));
+        let by_key = if self.order.is_empty() {
+            Matrix::zeros(0, rows.len())
+        } else {
+            self.sorted
+                .times_transposed(&probes.matrix().select_rows(rows))
+        };
+        (0..rows.len())
+            .step_by(LANES)
+            .map(|start| Block {
+                first: rows[start],
+                len: LANES.min(rows.len() - start),
+                zero_shot: lanes_of(&by_class, start, self.text_scale),
+                cosines: lanes_of(&by_key, start, 1.0),
+            })
+            .collect()
+    }
+}
+
+/// Columns `start..start + 16` of every row times `scale`; zeros beyond the last column.
+fn lanes_of(matrix: &Matrix, start: usize, scale: f32) -> Vec<Lanes> {
+    matrix
+        .iter_rows()
+        .map(|row| {
+            let mut lanes = [0.0; LANES];
+            for (lane, x) in lanes.iter_mut().zip(&row[start..]) {
+                *lane = x * scale;
+            }
+            lanes
+        })
+        .collect()
+}
+
+/// Rows `[block.len, num_classes]` from lanes `[num_classes]`, appended to `rows`.
+pub(crate) fn append_rows(lanes: &[Lanes], len: usize, rows: &mut Vec<f32>) {
+    for lane in 0..len {
+        rows.extend(lanes.iter().map(|class| class[lane]));
+    }
+}

@@ -1,0 +1,44 @@
+//! Zero-shot CLIP: `logits = 100 · x · Wᵀ` (Radford et al., ICML 2021).
+
+use super::{Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Queries};
+use crate::features::{Features, Logits};
+use crate::progress::Progress;
+
+/// Class texts alone; they count whether or not the switch "use class names" is on, as there is nothing else.
+pub(super) struct ZeroShot {
+    text: Features,
+}
+
+impl ZeroShot {
+    pub(super) fn fit(knowledge: &Knowledge<'_>) -> Result<Self, MethodError> {
+        knowledge.keys_for(Method::ZeroShot)?;
+        Ok(Self {
+            text: knowledge.text.clone(),
+        })
+    }
+}
+
+impl Classifier for ZeroShot {
+    fn predict(
+        &self,
+        queries: Queries<'_>,
+        progress: &Progress<'_>,
+    ) -> Result<Logits, MethodError> {
+        let (got, expected) = (queries.original.dim(), self.text.dim());
+        if got != expected && !queries.original.is_empty() {
+            return Err(MethodError::Dimension {
+                what: "queries",
+                got,
+                expected,
+            });
+        }
+        progress.check()?;
+        let mut logits = queries.original.cosines(&self.text);
+        logits
+            .as_mut_slice()
+            .iter_mut()
+            .for_each(|x| *x *= LOGIT_SCALE);
+        progress.step(queries.original.len(), queries.original.len())?;
+        Ok(Logits(logits))
+    }
+}

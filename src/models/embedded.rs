@@ -1,0 +1,38 @@
+//! The demo model inside the program.
+
+use super::ModelError;
+use crate::clip::CheckpointFiles;
+
+/// The embedded model: int8 rows, Hugging Face's names and configuration.
+#[cfg(feature = "embedded-assets")]
+pub(super) fn embedded_model() -> Result<CheckpointFiles, ModelError> {
+    use crate::clip::{ConfigSource, JsonText, WeightsSource};
+
+    let text = |name: &str, text: &str| JsonText {
+        text: text.to_owned(),
+        path: format!("embedded/{name}").into(),
+    };
+    let config = text(
+        "config.json",
+        include_str!("../../assets/demo-model/config.json"),
+    );
+    let preprocessor = text(
+        "preprocessor_config.json",
+        include_str!("../../assets/demo-model/preprocessor_config.json"),
+    );
+    Ok(CheckpointFiles {
+        weights: WeightsSource::Bytes(include_bytes!(
+            "../../assets/demo-model/model-int8.safetensors"
+        )),
+        config: ConfigSource::HuggingFace {
+            config,
+            preprocessor: Some(preprocessor),
+        },
+    })
+}
+
+/// This build has none.
+#[cfg(not(feature = "embedded-assets"))]
+pub(super) fn embedded_model() -> Result<CheckpointFiles, ModelError> {
+    Err(ModelError::NoEmbeddedModel)
+}

@@ -1,0 +1,426 @@
+//! The thread that owns CLIP.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::Receiver;
+
+use super::{Outbox, Wake, Worker};
+use crate::clip::{BottleneckAdapter, DeviceChoice, OpenOptions};
+use crate::engine::embed::{PhotoFeatures, PhotoRequest};
+use crate::engine::{Engine, EngineError, adapted};
+use crate::features::{Features, Matrix};
+use crate::ids::{ClassId, Generation, PhotoId};
+use crate::methods::projection::Cut;
+use crate::progress::{CancelToken, Progress};
+use crate::project::Locations;
+use crate::project::feature_cache::FeatureCache;
+
+/// What the CLIP worker can be asked.
+pub enum ClipJob {
+    /// Open this model; everything embedded before belongs to another space.
+    OpenModel {
+        /// Name or path; `None` is the embedded one.
+        model: Option<String>,
+        /// Where to run it.
+        device: DeviceChoice,
+    },
+    /// Embed photos in this order.
+    EmbedPhotos {
+        /// Comes back with everything that this job tells.
+        generation: Generation,
+        /// Which photos.
+        requests: Vec<PhotoRequest<PhotoId>>,
+        /// Also through these bottleneck adapters.
+        adapter: Option<(PathBuf, Option<f64>)>,
+        /// Stops it between two batches.
+        cancel: CancelToken,
+    },
+    /// Embed the prompts of classes; quick, and done between two batches of photos.
+    EmbedTexts {
+        /// Comes back with the features.
+        generation: Generation,
+        /// Classes with their texts.
+        classes: Vec<(ClassId, Vec<String>)>,
+    },
+    /// Embed the word list that PCA's axes come from.
+    EmbedWords,
+}
+
+/// An open model, for whoever does not own it.
+#[derive(Clone, Debug)]
+pub struct ModelInfo {
+    /// For people.
+    pub name: String,
+    /// As "CPU".
+    pub device: String,
+    /// The small embedded one.
+    pub is_demo: bool,
+    /// What was assumed about the checkpoint.
+    pub notes: Vec<String>,
+    /// Numbers in a feature.
+    pub dim: usize,
+    /// Image and text projection, `[dim, width]` each, where there are such matrices.
+    pub projections: Option<(Matrix, Matrix)>,
+    /// IsoCLIP's published numbers for this model, if there are some.
+    pub published_cut: Option<Cut>,
+}
+
+/// What the CLIP worker tells.
+pub enum ClipEvent {
+    /// The model is ready.
+    ModelOpened(Box<ModelInfo>),
+    /// The model could not be opened.
+    ModelFailed(String),
+    /// Photos that are embedded, and those that could not be.
+    Photos {
+        /// Of the job.
+        generation: Generation,
+        /// Features, and the adapted ones where the job asked for them.
+        embedded: Vec<EmbeddedPhoto>,
+        /// Why the others were skipped.
+        skipped: Vec<(PhotoId, String)>,
+    },
+    /// How far the job is.
+    Progress {
+        /// Of the job.
+        generation: Generation,
+        /// Photos done.
+        done: usize,
+        /// Photos in all.
+        total: usize,
+        /// Photos a second over the job so far, cached ones left out.
+        rate: Option<f64>,
+    },
+    /// The job ended.
+    PhotosFinished {
+        /// Of the job.
+        generation: Generation,
+        /// What ended it before its end.
+        error: Option<String>,
+    },
+    /// Features of classes, unit rows, one per class: the mean over its prompts.
+    Texts {
+        /// Of the job.
+        generation: Generation,
+        /// In the job's order.
+        classes: Vec<(ClassId, Vec<f32>)>,
+    },
+    /// The word list's features, `[num_words, dim]`.
+    Words(Features),
+    /// Something that did not work, as a sentence.
+    Failed(String),
+    /// Something worth knowing.
+    Note(String),
+}
+
+/// A photo's features.
+#[derive(Clone, Debug)]
+pub struct EmbeddedPhoto {
+    /// The photo.
+    pub photo: PhotoId,
+    /// Original features.
+    pub original: PhotoFeatures,
+    /// Through the bottleneck adapters, `[dim]`.
+    pub adapted: Option<Vec<f32>>,
+}
+
+/// Starts the thread.
+pub fn start(wake: Wake) -> std::io::Result<Worker<ClipJob, ClipEvent>> {
+    Worker::start("clip worker", wake, |jobs, out| {
+        ClipThread {
+            engine: None,
+            jobs,
+            out,
+            later: Vec::new(),
+        }
+        .run()
+    })
+}
+
+struct ClipThread {
+    engine: Option<Engine>,
+    jobs: Receiver<ClipJob>,
+    out: Outbox<ClipEvent>,
+    later: Vec<ClipJob>,
+}
+
+impl ClipThread {
+    fn run(mut self) {
+        loop {
+            let job = if self.later.is_empty() {
+                self.jobs.recv().ok()
+            } else {
+                Some(self.later.remove(0))
+            };
+            let Some(job) = job else { return };
+            self.carry_out(job);
+        }
+    }
+
+    fn carry_out(&mut self, job: ClipJob) {
+        match job {
+            ClipJob::OpenModel { model, device } => self.open_model(model.as_deref(), device),
+            ClipJob::EmbedPhotos {
+                generation,
+                requests,
+                adapter,
+                cancel,
+            } => {
+                self.embed_photos(generation, &requests, adapter.as_ref(), &cancel);
+            }
+            ClipJob::EmbedTexts {
+                generation,
+                classes,
+            } => {
+                if let Some(engine) = &self.engine {
+                    self.out.send(embed_texts(engine, generation, &classes));
+                }
+            }
+            ClipJob::EmbedWords => {
+                if let Some(engine) = &self.engine {
+                    let words = adapted::word_features(engine);
+                    self.out.send(words.map_or_else(
+                        |error| ClipEvent::Failed(error.to_string()),
+                        ClipEvent::Words,
+                    ));
+                }
+            }
+        }
+    }
+
+    fn open_model(&mut self, model: Option<&str>, device: DeviceChoice) {
+        let cache = self.open_cache();
+        match Engine::open(
+            model,
+            &OpenOptions {
+                device,
+                activation: None,
+            },
+            cache,
+        ) {
+            Ok(engine) => {
+                let clip = engine.clip();
+                let info = ModelInfo {
+                    name: engine.name().to_owned(),
+                    device: clip.device_description(),
+                    is_demo: model.is_none(),
+                    notes: clip.notes().to_vec(),
+                    dim: clip.dim(),
+                    projections: clip.projections(),
+                    published_cut: engine.published_cut(),
+                };
+                self.engine = Some(engine);
+                self.out.send(ClipEvent::ModelOpened(Box::new(info)));
+            }
+            Err(error) => self.out.send(ClipEvent::ModelFailed(error.to_string())),
+        }
+    }
+
+    /// The user's feature cache; without one everything works, only slower the next time.
+    fn open_cache(&self) -> Option<FeatureCache> {
+        let opened = Locations::find()
+            .map_err(|error| error.to_string())
+            .and_then(|locations| {
+                FeatureCache::open(&locations.feature_cache()).map_err(|error| error.to_string())
+            });
+        match opened {
+            Ok(mut cache) => {
+                cache
+                    .take_notes()
+                    .into_iter()
+                    .for_each(|note| self.out.send(ClipEvent::Note(note)));
+                Some(cache)
+            }
+            Err(error) => {
+                self.out.send(ClipEvent::Note(format!(
+                    "Features will not be kept for the next time: {error}"
+                )));
+                None
+            }
+        }
+    }
+
+    fn embed_photos(
+        &mut self,
+        generation: Generation,
+        requests: &[PhotoRequest<PhotoId>],
+        adapter: Option<&(PathBuf, Option<f64>)>,
+        cancel: &CancelToken,
+    ) {
+        let Some(engine) = &self.engine else { return };
+        let result = open_adapter(engine, adapter).and_then(|adapter| {
+            let mut run = PhotoRun::new(generation, requests.len(), &self.out);
+            let later = &mut self.later;
+            let report = |_, _| ();
+            let progress = Progress::new(&report, cancel);
+            engine.embed_photos(requests, None, &progress, &mut |batch| {
+                let adapted = adapter.as_ref().map(|adapter| (adapter, requests));
+                run.hand_over(engine, batch, adapted, &progress);
+                answer_between_batches(engine, &self.jobs, &self.out, later);
+            })
+        });
+        let error = match result {
+            Ok(()) | Err(EngineError::Cancelled(_)) => None,
+            Err(error) => Some(error.to_string()),
+        };
+        self.out
+            .send(ClipEvent::PhotosFinished { generation, error });
+    }
+}
+
+fn open_adapter(
+    engine: &Engine,
+    adapter: Option<&(PathBuf, Option<f64>)>,
+) -> Result<Option<BottleneckAdapter>, EngineError> {
+    let Some((path, scale)) = adapter else {
+        return Ok(None);
+    };
+    Ok(Some(BottleneckAdapter::open(path, *scale, engine.clip())?))
+}
+
+/// Prompts must not wait for ten thousand photos: text jobs are answered between two batches, others wait their turn.
+fn answer_between_batches(
+    engine: &Engine,
+    jobs: &Receiver<ClipJob>,
+    out: &Outbox<ClipEvent>,
+    later: &mut Vec<ClipJob>,
+) {
+    for job in jobs.try_iter() {
+        match job {
+            ClipJob::EmbedTexts {
+                generation,
+                classes,
+            } => out.send(embed_texts(engine, generation, &classes)),
+            other => later.push(other),
+        }
+    }
+}
+
+fn embed_texts(
+    engine: &Engine,
+    generation: Generation,
+    classes: &[(ClassId, Vec<String>)],
+) -> ClipEvent {
+    match engine.class_features(classes.iter().map(|(_, texts)| texts.as_slice())) {
+        Ok(features) => {
+            let rows = classes
+                .iter()
+                .enumerate()
+                .map(|(row, (class, _))| (*class, features.row(row).to_vec()))
+                .collect();
+            ClipEvent::Texts {
+                generation,
+                classes: rows,
+            }
+        }
+        Err(error) => ClipEvent::Failed(format!("the prompts could not be embedded: {error}")),
+    }
+}
+
+/// Counts one job's photos and tells them.
+struct PhotoRun<'a> {
+    generation: Generation,
+    total: usize,
+    done: usize,
+    fresh: usize,
+    started: Instant,
+    told: Option<Instant>,
+    out: &'a Outbox<ClipEvent>,
+}
+
+impl<'a> PhotoRun<'a> {
+    fn new(generation: Generation, total: usize, out: &'a Outbox<ClipEvent>) -> Self {
+        Self {
+            generation,
+            total,
+            done: 0,
+            fresh: 0,
+            started: Instant::now(),
+            told: None,
+            out,
+        }
+    }
+
+    fn hand_over(
+        &mut self,
+        engine: &Engine,
+        batch: Vec<(PhotoId, Result<PhotoFeatures, String>)>,
+        adapter: Option<(&BottleneckAdapter, &[PhotoRequest<PhotoId>])>,
+        progress: &Progress<'_>,
+    ) {
+        self.done += batch.len();
+        if self.told.is_some() || batch.len() <= engine.batch_size() {
+            self.fresh += batch.len();
+        }
+        let (mut embedded, mut skipped) = (Vec::with_capacity(batch.len()), Vec::new());
+        for (photo, outcome) in batch {
+            match outcome {
+                Ok(original) => embedded.push(EmbeddedPhoto {
+                    photo,
+                    original,
+                    adapted: None,
+                }),
+                Err(reason) => skipped.push((photo, reason)),
+            }
+        }
+        if let Some((adapter, requests)) = adapter {
+            add_adapted(engine, &mut embedded, adapter, requests, progress);
+        }
+        self.out.send(ClipEvent::Photos {
+            generation: self.generation,
+            embedded,
+            skipped,
+        });
+        if self
+            .told
+            .is_none_or(|told| told.elapsed() > Duration::from_millis(100))
+            || self.done == self.total
+        {
+            self.told = Some(Instant::now());
+            let seconds = self.started.elapsed().as_secs_f64();
+            let rate = (self.fresh > 0 && seconds > 0.5).then(|| self.fresh as f64 / seconds);
+            self.out.send(ClipEvent::Progress {
+                generation: self.generation,
+                done: self.done,
+                total: self.total,
+                rate,
+            });
+        }
+    }
+}
+
+/// Encodes the batch once more with adapters; files were just read, so the second decoding is from the page cache.
+fn add_adapted(
+    engine: &Engine,
+    embedded: &mut [EmbeddedPhoto],
+    adapter: &BottleneckAdapter,
+    requests: &[PhotoRequest<PhotoId>],
+    progress: &Progress<'_>,
+) {
+    let wanted: std::collections::HashMap<PhotoId, usize> = embedded
+        .iter()
+        .enumerate()
+        .map(|(index, photo)| (photo.photo, index))
+        .collect();
+    let batch: Vec<PhotoRequest<usize>> = requests
+        .iter()
+        .filter_map(|request| {
+            let &index = wanted.get(&request.key)?;
+            let known_hash = Some(embedded[index].original.hash);
+            Some(PhotoRequest {
+                key: index,
+                path: request.path.clone(),
+                known_hash,
+            })
+        })
+        .collect();
+    // A photo whose adapted features fail keeps its original ones: the ++ methods then leave it out.
+    engine
+        .embed_photos(&batch, Some(adapter), progress, &mut |outcomes| {
+            for (index, outcome) in outcomes {
+                embedded[index].adapted = outcome.ok().map(|features| features.features);
+            }
+        })
+        .ok();
+}

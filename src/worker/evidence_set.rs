@@ -1,0 +1,96 @@
+//! What the window needs to follow a slider within a frame: for each visible photo the cosines that the sliders only re-weigh.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::features::arg_max;
+use crate::ids::{ClassId, Generation, PhotoId};
+use crate::methods::calibration::confidences;
+use crate::methods::{Evidence, Method, Parameters, logits_from_evidence};
+
+/// The support set as fitted: what the evidence's columns mean.
+#[derive(Clone, Debug, Default)]
+pub struct FittedSupport {
+    /// Of the fit.
+    pub generation: Generation,
+    /// The method that was fitted.
+    pub method: Method,
+    /// Classes in the order of the logits.
+    pub classes: Vec<ClassId>,
+    /// Support photo of every key.
+    pub photos: Vec<PhotoId>,
+    /// Class index of every key.
+    pub labels: Vec<usize>,
+    /// Whether the text term counts.
+    pub use_class_names: bool,
+}
+
+/// Evidence for the photos on screen.
+#[derive(Clone, Debug, Default)]
+pub struct EvidenceSet {
+    /// What the evidence was gathered against.
+    pub support: Arc<FittedSupport>,
+    /// By photo.
+    pub photos: HashMap<PhotoId, Evidence>,
+}
+
+/// A photo scored.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scored {
+    /// Index of the likeliest class.
+    pub class: u32,
+    /// Its calibrated probability.
+    pub confidence: f32,
+    /// Index of zero-shot's likeliest class.
+    pub zero_shot_class: u32,
+}
+
+impl EvidenceSet {
+    /// Logits of a photo under these parameters, `[num_classes]`; microseconds.
+    pub fn logits(&self, photo: PhotoId, parameters: &Parameters) -> Option<Vec<f32>> {
+        let evidence = self.photos.get(&photo)?;
+        let FittedSupport {
+            method,
+            classes,
+            labels,
+            use_class_names,
+            ..
+        } = &*self.support;
+        if *method == Method::ZeroShot {
+            return Some(evidence.zero_shot.clone());
+        }
+        Some(logits_from_evidence(
+            evidence,
+            labels,
+            classes.len(),
+            parameters,
+            *use_class_names,
+        ))
+    }
+
+    /// The likeliest class of a photo under these parameters, with `temperature` between logits and probability.
+    pub fn score(
+        &self,
+        photo: PhotoId,
+        parameters: &Parameters,
+        temperature: f32,
+    ) -> Option<Scored> {
+        let logits = self.logits(photo, parameters)?;
+        let zero_shot = &self.photos.get(&photo)?.zero_shot;
+        Some(scored(&logits, zero_shot, temperature))
+    }
+}
+
+/// Class and confidence from logits.
+pub fn scored(logits: &[f32], zero_shot: &[f32], temperature: f32) -> Scored {
+    let class = arg_max(logits);
+    let confidence = confidences(logits, temperature)
+        .get(class)
+        .copied()
+        .unwrap_or_default();
+    Scored {
+        class: class as u32,
+        confidence,
+        zero_shot_class: arg_max(zero_shot) as u32,
+    }
+}

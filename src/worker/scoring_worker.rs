@@ -1,0 +1,221 @@
+//! The thread that owns all features: fits, tunes, predicts the pool, gathers evidence for what is on screen, measures overlap.
+//!
+//! Jobs that were overtaken are dropped before they start, and a prediction of the whole pool stops when something newer waits.
+
+mod fitting;
+mod overlap;
+mod pool;
+
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use self::fitting::Fit;
+pub use self::fitting::FitRequest;
+pub use self::overlap::{Figures, PairRequest};
+pub use self::pool::PoolPredictions;
+use super::clip_worker::{EmbeddedPhoto, ModelInfo};
+use super::evidence_set::EvidenceSet;
+use super::feature_table::FeatureTable;
+use super::{Outbox, Wake, Worker};
+use crate::features::Features;
+use crate::ids::{Generation, PhotoId};
+use crate::methods::Parameters;
+use crate::methods::projection::IsoClip;
+
+/// What the scoring worker can be asked.
+pub enum ScoreJob {
+    /// Another model: forget all features.
+    Reset(Box<ModelInfo>),
+    /// Photos were embedded.
+    Insert(Vec<EmbeddedPhoto>),
+    /// Other bottleneck adapters were chosen: forget their features.
+    ClearBottleneck,
+    /// The word list's features, for PCA's axes.
+    SetWords(Features),
+    /// Fit the method; what was fitted before is dropped.
+    Fit(Box<FitRequest>),
+    /// Predict the pool with other parameters.
+    Predict {
+        /// Comes back with the predictions.
+        generation: Generation,
+        /// The sliders.
+        parameters: Parameters,
+    },
+    /// These photos are on screen: gather evidence for them.
+    Show(Vec<PhotoId>),
+    /// List pairs of photos.
+    Pairs(PairRequest),
+}
+
+/// A fitted method's figures.
+#[derive(Clone, Debug, Default)]
+pub struct FitSummary {
+    /// Of the request.
+    pub generation: Generation,
+    /// The parameters in use: tuned, or those asked for.
+    pub parameters: Parameters,
+    /// Whether they were tuned.
+    pub tuned: bool,
+    /// What tuning recommends.
+    pub recommended: Option<Parameters>,
+    /// Leave-one-out accuracy of zero-shot on the support set, 0 to 1.
+    pub zero_shot_accuracy: Option<f32>,
+    /// Leave-one-out accuracy of the method on the support set, 0 to 1.
+    pub accuracy: Option<f32>,
+    /// What divides the logits before the softmax.
+    pub temperature: f32,
+    /// Something to say about it.
+    pub note: Option<String>,
+    /// As "IsoCLIP (0, 0)"; empty without adapted features.
+    pub adapter_title: String,
+}
+
+/// What the scoring worker tells.
+pub enum ScoreEvent {
+    /// A fit is done.
+    Fitted(Box<FitSummary>),
+    /// Evidence for the photos on screen.
+    Evidence(Arc<EvidenceSet>),
+    /// Predictions of everything embedded so far.
+    Predictions(Arc<PoolPredictions>),
+    /// Overlap of the support set.
+    Overlap {
+        /// Of the fit.
+        generation: Generation,
+        /// Of the original features.
+        before: Option<Box<Figures>>,
+        /// Of the adapted features.
+        after: Option<Box<Figures>>,
+        /// Something to say about it.
+        note: Option<String>,
+    },
+    /// The pairs asked for, with their cosines.
+    Pairs(PairRequest, Vec<(PhotoId, PhotoId, f32)>),
+    /// Something that did not work, as a sentence.
+    Failed(String),
+}
+
+/// Starts the thread.
+pub fn start(wake: Wake) -> std::io::Result<Worker<ScoreJob, ScoreEvent>> {
+    Worker::start("scoring worker", wake, |jobs, out| {
+        ScoringThread {
+            table: FeatureTable::default(),
+            model: None,
+            words: None,
+            iso: None,
+            fit: None,
+            pool: pool::Pool::default(),
+            shown: Vec::new(),
+            jobs,
+            out,
+        }
+        .run()
+    })
+}
+
+pub(super) struct ScoringThread {
+    table: FeatureTable,
+    model: Option<ModelInfo>,
+    words: Option<Features>,
+    iso: Option<IsoClip>,
+    fit: Option<Fit>,
+    pool: pool::Pool,
+    shown: Vec<PhotoId>,
+    jobs: Receiver<ScoreJob>,
+    out: Outbox<ScoreEvent>,
+}
+
+/// What is left to do once all waiting jobs are looked at; the newest of each kind.
+#[derive(Default)]
+struct Agenda {
+    fit: Option<Box<FitRequest>>,
+    predict: Option<(Generation, Parameters)>,
+    show: Option<Vec<PhotoId>>,
+    pairs: Option<PairRequest>,
+    inserted: bool,
+}
+
+impl ScoringThread {
+    fn run(mut self) {
+        let mut agenda = Agenda::default();
+        while self.take_jobs(&mut agenda) {
+            self.work_off(&mut agenda);
+        }
+    }
+
+    /// Takes all waiting jobs; waits for one when there is nothing to do. `false`: the window is gone.
+    fn take_jobs(&mut self, agenda: &mut Agenda) -> bool {
+        if !self.pool.is_behind() && agenda.predict.is_none() {
+            let job = match self.pool.tell_in() {
+                Some(wait) => self
+                    .jobs
+                    .recv_timeout(wait)
+                    .map_err(|error| error == RecvTimeoutError::Disconnected),
+                None => self.jobs.recv().map_err(|_closed| true),
+            };
+            match job {
+                Ok(job) => self.note(job, agenda),
+                Err(is_closed) if is_closed => return false,
+                Err(_) => {}
+            }
+        }
+        while let Ok(job) = self.jobs.try_recv() {
+            self.note(job, agenda);
+        }
+        true
+    }
+
+    fn note(&mut self, job: ScoreJob, agenda: &mut Agenda) {
+        match job {
+            ScoreJob::Reset(model) => {
+                *agenda = Agenda::default();
+                (self.table, self.fit) = (FeatureTable::default(), None);
+                (self.words, self.iso) = (None, None);
+                self.pool = pool::Pool::default();
+                self.model = Some(*model);
+            }
+            ScoreJob::Insert(photos) => {
+                self.table.insert(&photos);
+                agenda.inserted = true;
+            }
+            ScoreJob::ClearBottleneck => self.table.clear_bottleneck(),
+            ScoreJob::SetWords(words) => self.words = Some(words),
+            ScoreJob::Fit(request) => {
+                agenda.predict = None;
+                agenda.fit = Some(request);
+            }
+            ScoreJob::Predict {
+                generation,
+                parameters,
+            } => agenda.predict = Some((generation, parameters)),
+            ScoreJob::Show(photos) => agenda.show = Some(photos),
+            ScoreJob::Pairs(request) => agenda.pairs = Some(request),
+        }
+    }
+
+    fn work_off(&mut self, agenda: &mut Agenda) {
+        if let Some(photos) = agenda.show.take() {
+            self.shown = photos;
+            self.tell_evidence();
+        }
+        if let Some(request) = agenda.fit.take() {
+            self.fit(&request);
+        } else if !self.pool.is_behind() && agenda.predict.is_some() {
+            // A pass under way is finished first: restarted at every step of a slider, it would never end.
+            if let (Some((generation, parameters)), Some(fit)) =
+                (agenda.predict.take(), &mut self.fit)
+            {
+                (fit.summary.generation, fit.summary.parameters) = (generation, parameters);
+                self.pool.restart();
+            }
+        } else if std::mem::take(&mut agenda.inserted) {
+            self.tell_evidence();
+            self.pool.grow(self.table.photos().len());
+        }
+        if let Some(request) = agenda.pairs.take() {
+            self.tell_pairs(request);
+        }
+        self.predict_some();
+    }
+}

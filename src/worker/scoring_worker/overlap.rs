@@ -1,0 +1,121 @@
+//! Overlap of the support set, before and after.
+
+use super::fitting::Fit;
+use super::{ScoreEvent, ScoringThread};
+use crate::features::Features;
+use crate::ids::PhotoId;
+use crate::methods::MethodError;
+use crate::methods::overlap::{Kind, Overlap, OverlapOptions, PairQuery, extreme_pairs, measure};
+use crate::progress::Progress;
+
+/// Figures of one kind of features.
+pub type Figures = Overlap;
+
+/// How many pairs a list holds.
+const MAX_PAIRS_LISTED: usize = 60;
+
+/// Which pairs to list.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PairRequest {
+    /// Same class or different classes.
+    pub kind: Kind,
+    /// Smallest cosine.
+    pub low: f32,
+    /// Largest cosine.
+    pub high: f32,
+    /// Of the adapted features instead of the original ones.
+    pub adapted: bool,
+}
+
+impl ScoringThread {
+    /// Measures the fit's support set and tells it.
+    pub(super) fn tell_overlap(&self) {
+        let Some(fit) = &self.fit else { return };
+        let labels = fit.support.labels();
+        let num_classes = fit
+            .support
+            .shots_per_class()
+            .iter()
+            .filter(|shots| **shots > 0)
+            .count();
+        let generation = fit.summary.generation;
+        if num_classes < 2 || labels.len() == num_classes {
+            let note = Some("Overlap needs two classes, and two photos in one of them".to_owned());
+            self.out.send(ScoreEvent::Overlap {
+                generation,
+                before: None,
+                after: None,
+                note,
+            });
+            return;
+        }
+        let before = figures(fit.support.features(), labels);
+        let after = fit
+            .adapted_keys
+            .as_ref()
+            .map(|keys| figures(keys, labels))
+            .transpose();
+        match before.and_then(|before| Ok((before, after?))) {
+            Ok((before, after)) => {
+                let (before, after) = (Some(Box::new(before)), after.map(Box::new));
+                self.out.send(ScoreEvent::Overlap {
+                    generation,
+                    before,
+                    after,
+                    note: fit.overlap_note.clone(),
+                });
+            }
+            Err(error) => self.out.send(ScoreEvent::Failed(error.to_string())),
+        }
+    }
+
+    /// Lists pairs of support photos and tells them.
+    pub(super) fn tell_pairs(&self, request: PairRequest) {
+        let Some(fit) = &self.fit else { return };
+        match listed_pairs(fit, &request) {
+            Ok(pairs) => self.out.send(ScoreEvent::Pairs(request, pairs)),
+            Err(error) => self.out.send(ScoreEvent::Failed(error.to_string())),
+        }
+    }
+}
+
+fn figures(features: &Features, labels: &[usize]) -> Result<Figures, MethodError> {
+    measure(
+        features,
+        labels,
+        &OverlapOptions::headline(),
+        &Progress::silent(),
+    )
+}
+
+fn listed_pairs(
+    fit: &Fit,
+    request: &PairRequest,
+) -> Result<Vec<(PhotoId, PhotoId, f32)>, MethodError> {
+    let features = match &fit.adapted_keys {
+        Some(keys) if request.adapted => keys,
+        _ => fit.support.features(),
+    };
+    let PairRequest {
+        kind, low, high, ..
+    } = *request;
+    let query = PairQuery {
+        kind,
+        low,
+        high,
+        count: MAX_PAIRS_LISTED,
+    };
+    let support = &fit.support;
+    let pairs = extreme_pairs(
+        features,
+        support.labels(),
+        Some(support.groups()),
+        &query,
+        &Progress::silent(),
+    )?;
+    let photo = |row: usize| fit.fitted.photos[row];
+    Ok(pairs
+        .into_iter()
+        .map(|pair| (photo(pair.first), photo(pair.second), pair.cosine))
+        .collect())
+}

@@ -1,0 +1,286 @@
+//! Predictions of everything embedded, a slice at a time, so that newer jobs get in between.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::fitting::Fit;
+use super::{ScoreEvent, ScoringThread};
+use crate::features::Features;
+use crate::ids::{ClassId, Generation, PhotoId};
+use crate::methods::{self, MethodError, Queries, gather_evidence};
+use crate::progress::Progress;
+use crate::worker::evidence_set::{EvidenceSet, Scored, scored};
+
+/// Photos predicted between two looks at the job queue: about two milliseconds against 1,600 keys on two cores.
+const SLICE: usize = 1024;
+
+/// While a pool is still being predicted or embedded, the window hears of it this often.
+const TELL_EVERY: Duration = Duration::from_millis(150);
+
+/// Predictions of all photos with features, sorted by photo.
+#[derive(Clone, Debug, Default)]
+pub struct PoolPredictions {
+    /// Of the fit or the slider that they belong to.
+    pub generation: Generation,
+    /// Photos in ascending order.
+    pub photos: Vec<PhotoId>,
+    /// What is predicted for each.
+    pub scored: Vec<Scored>,
+    /// Classes that the scores' indices mean.
+    pub classes: Vec<ClassId>,
+    /// Indices into `photos`, the least confident first.
+    pub by_confidence: Vec<u32>,
+}
+
+impl PoolPredictions {
+    /// What is predicted for a photo.
+    pub fn get(&self, photo: PhotoId) -> Option<&Scored> {
+        self.photos
+            .binary_search(&photo)
+            .ok()
+            .map(|index| &self.scored[index])
+    }
+}
+
+/// How far the pool is predicted.
+#[derive(Default)]
+pub(super) struct Pool {
+    scored: Vec<Scored>,
+    wanted: usize,
+    told: Option<Instant>,
+    is_untold: bool,
+}
+
+impl Pool {
+    /// Predicts everything anew, and tells it as soon as it is done.
+    pub(super) fn restart(&mut self) {
+        self.scored.clear();
+        self.told = None;
+    }
+
+    /// There are `rows` rows to predict now.
+    pub(super) fn grow(&mut self, rows: usize) {
+        self.wanted = rows;
+    }
+
+    /// Whether there is something left to predict.
+    pub(super) fn is_behind(&self) -> bool {
+        self.scored.len() < self.wanted
+    }
+
+    /// How long until predictions that nobody has heard of are due: rows trickle in while photos are embedded.
+    pub(super) fn tell_in(&self) -> Option<Duration> {
+        let told = self.told.filter(|_| self.is_untold)?;
+        Some(TELL_EVERY.saturating_sub(told.elapsed()))
+    }
+}
+
+impl ScoringThread {
+    /// Predicts the next slice of the pool, and tells it all when it is due.
+    pub(super) fn predict_some(&mut self) {
+        let Some(fit) = &self.fit else {
+            self.pool.wanted = 0;
+            return;
+        };
+        let start = self.pool.scored.len();
+        if start < self.pool.wanted {
+            let rows: Vec<usize> = (start..self.pool.wanted.min(start + SLICE)).collect();
+            match self.scores(fit, &rows) {
+                Ok(scores) => {
+                    self.pool.scored.extend(scores);
+                    self.pool.is_untold = true;
+                }
+                Err(error) => {
+                    self.pool.wanted = start;
+                    self.out.send(ScoreEvent::Failed(error.to_string()));
+                }
+            }
+        }
+        let is_complete = self.pool.scored.len() >= self.pool.wanted;
+        let is_due = self
+            .pool
+            .told
+            .is_none_or(|told| told.elapsed() > TELL_EVERY);
+        if self.pool.is_untold && is_complete && is_due {
+            self.out
+                .send(ScoreEvent::Predictions(Arc::new(self.predictions(fit))));
+            (self.pool.told, self.pool.is_untold) = (Some(Instant::now()), false);
+        }
+    }
+
+    fn predictions(&self, fit: &Fit) -> PoolPredictions {
+        let mut rows: Vec<usize> = (0..self.pool.scored.len()).collect();
+        rows.sort_unstable_by_key(|row| self.table.photos()[*row]);
+        let scored: Vec<Scored> = rows.iter().map(|row| self.pool.scored[*row]).collect();
+        let mut by_confidence: Vec<u32> = (0..scored.len() as u32).collect();
+        by_confidence.sort_by(|a, b| {
+            scored[*a as usize]
+                .confidence
+                .total_cmp(&scored[*b as usize].confidence)
+        });
+        PoolPredictions {
+            generation: fit.summary.generation,
+            photos: rows.iter().map(|row| self.table.photos()[*row]).collect(),
+            scored,
+            classes: fit.fitted.classes.clone(),
+            by_confidence,
+        }
+    }
+
+    fn scores(&self, fit: &Fit, rows: &[usize]) -> Result<Vec<Scored>, MethodError> {
+        let Ok(original) = self.table.original(rows) else {
+            return Ok(vec![UNKNOWN; rows.len()]);
+        };
+        let Some(adapted) = self.adapted_if_needed(fit, rows) else {
+            return Ok(vec![UNKNOWN; rows.len()]);
+        };
+        let queries = Queries {
+            original: &original,
+            adapted: adapted.as_ref(),
+        };
+        let (knowledge, parameters) = (fit.knowledge(), &fit.summary.parameters);
+        let logits = methods::predict_pool(
+            fit.fitted.method,
+            parameters,
+            &knowledge,
+            queries,
+            &Progress::silent(),
+        )?;
+        let zero_shot = original.cosines(&fit.text);
+        let mut scores: Vec<Scored> = (0..rows.len())
+            .map(|row| {
+                scored(
+                    logits.0.row(row),
+                    zero_shot.row(row),
+                    fit.summary.temperature,
+                )
+            })
+            .collect();
+        self.leave_shots_out(fit, rows, queries, &mut scores)?;
+        Ok(scores)
+    }
+
+    /// A photo that is a shot itself is scored by the others: its own vote would always be right.
+    fn leave_shots_out(
+        &self,
+        fit: &Fit,
+        rows: &[usize],
+        queries: Queries<'_>,
+        scores: &mut [Scored],
+    ) -> Result<(), MethodError> {
+        let inside: Vec<usize> = (0..rows.len())
+            .filter(|index| self.own_keys(fit, rows[*index]).next().is_some())
+            .collect();
+        if inside.is_empty() {
+            return Ok(());
+        }
+        let original = queries.original.select(&inside);
+        let adapted = queries.adapted.map(|adapted| adapted.select(&inside));
+        let evidence = gather_evidence(
+            fit.fitted.method,
+            &fit.knowledge(),
+            Queries {
+                original: &original,
+                adapted: adapted.as_ref(),
+            },
+        )?;
+        let mut set = EvidenceSet {
+            support: Arc::clone(&fit.fitted),
+            ..EvidenceSet::default()
+        };
+        for (index, mut evidence) in inside.into_iter().zip(evidence) {
+            self.own_keys(fit, rows[index])
+                .for_each(|key| evidence.affinities[key] = f32::NEG_INFINITY);
+            let photo = self.table.photos()[rows[index]];
+            set.photos.insert(photo, evidence);
+            if let Some(score) = set.score(photo, &fit.summary.parameters, fit.summary.temperature)
+            {
+                scores[index] = score;
+            }
+        }
+        Ok(())
+    }
+
+    /// The keys that come from the same picture as a row.
+    fn own_keys<'a>(&'a self, fit: &'a Fit, row: usize) -> impl Iterator<Item = usize> + 'a {
+        let hash = self.table.hash(row);
+        fit.key_hashes.get(&hash).into_iter().flatten().copied()
+    }
+
+    fn adapted_if_needed(&self, fit: &Fit, rows: &[usize]) -> Option<Option<Features>> {
+        if fit.fitted.method.needs_adapter() {
+            self.adapted_rows(fit, rows).map(Some)
+        } else {
+            Some(None)
+        }
+    }
+
+    /// Gathers evidence for the photos on screen and tells it.
+    pub(super) fn tell_evidence(&self) {
+        let Some(fit) = &self.fit else { return };
+        let shown: Vec<(PhotoId, usize)> = self
+            .shown
+            .iter()
+            .filter_map(|photo| Some((*photo, self.table.row_of(*photo)?)))
+            .collect();
+        let rows: Vec<usize> = shown.iter().map(|(_, row)| *row).collect();
+        let mut set = EvidenceSet {
+            support: Arc::clone(&fit.fitted),
+            ..EvidenceSet::default()
+        };
+        if let (Ok(original), Some(adapted)) = (
+            self.table.original(&rows),
+            self.adapted_if_needed(fit, &rows),
+        ) {
+            let queries = Queries {
+                original: &original,
+                adapted: adapted.as_ref(),
+            };
+            match gather_evidence(fit.fitted.method, &fit.knowledge(), queries) {
+                Ok(evidence) => {
+                    for ((photo, row), mut evidence) in shown.into_iter().zip(evidence) {
+                        self.own_keys(fit, row)
+                            .for_each(|key| evidence.affinities[key] = f32::NEG_INFINITY);
+                        set.photos.insert(photo, evidence);
+                    }
+                }
+                Err(error) => self.out.send(ScoreEvent::Failed(error.to_string())),
+            }
+        }
+        self.out.send(ScoreEvent::Evidence(Arc::new(set)));
+    }
+}
+
+/// A photo whose features have no direction, or whose adapted features are not there yet.
+const UNKNOWN: Scored = Scored {
+    class: 0,
+    confidence: 0.0,
+    zero_shot_class: 0,
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn predictions_are_found_by_photo() {
+        let scored = vec![
+            Scored {
+                class: 1,
+                confidence: 0.5,
+                zero_shot_class: 0,
+            },
+            UNKNOWN,
+        ];
+        let predictions = PoolPredictions {
+            photos: vec![PhotoId(3), PhotoId(9)],
+            scored,
+            ..PoolPredictions::default()
+        };
+        assert_eq!(
+            predictions.get(PhotoId(3)).map(|scored| scored.class),
+            Some(1)
+        );
+        assert!(predictions.get(PhotoId(4)).is_none());
+    }
+}

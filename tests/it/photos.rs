@@ -1,0 +1,53 @@
+//! Decoding against PIL, one small picture per pixel layout and container.
+
+use std::path::{Path, PathBuf};
+
+use image::RgbImage;
+use shotlens::image_io::{decode_rgb, list_photos, read_photo};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/preprocess/formats")
+}
+
+fn decode(path: &Path) -> RgbImage {
+    let (bytes, _) = read_photo(path).unwrap();
+    decode_rgb(&bytes, path).unwrap()
+}
+
+/// Grey levels by which a pixel may differ from PIL's: JPEG and lossy WebP leave decoders some freedom, and CMYK is
+/// rounded differently.
+fn tolerance(name: &str) -> u8 {
+    let is_jpeg = Path::new(name)
+        .extension()
+        .is_some_and(|extension| extension == "jpg");
+    match name {
+        "cmyk.tif" => 1,
+        "lossy.webp" | "jpeg.tif" => 3,
+        _ if is_jpeg => 3,
+        _ => 0,
+    }
+}
+
+#[test]
+fn every_kind_of_picture_decodes_as_pil_decodes_it() {
+    let names = list_photos(&folder()).unwrap();
+    let mut num_wrong = 0;
+    let pictures = names
+        .iter()
+        .filter(|name| !name.to_str().unwrap().ends_with(".rgb.png"));
+    for name in pictures.clone() {
+        let (image, name) = (decode(&folder().join(name)), name.to_str().unwrap());
+        let expected = decode(&folder().join(format!("{name}.rgb.png")));
+        assert_eq!(image.dimensions(), expected.dimensions(), "{name}");
+        let worst = image
+            .iter()
+            .zip(expected.iter())
+            .map(|(a, b)| a.abs_diff(*b))
+            .max()
+            .unwrap();
+        println!("{name}: worst difference {worst}");
+        num_wrong += usize::from(worst > tolerance(name));
+    }
+    assert!(pictures.count() > 50);
+    assert_eq!(num_wrong, 0, "see above");
+}

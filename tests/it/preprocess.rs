@@ -1,0 +1,67 @@
+//! Crops against PIL's and torchvision's.
+
+use std::path::{Path, PathBuf};
+
+use image::RgbImage;
+use shotlens::clip::preprocess::Preprocess;
+use shotlens::image_io::{decode_rgb, read_photo};
+
+/// Row of the strip of crops, and the photo beside it; the strip's other rows have photos too large to keep.
+const PHOTOS: [(usize, &str); 8] = [
+    (0, "0.jpg"),
+    (1, "1.jpg"),
+    (3, "3_tall.png"),
+    (4, "4_gray.png"),
+    (5, "5_rgba.png"),
+    (6, "6_palette.png"),
+    (7, "7_tiny.png"),
+    (10, "9_exif.jpg"),
+];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/preprocess")
+}
+
+fn decode(name: &str) -> RgbImage {
+    let path = folder().join(name);
+    let (bytes, _) = read_photo(&path).unwrap();
+    decode_rgb(&bytes, &path).unwrap()
+}
+
+#[track_caller]
+fn check(size: usize, strip: &str) {
+    let strip = decode(strip).into_raw();
+    let preprocess = Preprocess::openai(size);
+    for (row, name) in PHOTOS {
+        let crop = preprocess.crop(&decode(name));
+        let expected = &strip[row * size * size * 3..][..size * size * 3];
+        let differences = crop
+            .pixels
+            .iter()
+            .zip(expected)
+            .map(|(a, b)| a.abs_diff(*b));
+        let worst = differences.clone().max().unwrap();
+        let mean = differences.map(f64::from).sum::<f64>() / expected.len() as f64;
+        println!("{name} at {size}: worst {worst}, mean {mean:.4}");
+        // JPEG decoders may differ by a level or two; without one, only the rounding of the filter's weights is left.
+        let (most, most_on_average) = if name.ends_with("jpg") {
+            (2, 0.2)
+        } else {
+            (1, 0.02)
+        };
+        assert!(
+            worst <= most && mean <= most_on_average,
+            "{name} at {size}: worst {worst}, mean {mean}"
+        );
+    }
+}
+
+#[test]
+fn crops_of_224_pixels_are_pils() {
+    check(224, "crops.webp");
+}
+
+#[test]
+fn crops_of_96_pixels_are_pils() {
+    check(96, "crops96.webp");
+}
