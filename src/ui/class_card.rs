@@ -44,7 +44,7 @@ impl CardEdits {
             self.prompt_ui(ui, cx, class);
         });
         let rect = card.response.rect;
-        cx.zones.add(rect, Destination::Class(class.id));
+        cx.zones.add(ui, rect, Destination::Class(class.id));
         let drop_target = ui.interact(rect, ui.scope_id().with(("card", class.id)), Sense::hover());
         take_dragged_photo(ui, cx, class, &drop_target);
     }
@@ -70,6 +70,7 @@ impl CardEdits {
             .font(theme::semibold_font(13.5))
             .frame(egui::Frame::new())
             .margin(vec2(2.0, 2.0))
+            .align(egui::Align2::LEFT_CENTER)
             .desired_width(width);
         let response = ui
             .add(field)
@@ -99,6 +100,7 @@ impl CardEdits {
             .margin(vec2(2.0, 1.0))
             .hint_text("no prompt: the bare name is used")
             .desired_width(f32::INFINITY);
+        ui.spacing_mut().interact_size.y = 16.0;
         let response = ui
             .add(field)
             .accessible_name(format!("Prompt of {}", class.name))

@@ -69,8 +69,11 @@ impl DropZones {
     }
 
     /// This area takes files.
-    pub(super) fn add(&mut self, rect: Rect, destination: Destination) {
-        self.zones.push((rect, destination));
+    pub(super) fn add(&mut self, ui: &egui::Ui, rect: Rect, destination: Destination) {
+        let visible = rect.intersect(ui.clip_rect());
+        if visible.is_positive() {
+            self.zones.push((visible, destination));
+        }
     }
 
     /// The drop, once it is clear where it went; after the panels are drawn.
@@ -111,7 +114,9 @@ impl DropZones {
         // The smaller zones last: they lie on the larger ones.
         for (rect, destination) in &self.zones {
             let is_target = target.is_some_and(|(_, target)| target == *destination);
-            if self.position.is_some() && !is_target {
+            // Folders on a class are possible but seldom meant.
+            let is_unlikely = matches!(destination, Destination::Class(_)) && load.num_folders > 0;
+            if !is_target && (self.position.is_some() || is_unlikely) {
                 continue;
             }
             paint_zone(&painter, Palette::of(ui), *rect, is_target);
@@ -240,8 +245,10 @@ mod tests {
     fn the_topmost_zone_takes_the_drop() {
         let mut zones = DropZones::default();
         let rect = |left, right| Rect::from_x_y_ranges(left..=right, 0.0..=10.0);
-        zones.add(rect(0.0, 100.0), Destination::Support);
-        zones.add(rect(20.0, 40.0), Destination::Class(crate::ids::ClassId(1)));
+        zones.zones = vec![
+            (rect(0.0, 100.0), Destination::Support),
+            (rect(20.0, 40.0), Destination::Class(crate::ids::ClassId(1))),
+        ];
         let at = |x| zones.zone_at(Pos2::new(x, 5.0)).map(|zone| zone.1);
         assert_eq!(at(10.0), Some(Destination::Support));
         assert_eq!(at(30.0), Some(Destination::Class(crate::ids::ClassId(1))));

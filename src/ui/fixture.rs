@@ -91,8 +91,14 @@ pub(super) fn busy() -> App {
 }
 
 /// Names in several scripts.
-pub(super) const MANY_NAMES: [&str; 6] =
-    ["帽子", "فستان", "🦋 butterflies", "Çiçek", "цветок", "ผีเสื้อ"];
+pub(super) const MANY_NAMES: [&str; 6] = [
+    "帽子",
+    "فستان",
+    "🐛 caterpillars",
+    "Çiçek",
+    "цветок",
+    "καπέλο",
+];
 
 /// `num_classes` classes and a large pool; without pictures, because most are never on screen.
 pub(super) fn many(num_classes: usize, num_photos: usize) -> App {

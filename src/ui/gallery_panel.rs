@@ -85,7 +85,7 @@ impl GalleryPanel {
 
     /// Draws toolbar and grid.
     pub(super) fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
-        cx.zones.add(ui.max_rect(), Destination::Pool);
+        cx.zones.add(ui, ui.max_rect(), Destination::Pool);
         self.toolbar_ui(ui, cx);
         ui.add_space(2.0);
         self.now_shown.clear();

@@ -4,7 +4,7 @@ use egui::{Color32, Grid, Id, Modal, Painter, Rect, ScrollArea, Sense, Stroke, U
 
 use super::chip::{paint_bar, paint_tick};
 use super::picture::hatch;
-use super::theme::{Palette, class_colour, semibold};
+use super::theme::{self, Palette, class_colour, semibold};
 
 /// A panel that has help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,8 @@ impl Topic {
 /// Draws the help over everything; `true` when it is closed. `topic`: that panel alone.
 pub(super) fn help_ui(context: &egui::Context, topic: Option<Topic>) -> bool {
     let mut is_closed = false;
-    let modal = Modal::new(Id::unique("help")).show(context, |ui| {
+    let modal = Modal::new(Id::unique("help")).frame(theme::dialog(&context.global_style()));
+    let modal = modal.show(context, |ui| {
         ui.set_width(520.0_f32.min(context.content_rect().width() - 80.0));
         ui.label(semibold("How Shotlens works").heading());
         let height = context.content_rect().height() - 180.0;
@@ -114,6 +115,7 @@ fn keys_ui(ui: &mut Ui) {
     ui.label(semibold("Keys"));
     Grid::new("keys")
         .num_columns(2)
+        .min_row_height(18.0)
         .spacing(vec2(18.0, 4.0))
         .show(ui, |ui| {
             for (keys, what) in KEYS {

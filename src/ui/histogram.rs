@@ -76,8 +76,8 @@ pub(super) fn histogram_ui(
     let bars = paired_bars(figures, palette.paired);
     let plot = Plot::new(("overlap", name))
         .height(height)
-        .show_axes([true, false])
-        .show_grid([true, false])
+        .show_axes(false)
+        .show_grid(false)
         .show_x(false)
         .show_y(false)
         .show_crosshair(false)
@@ -103,8 +103,39 @@ pub(super) fn histogram_ui(
         figures,
         palette.unpaired,
     );
+    ticks_ui(ui, response.rect, &plot.transform, axes);
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, spoken(name, figures)));
     react(&response, &plot.transform, figures)
+}
+
+/// The foot line with a cosine at every fifth.
+fn ticks_ui(ui: &mut Ui, plot: Rect, transform: &PlotTransform, axes: &Axes) {
+    let palette = Palette::of(ui);
+    let size = egui::vec2(plot.width(), 13.0);
+    let (strip, _) = ui.allocate_exact_size(size, egui::Sense::hover());
+    let painter = ui.painter();
+    painter.hline(
+        plot.x_range(),
+        plot.bottom(),
+        Stroke::new(1.0, palette.weak),
+    );
+    for fifth in -5..=5_i8 {
+        let cosine = f64::from(fifth) / 5.0;
+        if !axes.x.contains(&cosine) {
+            continue;
+        }
+        let x = transform
+            .position_from_point(&PlotPoint::new(cosine, 0.0))
+            .x;
+        let mark = plot.bottom()..=plot.bottom() + 3.0;
+        painter.vline(x, mark, Stroke::new(1.0, palette.weak));
+        let text = format!("{cosine:.1}").replace('-', "−");
+        let font = egui::FontId::proportional(10.5);
+        let galley = painter.layout_no_wrap(text, font, palette.weak);
+        let half = galley.size().x / 2.0;
+        let x = x.clamp(strip.left() + half, strip.right() - half);
+        painter.galley(pos2(x - half, strip.top()), galley, palette.weak);
+    }
 }
 
 fn paired_bars(figures: &OverlapFigures, colour: Color32) -> BarChart {

@@ -53,9 +53,10 @@ fn paint_window(
 ) {
     let rect = rect.shrink2(Vec2::new(0.0, 1.5));
     painter.rect_stroke(rect, 2.5, stroke, StrokeKind::Inside);
-    let at = |share: &f32| egui::lerp(rect.x_range(), *share);
-    let part = Rect::from_x_y_ranges(at(part.start())..=at(part.end()), rect.y_range());
-    painter.rect_filled(part.shrink(2.5), 1.0, stroke.color);
+    let inside = rect.shrink(3.0);
+    let at = |share: &f32| egui::lerp(inside.x_range(), *share);
+    let part = Rect::from_x_y_ranges(at(part.start())..=at(part.end()), inside.y_range());
+    painter.rect_filled(part, 0.5, stroke.color);
 }
 
 fn paint_sun(painter: &Painter, rect: Rect, stroke: Stroke) {

@@ -1,6 +1,8 @@
 //! Below the gallery: the selected photo, what is predicted for it and why, and its label.
 
-use egui::{Align, Layout, Rect, Role, ScrollArea, Sense, Ui, Vec2, WidgetInfo, pos2, vec2};
+use egui::{
+    Align, Layout, Margin, Panel, Rect, Role, ScrollArea, Sense, Ui, Vec2, WidgetInfo, pos2, vec2,
+};
 
 use crate::app::{Command, Inspection, Vote};
 use crate::project::{Class, Photo};
@@ -17,6 +19,8 @@ const MAX_BARS: usize = 8;
 const VOTE_SIDE: f32 = 46.0;
 /// Narrower than this, the votes go under the bars.
 const WIDE: f32 = 560.0;
+/// Narrower than this, the buttons to label have no names.
+const COMPACT: f32 = 400.0;
 
 /// Draws the panel.
 pub(super) fn inspector_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
@@ -34,13 +38,17 @@ pub(super) fn inspector_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     let builder = egui::UiBuilder::new().max_rect(rest);
     ui.scope_builder(builder, |ui| {
         header_ui(ui, cx, photo);
+        Panel::bottom("labels of the selected photo")
+            .frame(egui::Frame::new().inner_margin(Margin {
+                top: 6,
+                ..Margin::ZERO
+            }))
+            .resizable(false)
+            .show_separator_line(false)
+            .show(ui, |ui| label_ui(ui, cx, photo));
         ScrollArea::vertical()
             .auto_shrink([false, false])
-            .show(ui, |ui| {
-                label_ui(ui, cx, photo);
-                ui.add_space(2.0);
-                reasons_ui(ui, cx, photo);
-            });
+            .show(ui, |ui| reasons_ui(ui, cx, photo));
     });
     ui.advance_cursor_after_rect(full);
 }
@@ -95,10 +103,12 @@ fn label_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo) {
     let predicted = app
         .prediction(photo.id)
         .and_then(|prediction| cx.class(prediction.class));
+    let is_compact = ui.available_width() < COMPACT;
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = vec2(5.0, 5.0);
         if let Some(class) = predicted.filter(|_| photo.label.is_none()) {
-            let button = egui::Button::new(format!("Accept {}", class.name)).right_text("Enter");
+            let key = if is_compact { "" } else { "Enter" };
+            let button = egui::Button::new(format!("Accept {}", class.name)).right_text(key);
             if ui.add(button).clicked() {
                 cx.push(Command::AcceptPrediction(photo.id));
             }
@@ -108,7 +118,7 @@ fn label_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo) {
             .iter()
             .filter(|class| key_of(class.position).is_some())
         {
-            class_button_ui(ui, cx, photo, class);
+            class_button_ui(ui, cx, photo, class, is_compact);
         }
         if classes.len() > 10 {
             ui.menu_button("More classes", |ui| {
@@ -126,14 +136,25 @@ fn label_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo) {
     });
 }
 
-fn class_button_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo, class: &Class) {
+/// A class to label as; `is_compact`: its chip alone.
+fn class_button_ui(
+    ui: &mut Ui,
+    cx: &mut PanelContext<'_>,
+    photo: &Photo,
+    class: &Class,
+    is_compact: bool,
+) {
     let is_label = photo.label == Some(class.id);
     let text = ui.painter().layout_no_wrap(
         class.name.clone(),
         egui::FontId::proportional(12.5),
         egui::Color32::PLACEHOLDER,
     );
-    let width = (text.size().x + 34.0).min(160.0);
+    let width = if is_compact {
+        26.0
+    } else {
+        (text.size().x + 34.0).min(160.0)
+    };
     let (rect, response) = ui.allocate_exact_size(vec2(width, 24.0), Sense::click());
     let palette = Palette::of(ui);
     let colour = class_colour(class.colour);
@@ -151,8 +172,10 @@ fn class_button_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo, class:
     } else {
         paint_chip(&painter, chip, class);
     }
-    let at = pos2(rect.left() + 26.0, rect.center().y - text.size().y / 2.0);
-    painter.galley_with_override_text_color(at, text, ink);
+    if !is_compact {
+        let at = pos2(rect.left() + 26.0, rect.center().y - text.size().y / 2.0);
+        painter.galley_with_override_text_color(at, text, ink);
+    }
     response.widget_info(|| {
         WidgetInfo::selected(
             Role::Button,
@@ -165,7 +188,8 @@ fn class_button_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo, class:
         cx.push(Command::Label(vec![photo.id], Some(class.id)));
     }
     if let Some(key) = key_of(class.position) {
-        response.on_hover_text(format!("Label as {} (key {key})", class.name));
+        let name = &class.name;
+        response.on_hover_text(format!("Label as {name} (key {key})"));
     }
 }
 

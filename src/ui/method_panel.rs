@@ -2,12 +2,11 @@
 
 use egui::{Align, ComboBox, Layout, Spinner, Ui};
 
-use crate::app::{AdapterChoice, AdapterOption, Command, FitStatus, Parameter};
+use crate::app::{Command, FitStatus, Parameter};
 use crate::project::Settings;
 
 use super::chip::{badge_ui, paint_bar, paint_hollow_bar, question_ui};
 use super::context::{PanelContext, Request};
-use super::dialogs::Ask;
 use super::format::percent;
 use super::help::Topic;
 use super::parameter_slider::{ParameterSpec, parameter_ui};
@@ -80,7 +79,6 @@ pub(super) fn method_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
         tune_ui(ui, cx);
         accuracy_ui(ui, cx.app.fit());
         switches_ui(ui, cx, settings);
-        adapter_ui(ui, cx, settings);
         if let Some(note) = &cx.app.fit().note {
             ui.colored_label(palette.weak, note);
         }
@@ -141,7 +139,7 @@ fn tune_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     let fit = cx.app.fit();
     ui.horizontal(|ui| {
         let button = egui::Button::new("Tune on support set");
-        let tune = ui.add_enabled(!fit.tuning, button).on_hover_text(
+        let tune = ui.add_enabled(!fit.tuning && can_tune(cx), button).on_hover_text(
             "Finds the α and β with which each shot is best recognised by the others (leave-one-out)",
         );
         if tune.clicked() {
@@ -154,6 +152,13 @@ fn tune_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     });
 }
 
+/// Leaving one out needs two shots in at least two classes.
+fn can_tune(cx: &PanelContext<'_>) -> bool {
+    let project = cx.app.project();
+    let has_two = |class: &&crate::project::Class| project.shots(class.id).len() >= 2;
+    project.classes().iter().filter(has_two).count() >= 2
+}
+
 /// Zero-shot and method side by side, as "zero-shot 61 % → 84 %".
 fn accuracy_ui(ui: &mut Ui, fit: &FitStatus) {
     const HINT: &str = "Share of your shots that the others recognise: each is left out once (leave-one-out). Photos of the pool are not used, so this stays an estimate";
@@ -164,7 +169,7 @@ fn accuracy_ui(ui: &mut Ui, fit: &FitStatus) {
     let response = ui
         .horizontal(|ui| {
             ui.spacing_mut().item_spacing.x = 5.0;
-            ui.weak("Accuracy on your shots");
+            ui.label("Accuracy");
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let gain = if after >= before {
                     palette.good
@@ -205,83 +210,5 @@ fn switches_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, settings: &Settings) {
         .on_hover_text("On: photos that you label join the shots of their class");
     if labels.changed() {
         cx.push(Command::SetLearnFromLabels(learn));
-    }
-}
-
-fn adapter_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, settings: &Settings) {
-    let options = cx.app.adapter_options();
-    let current = options
-        .iter()
-        .find(|option| is_current(&option.choice, settings.adapter.as_deref()));
-    let title = current.map_or_else(
-        || {
-            settings
-                .adapter
-                .clone()
-                .unwrap_or_else(|| "None".to_owned())
-        },
-        |option| option.title.clone(),
-    );
-    ui.horizontal(|ui| {
-        ui.weak("Adapted features").on_hover_text(
-            "Features with less intra-modal overlap: photos of one class closer together than photos of different classes",
-        );
-        let combo = ComboBox::from_id_salt("adapter")
-            .width(ui.available_width())
-            .truncate()
-            .selected_text(title)
-            .show_ui(ui, |ui| {
-                for option in options {
-                    option_ui(ui, cx, option, settings);
-                }
-                ui.separator();
-                if ui.button("From a file…").clicked() {
-                    cx.request(Request::Ask(Ask::Adapter));
-                }
-                if ui.button("Type a path…").clicked() {
-                    cx.request(Request::TypePath(Ask::Adapter));
-                }
-            });
-        combo.response.accessible_name("Adapted features");
-    });
-}
-
-fn option_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, option: &AdapterOption, settings: &Settings) {
-    let is_chosen = is_current(&option.choice, settings.adapter.as_deref());
-    let is_available = option.unavailable.is_none();
-    let button = egui::Button::selectable(is_chosen, &option.title);
-    let response = ui.add_enabled(is_available, button);
-    if response.clicked() {
-        cx.push(Command::SetAdapter(option.choice.clone()));
-    }
-    if let Some(reason) = &option.unavailable {
-        response.on_disabled_hover_text(reason);
-    }
-}
-
-/// Whether the project's setting (`isoclip[:TOP,BOTTOM]`, `pca[:DIM]`, a path, or nothing) means this choice.
-fn is_current(choice: &AdapterChoice, setting: Option<&str>) -> bool {
-    let is_kind =
-        |kind: &str| setting.is_some_and(|setting| setting.split(':').next() == Some(kind));
-    match choice {
-        AdapterChoice::Off => setting.is_none(),
-        AdapterChoice::IsoClip => is_kind("isoclip"),
-        AdapterChoice::Pca => is_kind("pca"),
-        AdapterChoice::File(path) => setting.is_some_and(|setting| path.as_os_str() == setting),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_setting_finds_its_menu_entry() {
-        assert!(is_current(&AdapterChoice::Off, None));
-        assert!(is_current(&AdapterChoice::IsoClip, Some("isoclip:3,0")));
-        assert!(is_current(&AdapterChoice::Pca, Some("pca")));
-        assert!(!is_current(&AdapterChoice::Pca, Some("isoclip")));
-        let file = AdapterChoice::File("/a/b.safetensors".into());
-        assert!(is_current(&file, Some("/a/b.safetensors")));
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! One frame: take in what threads finished, read the keys, draw the bars and side panels, carry out what they asked for, then draw the gallery and the selected photo. So what a slider does is seen in the frame in which it moves.
 
+mod adapter_menu;
 mod chip;
 mod class_card;
 mod clipboard;
@@ -226,7 +227,7 @@ impl ShotlensWindow {
         Panel::bottom("selected photo")
             .frame(theme::panel(palette))
             .resizable(true)
-            .default_size((height * 0.34).clamp(170.0, 300.0))
+            .default_size((height * 0.36).clamp(190.0, 300.0))
             .size_range(120.0..=(height - 160.0).max(121.0))
             .show(ui, |ui| inspector_panel::inspector_ui(ui, &mut cx));
         CentralPanel::default()

@@ -96,7 +96,11 @@ fn row_ui(ui: &mut Ui, title: &str, facts: &str, action: &str, act: impl FnOnce(
     ui.horizontal(|ui| {
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             let button = ui
-                .add(Button::new(action).min_size(egui::vec2(78.0, 0.0)))
+                .add(
+                    Button::new(action)
+                        .min_size(egui::vec2(78.0, 0.0))
+                        .fill(Palette::of(ui).accent_soft),
+                )
                 .accessible_name(format!("{action} {title}"));
             if button.clicked() {
                 act();

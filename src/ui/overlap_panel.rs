@@ -4,6 +4,7 @@ use egui::{Align, Layout, RichText, Ui};
 
 use crate::app::{Command, OverlapFigures, OverlapView, PairKind};
 
+use super::adapter_menu::adapter_ui;
 use super::chip::question_ui;
 use super::context::{PanelContext, Request};
 use super::help::Topic;
@@ -11,7 +12,7 @@ use super::histogram::{Axes, histogram_ui};
 use super::picture::hatch;
 use super::theme::{self, Palette, semibold};
 
-const PLOT_HEIGHT: f32 = 104.0;
+const PLOT_HEIGHT: f32 = 78.0;
 /// How many pairs "the most confusing ones" are.
 const NUM_EXTREME_PAIRS: u64 = 24;
 
@@ -29,11 +30,13 @@ pub(super) fn overlap_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
         };
         let axes = Axes::around([before].into_iter().chain(&overlap.after));
         legend_ui(ui);
-        let mut command = None;
-        command = command.or(side_ui(ui, "before", "original features", before, &axes));
+        before_ui(ui);
+        let mut command = figures_ui(ui, "before", before, &axes);
+        after_ui(ui, cx);
         if let Some(after) = &overlap.after {
-            command = command.or(side_ui(ui, "after", &overlap.adapter_title, after, &axes));
+            command = figures_ui(ui, "after", after, &axes).or(command);
         }
+        warnings_ui(ui, overlap);
         note_ui(ui, overlap);
         pairs_buttons_ui(ui, cx, before);
         if let Some(command) = command {
@@ -80,43 +83,53 @@ fn legend_ui(ui: &mut Ui) {
     });
 }
 
+fn before_ui(ui: &mut Ui) {
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 6.0;
+        ui.label(semibold("before"));
+        ui.label(RichText::new("original features").small().weak());
+    });
+}
+
+/// "after", with the choice of what comes after.
+fn after_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 6.0;
+        ui.label(semibold("after"));
+        adapter_ui(ui, cx, cx.app.project().settings());
+    });
+}
+
 /// Headline and histogram of one side.
-fn side_ui(
-    ui: &mut Ui,
-    name: &str,
-    of: &str,
-    figures: &OverlapFigures,
-    axes: &Axes,
-) -> Option<Command> {
+fn figures_ui(ui: &mut Ui, name: &str, figures: &OverlapFigures, axes: &Axes) -> Option<Command> {
     let (low, high) = figures.auroc_interval;
     ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = 6.0;
-        ui.label(semibold(name));
-        ui.add(egui::Label::new(RichText::new(of).small().weak()).truncate());
-    });
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = 6.0;
+        ui.spacing_mut().item_spacing.x = 5.0;
+        ui.spacing_mut().interact_size.y = 16.0;
         ui.label(semibold(format!("AUROC {:.2}", figures.auroc)))
-            .on_hover_text("Chance that a same-class pair is more alike than a different-class pair: 0.5 is full overlap, 1 is none. In brackets its 95 % interval");
-        ui.label(RichText::new(format!("({low:.2} to {high:.2})")).weak());
+            .on_hover_text("Chance that a same-class pair is more alike than a different-class pair: 0.5 is full overlap, 1 is none. Beside it its 95 % interval");
+        ui.label(RichText::new(format!("{low:.2} to {high:.2}")).small().weak());
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.label(RichText::new(format!("overlap {:.2}", figures.overlap)))
+            ui.label(RichText::new(format!("overlap {:.2}", figures.overlap)).small())
                 .on_hover_text("Overlap coefficient: the area that the two histograms share. 0 is apart, 1 is the same");
         });
     });
-    let palette = Palette::of(ui);
-    if figures.too_few {
+    histogram_ui(ui, name, figures, axes, PLOT_HEIGHT)
+}
+
+fn warnings_ui(ui: &mut Ui, overlap: &OverlapView) {
+    let sides = [&overlap.before, &overlap.after];
+    let is_any = |test: fn(&OverlapFigures) -> bool| sides.into_iter().flatten().any(test);
+    if is_any(|figures| figures.too_few) {
         ui.label(
             RichText::new("too few photos for a firm figure")
                 .small()
-                .color(palette.warning),
+                .color(Palette::of(ui).warning),
         );
     }
-    let command = histogram_ui(ui, name, figures, axes, PLOT_HEIGHT);
-    if figures.sampled {
+    if is_any(|figures| figures.sampled) {
         ui.label(RichText::new("from a sample of the pairs").small().weak());
     }
-    command
 }
 
 fn note_ui(ui: &mut Ui, overlap: &OverlapView) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use egui::{Id, Key, Modal, TextEdit};
 
 use super::dialogs::Ask;
-use super::theme::{Palette, semibold};
+use super::theme::{self, Palette, semibold};
 use crate::app::Command;
 
 /// The open field.
@@ -30,14 +30,16 @@ impl PathPrompt {
     /// Draws the field; `true` when it is done with. What was asked for goes to `commands`.
     pub(super) fn ui(&mut self, context: &egui::Context, commands: &mut Vec<Command>) -> bool {
         let mut is_done = false;
-        let modal = Modal::new(Id::unique("path prompt")).show(context, |ui| {
+        let modal =
+            Modal::new(Id::unique("path prompt")).frame(theme::dialog(&context.global_style()));
+        let modal = modal.show(context, |ui| {
             ui.set_width(460.0);
             ui.label(semibold(self.ask.title()).heading());
             if let Some(reason) = &self.reason {
                 ui.colored_label(Palette::of(ui).warning, reason);
             }
             let label = ui.label(if takes_many(&self.ask) {
-                "Paths, one a line"
+                "Paths, one a line (Shift+Enter for a new line)"
             } else {
                 "Path"
             });
@@ -48,7 +50,10 @@ impl PathPrompt {
                         .desired_rows(rows)
                         .desired_width(f32::INFINITY)
                         .hint_text("/home/me/photos/hats")
-                        .return_key(None),
+                        .return_key(egui::KeyboardShortcut::new(
+                            egui::Modifiers::SHIFT,
+                            Key::Enter,
+                        )),
                 )
                 .labelled_by(label.id);
             if std::mem::take(&mut self.is_new) {

@@ -22,7 +22,7 @@ pub(super) struct SupportPanel {
 impl SupportPanel {
     /// Draws the panel.
     pub(super) fn ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
-        cx.zones.add(ui.max_rect(), Destination::Support);
+        cx.zones.add(ui, ui.max_rect(), Destination::Support);
         header_ui(ui, cx);
         let classes = cx.app.project().classes();
         ScrollArea::vertical()

@@ -17,6 +17,8 @@ pub(super) const CARD_MARGIN: i8 = 10;
 const SEMIBOLD: &str = "semibold";
 // Inter, variable in weight and optical size: one file serves text and headings.
 const INTER: &[u8] = include_bytes!("../../assets/fonts/Inter.ttf");
+// Class names may hold emoji, on systems without a font for them too.
+const NOTO_EMOJI: &[u8] = include_bytes!("../../assets/fonts/NotoEmoji.ttf");
 
 #[expect(
     clippy::disallowed_methods,
@@ -49,6 +51,8 @@ pub(super) struct Palette {
     pub(super) accent: Color32,
     /// Behind what is selected or lit up.
     pub(super) accent_soft: Color32,
+    /// Behind selected text, and the filled part of a slider's rail.
+    pub(super) selection: Color32,
     /// Buttons at rest, under the pointer, and pressed.
     pub(super) button: [Color32; 3],
     /// Something went well.
@@ -76,6 +80,7 @@ static DARK: Palette = Palette {
     strong: rgb(0x00f3_f5f8),
     accent: rgb(0x0056_9cf0),
     accent_soft: rgb(0x0021_3a57),
+    selection: rgb(0x002f_5f96),
     button: [rgb(0x002b_3037), rgb(0x0036_3c45), rgb(0x0042_4a55)],
     good: rgb(0x004c_c38a),
     warning: rgb(0x00f0_b429),
@@ -86,17 +91,18 @@ static DARK: Palette = Palette {
 };
 
 static LIGHT: Palette = Palette {
-    backdrop: rgb(0x00ea_ecf0),
+    backdrop: rgb(0x00ee_f0f4),
     panel: rgb(0x00f6_f7f9),
     card: rgb(0x00ff_ffff),
-    edge: rgb(0x00d8_dce3),
-    well: rgb(0x00e9_ecf1),
+    edge: rgb(0x00d0_d5de),
+    well: rgb(0x00e3_e7ee),
     text: rgb(0x002b_313b),
     weak: rgb(0x0062_6b79),
     strong: rgb(0x0012_161d),
     accent: rgb(0x001f_6ecf),
     accent_soft: rgb(0x00d8_e7fb),
-    button: [rgb(0x00e6_e9ef), rgb(0x00d9_dee6), rgb(0x00c8_cfda)],
+    selection: rgb(0x009c_c5f5),
+    button: [rgb(0x00f3_f5f8), rgb(0x00e4_e9f0), rgb(0x00cf_d7e2)],
     good: rgb(0x0011_7a4b),
     warning: rgb(0x009a_6700),
     error: rgb(0x00bf_2c2c),
@@ -183,6 +189,11 @@ pub(super) fn card(palette: &Palette) -> egui::Frame {
         .inner_margin(CARD_MARGIN)
 }
 
+/// The frame of a dialog in the window.
+pub(super) fn dialog(style: &egui::Style) -> egui::Frame {
+    egui::Frame::window(style).inner_margin(16)
+}
+
 /// The frame of a side panel or bar.
 pub(super) fn panel(palette: &Palette) -> egui::Frame {
     egui::Frame::new()
@@ -214,6 +225,8 @@ fn fonts() -> FontDefinitions {
     fonts
         .font_data
         .insert("inter-semibold".to_owned(), weighted(620.0));
+    let emoji = Arc::new(FontData::from_static(NOTO_EMOJI));
+    fonts.font_data.insert("noto-emoji".to_owned(), emoji);
     let fallbacks = fonts
         .families
         .entry(FontFamily::Proportional)
@@ -221,6 +234,7 @@ fn fonts() -> FontDefinitions {
         .clone();
     let with_first = |first: &str| {
         let mut names = vec![first.to_owned()];
+        names.push("noto-emoji".to_owned());
         names.extend(fallbacks.iter().cloned());
         names
     };
@@ -256,6 +270,7 @@ fn set_spacing(style: &mut egui::Style) {
     spacing.button_padding = egui::vec2(8.0, 4.0);
     spacing.interact_size = egui::vec2(28.0, 24.0);
     spacing.menu_margin = Margin::same(8);
+    spacing.window_margin = Margin::same(12);
     spacing.slider_rail_height = 4.0;
     spacing.combo_height = 320.0;
     spacing.tooltip_width = 360.0;
@@ -274,7 +289,7 @@ fn visuals(theme: Theme) -> Visuals {
     visuals.weak_text_color = Some(palette.weak);
     visuals.widgets = widgets(palette);
     visuals.selection = Selection {
-        bg_fill: palette.accent_soft,
+        bg_fill: palette.selection,
         stroke: Stroke::new(1.0, palette.strong),
     };
     visuals.hyperlink_color = palette.accent;
@@ -316,7 +331,11 @@ fn widgets(palette: &Palette) -> Widgets {
     let [rest, hovered, pressed] = palette.button;
     Widgets {
         noninteractive: state(palette.card, palette.edge, palette.text),
-        inactive: state(rest, Color32::TRANSPARENT, palette.text),
+        inactive: WidgetVisuals {
+            // The rail of a slider; buttons take the weak one.
+            bg_fill: palette.button[1],
+            ..state(rest, palette.edge, palette.text)
+        },
         hovered: state(hovered, palette.edge, palette.strong),
         active: state(pressed, palette.accent, palette.strong),
         open: state(hovered, palette.edge, palette.strong),

@@ -12,6 +12,7 @@ use super::{ShotlensWindow, fixture};
 fn window(app: App) -> Harness<'static, ShotlensWindow> {
     let mut harness = Harness::builder()
         .with_size(egui::vec2(1280.0, 800.0))
+        .allow_missing_glyphs()
         .build_eframe(move |creation| {
             ShotlensWindow::new(&creation.egui_ctx, app, fixture::read_thumbnail())
         });
