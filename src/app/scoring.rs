@@ -145,6 +145,7 @@ fn parameters_of(settings: &Settings) -> Parameters {
         alpha: settings.alpha as f32,
         beta: settings.beta as f32,
         gamma: settings.gamma as f32,
+        ..Parameters::default()
     }
 }
 

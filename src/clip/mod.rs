@@ -10,6 +10,7 @@ mod device;
 mod error;
 mod ops;
 pub mod preprocess;
+mod resample;
 mod resnet;
 mod text;
 pub mod tokenizer;

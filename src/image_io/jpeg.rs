@@ -32,7 +32,9 @@ impl<'a> Jpeg<'a> {
         let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
         decoder.decode_headers()?;
         let (width, height) = decoder.dimensions().unwrap_or_default();
-        let exif = decoder.exif().and_then(|exif| Orientation::from_exif_chunk(exif));
+        let exif = decoder
+            .exif()
+            .and_then(|exif| Orientation::from_exif_chunk(exif));
         let target = match decoder.input_colorspace() {
             Some(ColorSpace::YCbCr) => ColorSpace::YCbCr,
             Some(ColorSpace::Luma) => ColorSpace::Luma,
@@ -41,7 +43,11 @@ impl<'a> Jpeg<'a> {
         };
         decoder.set_options(options.jpeg_set_out_colorspace(target));
         let orientation = exif.unwrap_or(Orientation::NoTransforms);
-        Ok(Self { decoder, dimensions: (width as u32, height as u32), orientation })
+        Ok(Self {
+            decoder,
+            dimensions: (width as u32, height as u32),
+            orientation,
+        })
     }
 
     /// Decodes the pixels, not yet upright.
@@ -58,7 +64,9 @@ impl<'a> Jpeg<'a> {
         } else {
             RgbImage::from_raw(width, height, pixels).map(DynamicImage::from)
         };
-        image.ok_or(DecodeErrors::FormatStatic("another number of pixels than the header says"))
+        image.ok_or(DecodeErrors::FormatStatic(
+            "another number of pixels than the header says",
+        ))
     }
 }
 
