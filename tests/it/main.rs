@@ -3,4 +3,4 @@
 mod checkpoints;
 mod clip_data;
 mod clip_goldens;
-
+mod gradients;
