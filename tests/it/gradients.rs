@@ -42,7 +42,8 @@ fn loss(clip: &Clip, vars: &[Var], num_crops: usize) -> Tensor {
 
 /// How the loss changes along `direction`, by central differences.
 fn numerical_slope(clip: &Clip, vars: &[Var], index: usize, direction: &Tensor, num_crops: usize) -> f32 {
-    const STEP: f64 = 0.01;
+    // Small, because the residual stream is large and ReLU bends where a step crosses 0.
+    const STEP: f64 = 0.001;
     let origin = vars[index].as_tensor().copy().unwrap();
     let at = |distance: f64| {
         vars[index].set(&(&origin + (direction * distance).unwrap()).unwrap()).unwrap();

@@ -5,8 +5,8 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::activation::apply;
-use super::output::SharedRows;
+use super::activation::{apply, load, store};
+use super::output::{SharedRows, filled};
 use super::pack::{PackedMatrix, PackedView, VECTORS, panel_width};
 use crate::clip::ops::Elementwise;
 
@@ -41,15 +41,8 @@ pub(in crate::clip::ops) struct Finish<'a> {
 /// `finish(a · bᵀ)` for `a` with `b.inner()` columns, in parallel.
 pub(in crate::clip::ops) fn matmul(a: &[f32], b: &PackedMatrix, finish: Finish<'_>) -> Vec<f32> {
     let num_rows = a.len() / b.inner();
-    let mut out = vec![0.0; num_rows * b.outputs()];
-    let rows = Rows {
-        data: a,
-        num_rows,
-        stride: b.inner(),
-    };
-    let target = SharedRows::new(&mut out, b.outputs());
-    parallel(rows, b.view(), finish, target);
-    out
+    let rows = Rows { data: a, num_rows, stride: b.inner() };
+    filled(num_rows, b.outputs(), |out| parallel(rows, b.view(), finish, out))
 }
 
 /// Cuts the output into tasks: blocks of rows, and groups of panels where there are few rows.
@@ -184,8 +177,8 @@ impl Tile<'_> {
             #[expect(unsafe_code, reason = "tasks are disjoint rectangles of the output")]
             let cells = unsafe { self.out.cells(r, self.columns.clone()) };
             for (cells, sum) in cells.chunks_mut(S::F32_LANES).zip(sums) {
-                let before = if self.first { simd.splat_f32s(0.0) } else { simd.partial_load_f32s(cells) };
-                simd.partial_store_f32s(cells, simd.add_f32s(before, *sum));
+                let sum = if self.first { *sum } else { simd.add_f32s(load(simd, cells), *sum) };
+                store(simd, cells, sum);
             }
         }
         R
@@ -208,14 +201,14 @@ fn finish_panel<S: Simd>(simd: S, task: &Task<'_>, columns: Range<usize>) {
         for (index, cells) in cells.chunks_mut(S::F32_LANES).enumerate() {
             let start = index * S::F32_LANES;
             let part = start..start + cells.len();
-            let mut sum = simd.partial_load_f32s(cells);
+            let mut sum = load(simd, cells);
             if let Some(bias) = bias {
-                sum = simd.add_f32s(sum, simd.partial_load_f32s(&bias[columns.clone()][part.clone()]));
+                sum = simd.add_f32s(sum, load(simd, &bias[columns.clone()][part.clone()]));
             }
             if let Some(residual) = residual {
-                sum = simd.add_f32s(sum, simd.partial_load_f32s(&residual[part]));
+                sum = simd.add_f32s(sum, load(simd, &residual[part]));
             }
-            simd.partial_store_f32s(cells, apply(simd, function, sum));
+            store(simd, cells, apply(simd, function, sum));
         }
     }
 }
