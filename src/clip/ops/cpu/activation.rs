@@ -4,6 +4,26 @@ use pulp::Simd;
 
 use crate::clip::ops::Elementwise;
 
+/// The vector at the start of `from`, filled up with zeros when `from` is shorter.
+///
+/// pulp's partial load is a call; whole vectors should not pay for it.
+#[inline(always)]
+pub(super) fn load<S: Simd>(simd: S, from: &[f32]) -> S::f32s {
+    match S::as_simd_f32s(from).0.first() {
+        Some(vector) => *vector,
+        None => simd.partial_load_f32s(from),
+    }
+}
+
+/// Writes as many numbers of `vector` as `to` has room for.
+#[inline(always)]
+pub(super) fn store<S: Simd>(simd: S, to: &mut [f32], vector: S::f32s) {
+    match S::as_mut_simd_f32s(to).0.first_mut() {
+        Some(place) => *place = vector,
+        None => simd.partial_store_f32s(to, vector),
+    }
+}
+
 /// `e^x`, within 2 units in the last place for x in [-87, 88], clamped outside.
 ///
 /// Cody and Waite's reduction to |r| <= ln 2 / 2 and the Taylor polynomial of degree 7 in Horner's form.
@@ -11,29 +31,14 @@ use crate::clip::ops::Elementwise;
 pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // 1.5 · 2²³: adding it leaves round(x · log2 e) in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
-    let x = simd.max_f32s(
-        simd.splat_f32s(-87.0),
-        simd.min_f32s(simd.splat_f32s(88.0), x),
-    );
-    let shifted = simd.mul_add_e_f32s(
-        x,
-        simd.splat_f32s(std::f32::consts::LOG2_E),
-        simd.splat_f32s(ROUND),
-    );
+    let x = simd.max_f32s(simd.splat_f32s(-87.0), simd.min_f32s(simd.splat_f32s(88.0), x));
+    let shifted = simd.mul_add_e_f32s(x, simd.splat_f32s(std::f32::consts::LOG2_E), simd.splat_f32s(ROUND));
     let n = simd.sub_f32s(shifted, simd.splat_f32s(ROUND));
     // ln 2 in two parts, the first exact in 15 bits.
     let r = simd.mul_add_e_f32s(n, simd.splat_f32s(-0.693_145_75), x);
     let r = simd.mul_add_e_f32s(n, simd.splat_f32s(-1.428_606_8e-6), r);
     let mut p = simd.splat_f32s(1.0 / 5040.0);
-    for coefficient in [
-        1.0 / 720.0,
-        1.0 / 120.0,
-        1.0 / 24.0,
-        1.0 / 6.0,
-        0.5,
-        1.0,
-        1.0,
-    ] {
+    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
         p = simd.mul_add_e_f32s(p, r, simd.splat_f32s(coefficient));
     }
     let power = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
@@ -53,10 +58,7 @@ fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 fn erf<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let one = simd.splat_f32s(1.0);
     let size = simd.abs_f32s(x);
-    let t = simd.div_f32s(
-        one,
-        simd.mul_add_e_f32s(size, simd.splat_f32s(0.327_591_1), one),
-    );
+    let t = simd.div_f32s(one, simd.mul_add_e_f32s(size, simd.splat_f32s(0.327_591_1), one));
     let mut p = simd.splat_f32s(1.061_405_4);
     for coefficient in [-1.453_152_1, 1.421_413_8, -0.284_496_74, 0.254_829_6] {
         p = simd.mul_add_e_f32s(p, t, simd.splat_f32s(coefficient));
