@@ -6,10 +6,8 @@ use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
 
-use zune_jpeg::errors::DecodeErrors;
-
 use super::ContentHash;
-use super::jpeg::Jpeg;
+use super::jpeg::{decode_colour_jpeg, jpeg_is_complete};
 use super::to_rgb::to_rgb;
 
 /// Longest side of a photo, in pixels; JPEG's own limit.
@@ -105,27 +103,18 @@ pub fn decode_rgb(bytes: &[u8], path: &Path) -> Result<RgbImage, DecodeError> {
     let Some(format) = reader.format() else {
         return Err(DecodeError::UnknownFormat { path: path.to_owned() });
     };
-    if format == ImageFormat::Jpeg {
-        return decode_jpeg(bytes, path);
-    }
     reader.limits(limits());
     let mut decoder = reader.into_decoder().map_err(|error| from_image_error(error, path))?;
     check_dimensions(decoder.dimensions(), path)?;
-    let orientation = decoder.orientation().map_err(|error| from_image_error(error, path))?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| from_image_error(error, path))?;
-    image.apply_orientation(orientation);
-    Ok(to_rgb(image))
-}
-
-fn decode_jpeg(bytes: &[u8], path: &Path) -> Result<RgbImage, DecodeError> {
-    let damaged = |error: DecodeErrors| DecodeError::Damaged { message: error.to_string(), path: path.to_owned() };
-    let jpeg = Jpeg::open(bytes).map_err(damaged)?;
-    check_dimensions(jpeg.dimensions, path)?;
-    if !jpeg_is_complete(bytes) {
+    let is_jpeg = format == ImageFormat::Jpeg;
+    if is_jpeg && !jpeg_is_complete(bytes) {
         return Err(DecodeError::Truncated { path: path.to_owned() });
     }
-    let orientation = jpeg.orientation;
-    let mut image = jpeg.decode().map_err(damaged)?;
+    let orientation = decoder.orientation().map_err(|error| from_image_error(error, path))?;
+    let mut image = match is_jpeg.then(|| decode_colour_jpeg(bytes)).flatten() {
+        Some(image) => image,
+        None => DynamicImage::from_decoder(decoder).map_err(|error| from_image_error(error, path))?,
+    };
     image.apply_orientation(orientation);
     Ok(to_rgb(image))
 }
@@ -154,37 +143,6 @@ fn from_image_error(source: ImageError, path: &Path) -> DecodeError {
         ImageError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => DecodeError::Truncated { path },
         source => DecodeError::Damaged { message: source.to_string(), path },
     }
-}
-
-/// Whether a JPEG's end-of-image marker follows its scans.
-///
-/// Walks the markers rather than looking at the last two bytes: cameras and phones append previews and videos.
-fn jpeg_is_complete(bytes: &[u8]) -> bool {
-    const START_OF_SCAN: u8 = 0xda;
-    const END_OF_IMAGE: u8 = 0xd9;
-    let mut at = 2;
-    while let Some(&byte) = bytes.get(at) {
-        if byte != 0xff {
-            // a byte of a scan, or junk between segments, which decoders skip, too
-            at += 1;
-            continue;
-        }
-        match bytes.get(at + 1) {
-            Some(&END_OF_IMAGE) => return true,
-            // stuffing, restart markers and lone markers have no length; a scan's data end at the next marker
-            Some(0 | 0x01 | 0xd0..=0xd8) => at += 2,
-            Some(0xff) => at += 1,
-            Some(&marker) => {
-                let length = match bytes.get(at + 2..at + 4) {
-                    Some(&[high, low]) => usize::from(u16::from_be_bytes([high, low])),
-                    _ => return false,
-                };
-                at += if marker == START_OF_SCAN { 2 } else { 2 + length };
-            }
-            None => return false,
-        }
-    }
-    false
 }
 
 #[cfg(test)]
