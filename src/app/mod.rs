@@ -12,7 +12,7 @@ mod notices;
 mod ordering;
 mod prediction;
 mod projects;
-mod scoring;
+pub(crate) mod scoring;
 mod status;
 mod synthetic;
 mod threads;
