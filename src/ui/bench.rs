@@ -36,18 +36,46 @@ struct Row {
 /// # Errors
 /// When the operating system gives no threads, or predictions do not come.
 pub fn run(json: bool) -> Result<()> {
-    let keys = SyntheticSize { num_classes: 100, num_shots: 16, num_pool: 10_000, dim: 512 };
-    let many = SyntheticSize { num_classes: 10, num_shots: 16, num_pool: 100_000, dim: 64 };
+    let keys = SyntheticSize {
+        num_classes: 100,
+        num_shots: 16,
+        num_pool: 10_000,
+        dim: 512,
+    };
+    let many = SyntheticSize {
+        num_classes: 10,
+        num_shots: 16,
+        num_pool: 100_000,
+        dim: 64,
+    };
     let scenes = [
-        Scene { name: "idle", size: keys, act: |_, _, _| () },
-        Scene { name: "drag-alpha", size: keys, act: drag_alpha },
-        Scene { name: "scroll", size: many, act: scroll },
+        Scene {
+            name: "idle",
+            size: keys,
+            act: |_, _, _| (),
+        },
+        Scene {
+            name: "drag-alpha",
+            size: keys,
+            act: drag_alpha,
+        },
+        Scene {
+            name: "scroll",
+            size: many,
+            act: scroll,
+        },
     ];
     let rows = scenes.iter().map(measure).collect::<Result<Vec<_>>>()?;
     if json {
-        println!("{}", serde_json::Value::from(rows.iter().map(Row::json).collect::<Vec<_>>()));
+        println!(
+            "{}",
+            serde_json::Value::from(rows.iter().map(Row::json).collect::<Vec<_>>())
+        );
     } else {
-        println!("{:<12} {:>8} {:>7} {:>9} {:>9} {:>9} {:>9}", "scene", "photos", "frames", "median", "99 %", "worst", "memory");
+        println!(
+            "{:<12} {:>8} {:>7} {:>9} {:>9} {:>9} {:>9}",
+            "scene", "photos", "frames", "median", "99 %", "worst", "memory"
+        );
         rows.iter().for_each(Row::print);
     }
     Ok(())
@@ -60,26 +88,41 @@ fn drag_alpha(app: &mut App, _: &mut egui::RawInput, frame: usize) {
 
 fn scroll(_: &mut App, input: &mut egui::RawInput, frame: usize) {
     let direction = if frame < FRAMES / 2 { -1.0 } else { 1.0 };
-    input.events.push(egui::Event::PointerMoved(egui::pos2(640.0, 300.0)));
+    input
+        .events
+        .push(egui::Event::PointerMoved(egui::pos2(640.0, 300.0)));
     input.events.push(egui::Event::MouseWheel {
         unit: egui::MouseWheelUnit::Point,
         delta: egui::vec2(0.0, direction * 400.0),
         phase: egui::TouchPhase::Move,
+        source: egui::MouseWheelSource::Unknown,
         modifiers: egui::Modifiers::NONE,
     });
 }
 
 fn measure(scene: &Scene) -> Result<Row> {
     let mut app = App::synthetic(&scene.size, Arc::new(|| ()))?;
-    ensure!(app.wait_until_idle(Duration::from_secs(120)), "no predictions came within two minutes");
+    ensure!(
+        app.wait_until_idle(Duration::from_secs(120)),
+        "no predictions came within two minutes"
+    );
     let context = egui::Context::default();
-    let read: ReadThumbnail = Arc::new(|_, side| Ok(image::RgbImage::from_pixel(side, side * 3 / 4, image::Rgb([90, 120, 150]))));
+    let read: ReadThumbnail = Arc::new(|_, side| {
+        Ok(image::RgbImage::from_pixel(
+            side,
+            side * 3 / 4,
+            image::Rgb([90, 120, 150]),
+        ))
+    });
     let mut window = ShotlensWindow::new(&context, app, read);
     let mut times_ms = Vec::with_capacity(FRAMES);
     // The first frames fill caches of text and layout, as the first frames of a window do while it opens.
     for frame in 0..FRAMES + 30 {
         let mut input = egui::RawInput {
-            screen_rect: Some(egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(1280.0, 800.0))),
+            screen_rect: Some(egui::Rect::from_min_size(
+                egui::Pos2::ZERO,
+                egui::vec2(1280.0, 800.0),
+            )),
             time: Some(frame as f64 * FRAME_SECONDS),
             ..egui::RawInput::default()
         };
@@ -98,14 +141,22 @@ fn measure(scene: &Scene) -> Result<Row> {
     }
     times_ms.sort_by(f64::total_cmp);
     let resident_mb = memory_stats::memory_stats().map(|stats| stats.physical_mem as f64 / 1e6);
-    Ok(Row { scene: scene.name, photos: scene.size.num_pool, times_ms, resident_mb })
+    Ok(Row {
+        scene: scene.name,
+        photos: scene.size.num_pool,
+        times_ms,
+        resident_mb,
+    })
 }
 
 impl Row {
     /// The time that this share of the frames stays below.
     fn quantile(&self, share: f64) -> f64 {
         let last = self.times_ms.len().saturating_sub(1);
-        self.times_ms.get((share * last as f64).round() as usize).copied().unwrap_or_default()
+        self.times_ms
+            .get((share * last as f64).round() as usize)
+            .copied()
+            .unwrap_or_default()
     }
 
     fn json(&self) -> serde_json::Value {
@@ -118,7 +169,14 @@ impl Row {
 
     fn print(&self) {
         let (p50, p99, worst) = (self.quantile(0.5), self.quantile(0.99), self.quantile(1.0));
-        let memory = self.resident_mb.map_or_else(|| "-".to_owned(), |mb| format!("{mb:.0} MB"));
-        println!("{:<12} {:>8} {:>7} {p50:>6.2} ms {p99:>6.2} ms {worst:>6.2} ms {memory:>9}", self.scene, self.photos, self.times_ms.len());
+        let memory = self
+            .resident_mb
+            .map_or_else(|| "-".to_owned(), |mb| format!("{mb:.0} MB"));
+        println!(
+            "{:<12} {:>8} {:>7} {p50:>6.2} ms {p99:>6.2} ms {worst:>6.2} ms {memory:>9}",
+            self.scene,
+            self.photos,
+            self.times_ms.len()
+        );
     }
 }

@@ -3,6 +3,7 @@
 //! One frame: take in what threads finished, read the keys, draw the bars and side panels, carry out what they asked for, then draw the gallery and the selected photo. So what a slider does is seen in the frame in which it moves.
 
 mod adapter_menu;
+pub mod bench;
 mod chip;
 mod class_card;
 mod clipboard;
