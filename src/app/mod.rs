@@ -12,7 +12,7 @@ mod notices;
 mod ordering;
 mod prediction;
 mod projects;
-mod scoring;
+pub(crate) mod scoring;
 mod status;
 mod synthetic;
 mod threads;
@@ -56,7 +56,7 @@ pub struct App {
     pub(crate) embedding: embedding::Embedding,
     pub(crate) files: files::PendingFiles,
     pub(crate) threads: Option<Threads>,
-    next_notice: u64,
+    pub(crate) next_notice: u64,
 }
 
 impl App {

@@ -62,6 +62,21 @@ impl Scoring {
         )
     }
 
+    /// These predictions and no fit, for the window's tests; `are_stale`: made before the last change.
+    #[cfg(test)]
+    pub(crate) fn of_predictions(predictions: PoolPredictions, are_stale: bool) -> Self {
+        let generation = if are_stale {
+            predictions.generation.next()
+        } else {
+            predictions.generation
+        };
+        Self {
+            generation,
+            predictions: Arc::new(predictions),
+            ..Self::default()
+        }
+    }
+
     fn fit_generation(&self) -> Generation {
         self.evidence.support.generation
     }

@@ -95,7 +95,7 @@ fn scroll(_: &mut App, input: &mut egui::RawInput, frame: usize) {
         unit: egui::MouseWheelUnit::Point,
         delta: egui::vec2(0.0, direction * 400.0),
         phase: egui::TouchPhase::Move,
-        source: egui::MouseWheelSource::Wheel,
+        source: egui::MouseWheelSource::Unknown,
         modifiers: egui::Modifiers::NONE,
     });
 }

@@ -2,14 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, SystemTime};
 
 use crate::app::{
     Activity, AdapterChoice, AdapterOption, App, AvailableModel, Inspection, ModelState,
-    ModelStatus, OverlapFigures, PairKind, PairList, Prediction, SavedStatus, SkippedFile, Vote,
+    ModelStatus, OverlapFigures, PairKind, PairList, SavedStatus, SkippedFile, Vote,
+    scoring::Scoring,
 };
 use crate::ids::{ClassId, PhotoId};
-use crate::project::{self, Edit, FileStamp, LabelSource, ProjectState, Role};
+use crate::project::{self, Edit, FileStamp, LabelSource, Project, ProjectState, Role};
+use crate::worker::evidence_set::Scored;
+use crate::worker::scoring_worker::PoolPredictions;
 
 use super::thumbnails::ReadThumbnail;
 
@@ -34,7 +37,6 @@ pub(super) fn read_thumbnail() -> ReadThumbnail {
 /// A window that was just opened on nothing.
 pub(super) fn empty() -> App {
     let mut app = App {
-        project: ProjectState::new(),
         title: "Untitled".to_owned(),
         ..App::default()
     };
@@ -49,15 +51,16 @@ pub(super) fn demo() -> App {
         is_demo: true,
         ..empty()
     };
-    let truth = add_demo_photos(&mut app.project);
-    predict(&mut app, &truth);
+    let mut state = ProjectState::new();
+    let truth = add_demo_photos(&mut state);
+    app.project = Project::without_file(state);
+    predict(&mut app, &truth, false);
     label_some(&mut app, &truth);
     app.selected = Some(app.gallery.photos[1]);
     app.inspection = Some(inspection(&app, app.gallery.photos[1]));
     fit(&mut app);
     overlap(&mut app);
-    app.undo = Some("Label 1 photo as bugs".to_owned());
-    app.saved = SavedStatus::Saved(Instant::now() + std::time::Duration::from_secs(3600));
+    app.saved = SavedStatus::Saved(SystemTime::now() + Duration::from_secs(3600));
     app
 }
 
@@ -84,9 +87,8 @@ pub(super) fn busy() -> App {
             reason: "not a picture: the file ends before its header does".to_owned(),
         })
         .to_vec();
-    for prediction in app.predictions.values_mut() {
-        prediction.stale = true;
-    }
+    let truth: Vec<(PhotoId, ClassId)> = pool_truth(app.project.state());
+    predict(&mut app, &truth, true);
     app
 }
 
@@ -103,13 +105,14 @@ pub(super) const MANY_NAMES: [&str; 6] = [
 /// `num_classes` classes and a large pool; without pictures, because most are never on screen.
 pub(super) fn many(num_classes: usize, num_photos: usize) -> App {
     let mut app = empty();
+    let mut project = ProjectState::new();
     let classes: Vec<ClassId> = (0..num_classes)
         .map(|index| {
             let name = MANY_NAMES.get(index).map_or_else(
                 || format!("class number {}", index + 1),
                 ToString::to_string,
             );
-            add_class(&mut app.project, &name)
+            add_class(&mut project, &name)
         })
         .collect();
     let paths: Vec<PathBuf> = pool_paths().into_iter().map(|(path, _)| path).collect();
@@ -118,15 +121,14 @@ pub(super) fn many(num_classes: usize, num_photos: usize) -> App {
         .map(|index| {
             let path = paths.get(index).cloned();
             let path = path.unwrap_or_else(|| format!("/pool/{index:06}.jpg").into());
-            let photo = app
-                .project
-                .new_photo(&path, Role::Pool, FileStamp::default());
+            let photo = project.new_photo(&path, Role::Pool, FileStamp::default());
             truth.push((photo.id, classes[index * 7 % num_classes]));
             photo
         })
         .collect();
-    project::apply(&mut app.project, Edit::AddPhotos(photos)).unwrap();
-    predict(&mut app, &truth);
+    project::apply(&mut project, Edit::AddPhotos(photos)).unwrap();
+    app.project = Project::without_file(project);
+    predict(&mut app, &truth, false);
     app.selected = app.gallery.photos.first().copied();
     app.inspection = Some(inspection(&app, app.gallery.photos[0]));
     app
@@ -190,26 +192,55 @@ fn add_demo_photos(project: &mut ProjectState) -> Vec<(PhotoId, ClassId)> {
     truth
 }
 
+/// What the photos of the demo's pool show: the folder they are in.
+fn pool_truth(project: &ProjectState) -> Vec<(PhotoId, ClassId)> {
+    let class_of = |photo: &PhotoId| {
+        let folder = project.photo(*photo)?.path.parent()?.file_name()?;
+        let class = project.class_named(folder.to_str()?)?;
+        Some((*photo, class.id))
+    };
+    project.pool().iter().filter_map(class_of).collect()
+}
+
 /// Mostly right, with varying confidence.
-fn predict(app: &mut App, truth: &[(PhotoId, ClassId)]) {
-    let classes = app.project.classes();
+fn predict(app: &mut App, truth: &[(PhotoId, ClassId)], are_stale: bool) {
+    let classes = app.project.state().classes();
     let mut dice = Dice(3);
-    for (photo, class) in truth {
-        let confidence = 0.3 + 0.69 * dice.roll().sqrt();
-        let other = classes[(dice.roll() * classes.len() as f32) as usize % classes.len()].id;
-        let prediction = Prediction {
-            class: if confidence < 0.5 { other } else { *class },
-            confidence,
-            zero_shot_class: if dice.roll() < 0.4 { other } else { *class },
-            stale: false,
-        };
-        app.predictions.insert(*photo, prediction);
-    }
+    let index_of = |id: ClassId| {
+        let place = classes.iter().position(|class| class.id == id);
+        place.unwrap_or(0) as u32
+    };
+    let scored: Vec<Scored> = truth
+        .iter()
+        .map(|(_, class)| {
+            let confidence = 0.3 + 0.69 * dice.roll().sqrt();
+            let other = (dice.roll() * classes.len() as f32) as u32 % classes.len() as u32;
+            let class = index_of(*class);
+            Scored {
+                class: if confidence < 0.5 { other } else { class },
+                confidence,
+                zero_shot_class: if dice.roll() < 0.4 { other } else { class },
+            }
+        })
+        .collect();
+    let mut by_confidence: Vec<u32> = (0..scored.len() as u32).collect();
+    by_confidence.sort_by(|a, b| {
+        let confidence = |index: &u32| scored[*index as usize].confidence;
+        confidence(a).total_cmp(&confidence(b))
+    });
+    let predictions = PoolPredictions {
+        photos: truth.iter().map(|(photo, _)| *photo).collect(),
+        classes: classes.iter().map(|class| class.id).collect(),
+        scored,
+        by_confidence,
+        ..PoolPredictions::default()
+    };
+    app.scoring = Scoring::of_predictions(predictions, are_stale);
     app.gallery.photos = truth.iter().map(|(photo, _)| *photo).collect();
 }
 
 fn label_some(app: &mut App, truth: &[(PhotoId, ClassId)]) {
-    let wrong = app.project.classes()[0].id;
+    let wrong = app.project.state().classes()[0].id;
     let labels = truth
         .iter()
         .enumerate()
@@ -220,12 +251,13 @@ fn label_some(app: &mut App, truth: &[(PhotoId, ClassId)]) {
         labels,
         source: LabelSource::User,
     };
-    project::apply(&mut app.project, edit).unwrap();
+    app.project.perform(edit).unwrap();
 }
 
 fn inspection(app: &App, photo: PhotoId) -> Inspection {
-    let classes: Vec<ClassId> = app.project.classes().iter().map(|class| class.id).collect();
-    let predicted = app.predictions[&photo].class;
+    let project = app.project.state();
+    let classes: Vec<ClassId> = project.classes().iter().map(|class| class.id).collect();
+    let predicted = app.prediction(photo).unwrap().class;
     let shares = |peak: f32| {
         let rest = (1.0 - peak) / (classes.len().max(2) - 1) as f32;
         let of = |class: &ClassId| if *class == predicted { peak } else { rest };
@@ -234,7 +266,7 @@ fn inspection(app: &App, photo: PhotoId) -> Inspection {
     let votes = classes
         .iter()
         .flat_map(|class| {
-            app.project
+            project
                 .shots(*class)
                 .iter()
                 .map(move |shot| (*shot, *class))
@@ -302,11 +334,12 @@ fn overlap(app: &mut App) {
 
 /// Opens the list of pairs in a demo.
 pub(super) fn open_pairs(app: &mut App) {
-    let classes = app.project.classes();
+    let project = app.project.state();
+    let classes = project.classes();
     let (first, second) = (classes[0].id, classes[1].id);
-    let shots = app.project.shots(first).iter();
+    let shots = project.shots(first).iter();
     let pairs = shots
-        .zip(app.project.shots(second))
+        .zip(project.shots(second))
         .map(|(a, b)| (*a, *b, 0.71))
         .collect();
     app.overlap.pairs = Some(PairList {

@@ -33,11 +33,11 @@ fn asked(harness: &mut Harness<'_, ShotlensWindow>) -> Vec<Command> {
 fn a_tile_tells_its_prediction_and_selects_its_photo() {
     let mut harness = window(fixture::demo());
     let photo = harness.state().app.gallery.photos[3];
-    let prediction = harness.state().app.predictions[&photo];
+    let prediction = harness.state().app.prediction(photo).unwrap();
     let class = &harness
         .state()
         .app
-        .project
+        .project()
         .class(prediction.class)
         .unwrap()
         .name;
@@ -57,24 +57,23 @@ fn a_tile_tells_its_prediction_and_selects_its_photo() {
 #[test]
 fn keys_label_accept_clear_and_move() {
     let mut harness = window(fixture::demo());
-    let selected = harness.state().app.selected.unwrap();
-    let third = harness.state().app.project.classes()[2].id;
+    let selected = |harness: &Harness<'_, ShotlensWindow>| harness.state().app.selected().unwrap();
+    let photo = selected(&harness);
+    let third = harness.state().app.project().classes()[2].id;
     harness.key_press(Key::Num3);
-    assert_eq!(
-        asked(&mut harness),
-        [Command::Label(vec![selected], Some(third))]
-    );
+    let expected = Command::Label(vec![photo], Some(third));
+    assert_eq!(asked(&mut harness), [expected]);
+    let photo = selected(&harness);
     harness.key_press(Key::Enter);
-    assert_eq!(asked(&mut harness), [Command::AcceptPrediction(selected)]);
+    assert_eq!(asked(&mut harness), [Command::AcceptPrediction(photo)]);
+    let photo = selected(&harness);
     harness.key_press(Key::Backspace);
-    assert_eq!(asked(&mut harness), [Command::Label(vec![selected], None)]);
+    assert_eq!(asked(&mut harness), [Command::Label(vec![photo], None)]);
     harness.key_press(Key::ArrowDown);
     let columns = harness.state().gallery.columns() as isize;
     assert!(columns > 2);
-    assert_eq!(
-        asked(&mut harness),
-        [Command::MoveSelection(Step::By(columns))]
-    );
+    let expected = Command::MoveSelection(Step::By(columns));
+    assert_eq!(asked(&mut harness), [expected]);
     harness.key_press(Key::End);
     assert_eq!(asked(&mut harness), [Command::MoveSelection(Step::Last)]);
 }
@@ -103,7 +102,7 @@ fn keys_belong_to_the_text_field_that_has_the_focus() {
 #[test]
 fn a_class_is_renamed_in_place() {
     let mut harness = window(fixture::demo());
-    let class = harness.state().app.project.classes()[0].id;
+    let class = harness.state().app.project().classes()[0].id;
     harness.get_by_label("Name of class 1").focus();
     harness.run_steps(2);
     harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
@@ -146,7 +145,7 @@ fn files_dropped_on_the_left_become_classes_and_in_the_centre_photos() {
 #[test]
 fn files_dropped_on_a_class_become_its_shots() {
     let mut harness = window(fixture::demo());
-    let class = harness.state().app.project.classes()[0].id;
+    let class = harness.state().app.project().classes()[0].id;
     let at = harness.get_by_label("Name of class 1").rect().center();
     harness.hover_at(at);
     harness.run_steps(2);
