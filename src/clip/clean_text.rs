@@ -33,12 +33,22 @@ fn fix_text(text: &str) -> String {
 fn fix_line(line: &str, unescape: bool) -> String {
     let mut current = line.to_owned();
     loop {
-        let unescaped = if unescape { unescape_strict(&current) } else { Cow::Borrowed(current.as_str()) };
+        let unescaped = if unescape {
+            unescape_strict(&current)
+        } else {
+            Cow::Borrowed(current.as_str())
+        };
         let mut plain = String::with_capacity(unescaped.len());
         unescaped.chars().for_each(|c| push_fixed(c, &mut plain));
-        let plain = plain.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}'], "\n");
+        let plain = plain
+            .replace("\r\n", "\n")
+            .replace(['\r', '\u{2028}', '\u{2029}'], "\n");
         let without_escapes = TERMINAL_ESCAPE.replace_all(&plain, "");
-        let fixed: String = without_escapes.chars().filter(|c| !is_unwanted_control(*c)).nfc().collect();
+        let fixed: String = without_escapes
+            .chars()
+            .filter(|c| !is_unwanted_control(*c))
+            .nfc()
+            .collect();
         if fixed == current {
             return fixed;
         }
@@ -104,10 +114,15 @@ fn ligature(c: char) -> Option<&'static str> {
 /// C1 controls as browsers read them; the five that Windows leaves unassigned stay.
 fn windows_1252(c: char) -> char {
     const TABLE: [char; 32] = [
-        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}', '‘',
-        '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
+        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž',
+        '\u{8f}', '\u{90}', '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}',
+        'ž', 'Ÿ',
     ];
-    (c as usize).checked_sub(0x80).and_then(|index| TABLE.get(index)).copied().unwrap_or(c)
+    (c as usize)
+        .checked_sub(0x80)
+        .and_then(|index| TABLE.get(index))
+        .copied()
+        .unwrap_or(c)
 }
 
 /// ftfy's `remove_control_chars`: characters that nobody types on purpose, the byte order mark among them.
@@ -122,9 +137,15 @@ fn unescape_strict(text: &str) -> Cow<'_, str> {
         if entity.starts_with("&#") {
             let decoded = unescape_html(entity);
             // only part of it was a number
-            if decoded.contains(';') { entity.to_owned() } else { decoded.into_owned() }
+            if decoded.contains(';') {
+                entity.to_owned()
+            } else {
+                decoded.into_owned()
+            }
         } else {
-            named_entity(entity).or_else(|| capital_entity(entity)).unwrap_or_else(|| entity.to_owned())
+            named_entity(entity)
+                .or_else(|| capital_entity(entity))
+                .unwrap_or_else(|| entity.to_owned())
         }
     })
 }
@@ -139,7 +160,10 @@ fn named_entity(entity: &str) -> Option<String> {
 /// `&EACUTE;` as É: names that are lower case in HTML and mean nothing in capitals.
 fn capital_entity(entity: &str) -> Option<String> {
     let is_capital = entity.to_uppercase() == entity && htmlize::unescape(entity) == entity;
-    is_capital.then(|| named_entity(&entity.to_lowercase())).flatten().map(|characters| characters.to_uppercase())
+    is_capital
+        .then(|| named_entity(&entity.to_lowercase()))
+        .flatten()
+        .map(|characters| characters.to_uppercase())
 }
 
 /// Python's `html.unescape`: HTML 5's references, also without `;`, but controls and non-characters vanish.
@@ -167,7 +191,10 @@ fn numeric_reference(number: &str) -> String {
     match code {
         0 => '\u{fffd}'.into(),
         0xd => '\r'.into(),
-        0x80..=0x9f => char::from_u32(code).map(windows_1252).map(String::from).unwrap_or_default(),
+        0x80..=0x9f => char::from_u32(code)
+            .map(windows_1252)
+            .map(String::from)
+            .unwrap_or_default(),
         0x1..=0x8 | 0xb | 0xe..=0x1f | 0x7f | 0xfdd0..=0xfdef => String::new(),
         _ if code <= 0x10_ffff && code & 0xfffe == 0xfffe => String::new(),
         _ => char::from_u32(code).unwrap_or('\u{fffd}').into(),
@@ -180,7 +207,10 @@ mod tests {
 
     #[test]
     fn quotes_ligatures_and_width_are_plain_afterwards() {
-        assert_eq!(clean_text("“a ﬁsh’s” ｆｕｌｌ　ﾃｽﾄ"), "\"a fish's\" full テスト");
+        assert_eq!(
+            clean_text("“a ﬁsh’s” ｆｕｌｌ　ﾃｽﾄ"),
+            "\"a fish's\" full テスト"
+        );
     }
 
     #[test]
@@ -191,7 +221,10 @@ mod tests {
 
     #[test]
     fn escapes_controls_and_marks_leave_no_trace() {
-        assert_eq!(clean_text("\u{feff}\u{1b}[31mred\u{1b}[0m\0 \u{7f}dress\r\n\tnow "), "red dress now");
+        assert_eq!(
+            clean_text("\u{feff}\u{1b}[31mred\u{1b}[0m\0 \u{7f}dress\r\n\tnow "),
+            "red dress now"
+        );
     }
 
     #[test]
@@ -201,6 +234,9 @@ mod tests {
 
     #[test]
     fn numbers_that_are_no_characters_do_not_panic() {
-        assert_eq!(clean_text("a&#xD800;b&#99999999999;c&#1;d"), "a\u{fffd}b\u{fffd}cd");
+        assert_eq!(
+            clean_text("a&#xD800;b&#99999999999;c&#1;d"),
+            "a\u{fffd}b\u{fffd}cd"
+        );
     }
 }

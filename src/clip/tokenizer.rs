@@ -48,7 +48,9 @@ impl Tokenizer {
     /// OpenAI's tokenizer, which all checkpoints of the three dialects share.
     pub fn new() -> Self {
         static SHARED: LazyLock<Vocabulary> = LazyLock::new(Vocabulary::embedded);
-        Self { vocabulary: &SHARED }
+        Self {
+            vocabulary: &SHARED,
+        }
     }
 
     /// The ids of `text`, cleaned as OpenAI cleans it, cut after 75 tokens.
@@ -90,7 +92,9 @@ impl Vocabulary {
         let mut text = String::new();
         GzDecoder::new(VOCABULARY)
             .read_to_string(&mut text)
-            .unwrap_or_else(|error| unreachable!("the embedded vocabulary is part of the program: {error}"));
+            .unwrap_or_else(|error| {
+                unreachable!("the embedded vocabulary is part of the program: {error}")
+            });
         Self::parse(&text)
     }
 
@@ -105,21 +109,32 @@ impl Vocabulary {
             ids_of_pieces.insert(format!("{letter}</w>"), id + NUM_BYTES as u32);
         }
         let num_merges = VOCABULARY_SIZE - 2 * NUM_BYTES - 2;
-        let pairs: Vec<(&str, &str)> =
-            text.lines().skip(1).take(num_merges).filter_map(|line| line.split_once(' ')).collect();
+        let pairs: Vec<(&str, &str)> = text
+            .lines()
+            .skip(1)
+            .take(num_merges)
+            .filter_map(|line| line.split_once(' '))
+            .collect();
         // All pieces first: where two pairs make the same piece, the later id holds, as in Python's dict.
         for (id, (first, second)) in (2 * NUM_BYTES as u32..).zip(&pairs) {
             ids_of_pieces.insert(format!("{first}{second}"), id);
         }
         let mut merges = HashMap::with_capacity(pairs.len());
         for (rank, (first, second)) in (0..).zip(&pairs) {
-            let ids = [(*first).to_owned(), (*second).to_owned(), format!("{first}{second}")]
-                .map(|piece| ids_of_pieces.get(&piece).copied());
+            let ids = [
+                (*first).to_owned(),
+                (*second).to_owned(),
+                format!("{first}{second}"),
+            ]
+            .map(|piece| ids_of_pieces.get(&piece).copied());
             if let [Some(first), Some(second), Some(both)] = ids {
                 merges.insert((first, second), (rank, both));
             }
         }
-        Self { ids_of_bytes, merges }
+        Self {
+            ids_of_bytes,
+            merges,
+        }
     }
 
     /// Appends the ids of one word.
@@ -129,7 +144,10 @@ impl Vocabulary {
             "<|endoftext|>" => return ids.push(END_OF_TEXT),
             _ => (),
         }
-        let mut pieces: Vec<u32> = word.bytes().map(|byte| self.ids_of_bytes[usize::from(byte)]).collect();
+        let mut pieces: Vec<u32> = word
+            .bytes()
+            .map(|byte| self.ids_of_bytes[usize::from(byte)])
+            .collect();
         if let Some(last) = pieces.last_mut() {
             *last += NUM_BYTES as u32;
         }
@@ -142,7 +160,11 @@ impl Vocabulary {
     /// The neighbouring pair that grows together first, and what it becomes.
     fn earliest_merge(&self, pieces: &[u32]) -> Option<((u32, u32), u32)> {
         let pairs = pieces.windows(2).map(|pair| (pair[0], pair[1]));
-        let known = pairs.filter_map(|pair| self.merges.get(&pair).map(|&(rank, both)| (rank, pair, both)));
+        let known = pairs.filter_map(|pair| {
+            self.merges
+                .get(&pair)
+                .map(|&(rank, both)| (rank, pair, both))
+        });
         known.min().map(|(_, pair, both)| (pair, both))
     }
 }
@@ -162,7 +184,9 @@ fn merge_all(pieces: &mut Vec<u32>, pair: (u32, u32), both: u32) {
 /// OpenAI's order of the 256 bytes, each with the letter that stands for it in the list: the printable ones for themselves.
 fn bytes_in_order() -> impl Iterator<Item = (u8, char)> {
     let is_printable = |byte: &u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
-    let printable = (0..=255).filter(is_printable).map(|byte| (byte, char::from(byte)));
+    let printable = (0..=255)
+        .filter(is_printable)
+        .map(|byte| (byte, char::from(byte)));
     let others = (0..=255_u8).filter(move |byte| !is_printable(byte));
     printable.chain(others.zip('\u{100}'..))
 }
@@ -179,7 +203,10 @@ mod tests {
 
     #[test]
     fn a_known_prompt_has_openais_ids() {
-        assert_eq!(start_of("a photo of a cat", 8), [49406, 320, 1125, 539, 320, 2368, 49407, 0]);
+        assert_eq!(
+            start_of("a photo of a cat", 8),
+            [49406, 320, 1125, 539, 320, 2368, 49407, 0]
+        );
     }
 
     #[test]
@@ -199,6 +226,9 @@ mod tests {
 
     #[test]
     fn every_merge_of_the_list_was_understood() {
-        assert_eq!(Vocabulary::embedded().merges.len(), VOCABULARY_SIZE - 2 * NUM_BYTES - 2);
+        assert_eq!(
+            Vocabulary::embedded().merges.len(),
+            VOCABULARY_SIZE - 2 * NUM_BYTES - 2
+        );
     }
 }

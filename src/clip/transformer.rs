@@ -19,7 +19,12 @@ impl Placement {
         Ok(LayerNorm::new(weight, bias, eps, self.path))
     }
 
-    pub(super) fn linear(&self, weight: &[f32], bias: Option<Vec<f32>>, outputs: usize) -> Result<Linear> {
+    pub(super) fn linear(
+        &self,
+        weight: &[f32],
+        bias: Option<Vec<f32>>,
+        outputs: usize,
+    ) -> Result<Linear> {
         Linear::frozen(weight, bias, outputs, self.path, &self.device)
     }
 }
@@ -46,20 +51,33 @@ pub(super) struct Block {
 }
 
 impl Block {
-    pub(super) fn new(weights: BlockWeights, options: BlockOptions, placement: &Placement) -> Result<Self> {
+    pub(super) fn new(
+        weights: BlockWeights,
+        options: BlockOptions,
+        placement: &Placement,
+    ) -> Result<Self> {
         let width = weights.norm1.weight.len();
         let mlp_width = weights.expand.bias.len();
         let function = match options.activation {
             Activation::QuickGelu => Elementwise::QuickGelu,
             Activation::Gelu => Elementwise::Gelu,
         };
-        let BlockWeights { norm1, qkv, out, norm2, expand, contract } = weights;
+        let BlockWeights {
+            norm1,
+            qkv,
+            out,
+            norm2,
+            expand,
+            contract,
+        } = weights;
         Ok(Self {
             norm1: placement.norm(norm1, options.eps)?,
             qkv: placement.linear(&qkv.weight, Some(qkv.bias), 3 * width)?,
             out: placement.linear(&out.weight, Some(out.bias), width)?,
             norm2: placement.norm(norm2, options.eps)?,
-            expand: placement.linear(&expand.weight, Some(expand.bias), mlp_width)?.then(function),
+            expand: placement
+                .linear(&expand.weight, Some(expand.bias), mlp_width)?
+                .then(function),
             contract: placement.linear(&contract.weight, Some(contract.bias), width)?,
             options,
             path: placement.path,
@@ -76,7 +94,11 @@ impl Block {
         pool: Option<&dyn Fn(&Tensor) -> Result<Tensor>>,
         beside: Option<&dyn Fn(&Tensor, &Tensor) -> Result<Tensor>>,
     ) -> Result<Tensor> {
-        let BlockOptions { num_heads, is_causal, .. } = self.options;
+        let BlockOptions {
+            num_heads,
+            is_causal,
+            ..
+        } = self.options;
         let qkv = self.qkv.forward(&self.norm1.forward(x)?)?;
         let attended = attention(&qkv, num_heads, is_causal, self.path)?;
         let h = match pool {
@@ -106,7 +128,9 @@ pub(super) fn pooled(
     for (index, block) in blocks.iter().enumerate() {
         let is_last = index + 1 == blocks.len();
         let here = beside.map(|beside| move |h: &Tensor, sum: &Tensor| beside(index, h, sum));
-        let here = here.as_ref().map(|here| here as &dyn Fn(&Tensor, &Tensor) -> Result<Tensor>);
+        let here = here
+            .as_ref()
+            .map(|here| here as &dyn Fn(&Tensor, &Tensor) -> Result<Tensor>);
         x = block.forward(&x, is_last.then_some(pool), here)?;
     }
     // Without blocks nothing is pooled yet.

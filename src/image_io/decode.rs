@@ -4,7 +4,9 @@ use std::fs::File;
 use std::io::{self, Cursor, Read as _};
 use std::path::{Path, PathBuf};
 
-use image::{DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{
+    DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits, RgbImage,
+};
 
 use super::ContentHash;
 use super::jpeg::{decode_colour_jpeg, jpeg_is_complete};
@@ -80,11 +82,17 @@ pub enum DecodeError {
 
 /// A photo's bytes and their hash.
 pub fn read_photo(path: &Path) -> Result<(Vec<u8>, ContentHash), DecodeError> {
-    let read_error = |source| DecodeError::Read { source, path: path.to_owned() };
+    let read_error = |source| DecodeError::Read {
+        source,
+        path: path.to_owned(),
+    };
     let mut file = File::open(path).map_err(read_error)?;
     let num_bytes = file.metadata().map_err(read_error)?.len();
     if num_bytes > MAX_FILE_BYTES {
-        return Err(DecodeError::FileTooLarge { num_bytes, path: path.to_owned() });
+        return Err(DecodeError::FileTooLarge {
+            num_bytes,
+            path: path.to_owned(),
+        });
     }
     let mut bytes = Vec::with_capacity(num_bytes as usize);
     file.read_to_end(&mut bytes).map_err(read_error)?;
@@ -99,21 +107,34 @@ pub fn read_photo(path: &Path) -> Result<(Vec<u8>, ContentHash), DecodeError> {
 pub fn decode_rgb(bytes: &[u8], path: &Path) -> Result<RgbImage, DecodeError> {
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
-        .map_err(|source| DecodeError::Read { source, path: path.to_owned() })?;
+        .map_err(|source| DecodeError::Read {
+            source,
+            path: path.to_owned(),
+        })?;
     let Some(format) = reader.format() else {
-        return Err(DecodeError::UnknownFormat { path: path.to_owned() });
+        return Err(DecodeError::UnknownFormat {
+            path: path.to_owned(),
+        });
     };
     reader.limits(limits());
-    let mut decoder = reader.into_decoder().map_err(|error| from_image_error(error, path))?;
+    let mut decoder = reader
+        .into_decoder()
+        .map_err(|error| from_image_error(error, path))?;
     check_dimensions(decoder.dimensions(), path)?;
     let is_jpeg = format == ImageFormat::Jpeg;
     if is_jpeg && !jpeg_is_complete(bytes) {
-        return Err(DecodeError::Truncated { path: path.to_owned() });
+        return Err(DecodeError::Truncated {
+            path: path.to_owned(),
+        });
     }
-    let orientation = decoder.orientation().map_err(|error| from_image_error(error, path))?;
+    let orientation = decoder
+        .orientation()
+        .map_err(|error| from_image_error(error, path))?;
     let mut image = match is_jpeg.then(|| decode_colour_jpeg(bytes)).flatten() {
         Some(image) => image,
-        None => DynamicImage::from_decoder(decoder).map_err(|error| from_image_error(error, path))?,
+        None => {
+            DynamicImage::from_decoder(decoder).map_err(|error| from_image_error(error, path))?
+        }
     };
     image.apply_orientation(orientation);
     Ok(to_rgb(image))
@@ -129,9 +150,17 @@ fn limits() -> Limits {
 fn check_dimensions((width, height): (u32, u32), path: &Path) -> Result<(), DecodeError> {
     let path = path.to_owned();
     if width == 0 || height == 0 {
-        Err(DecodeError::Empty { width, height, path })
+        Err(DecodeError::Empty {
+            width,
+            height,
+            path,
+        })
     } else if width.max(height) > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
-        Err(DecodeError::TooManyPixels { width, height, path })
+        Err(DecodeError::TooManyPixels {
+            width,
+            height,
+            path,
+        })
     } else {
         Ok(())
     }
@@ -140,8 +169,13 @@ fn check_dimensions((width, height): (u32, u32), path: &Path) -> Result<(), Deco
 fn from_image_error(source: ImageError, path: &Path) -> DecodeError {
     let path = path.to_owned();
     match source {
-        ImageError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => DecodeError::Truncated { path },
-        source => DecodeError::Damaged { message: source.to_string(), path },
+        ImageError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            DecodeError::Truncated { path }
+        }
+        source => DecodeError::Damaged {
+            message: source.to_string(),
+            path,
+        },
     }
 }
 
@@ -151,7 +185,9 @@ mod tests {
 
     fn encoded(format: ImageFormat) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
-        let image = RgbImage::from_fn(40, 30, |x, y| image::Rgb([(x * 6) as u8, (y * 8) as u8, 100]));
+        let image = RgbImage::from_fn(40, 30, |x, y| {
+            image::Rgb([(x * 6) as u8, (y * 8) as u8, 100])
+        });
         image.write_to(&mut bytes, format).unwrap();
         bytes.into_inner()
     }
@@ -162,17 +198,36 @@ mod tests {
 
     #[test]
     fn the_content_decides_the_format_and_not_the_name() {
-        for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Tiff, ImageFormat::Gif, ImageFormat::WebP] {
-            assert_eq!(decode(&encoded(format)).unwrap().dimensions(), (40, 30), "{format:?}");
+        for format in [
+            ImageFormat::Png,
+            ImageFormat::Bmp,
+            ImageFormat::Tiff,
+            ImageFormat::Gif,
+            ImageFormat::WebP,
+        ] {
+            assert_eq!(
+                decode(&encoded(format)).unwrap().dimensions(),
+                (40, 30),
+                "{format:?}"
+            );
         }
     }
 
     #[test]
     fn a_file_cut_anywhere_is_an_error_and_never_a_panic() {
-        for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Gif, ImageFormat::WebP, ImageFormat::Tiff] {
+        for format in [
+            ImageFormat::Jpeg,
+            ImageFormat::Png,
+            ImageFormat::Gif,
+            ImageFormat::WebP,
+            ImageFormat::Tiff,
+        ] {
             let bytes = encoded(format);
             for num_bytes in (0..bytes.len() * 3 / 4).step_by(7) {
-                assert!(decode(&bytes[..num_bytes]).is_err(), "{format:?} cut to {num_bytes} bytes");
+                assert!(
+                    decode(&bytes[..num_bytes]).is_err(),
+                    "{format:?} cut to {num_bytes} bytes"
+                );
             }
         }
     }
@@ -180,7 +235,10 @@ mod tests {
     #[test]
     fn a_cut_jpeg_is_called_cut() {
         let bytes = encoded(ImageFormat::Jpeg);
-        assert!(matches!(decode(&bytes[..bytes.len() - 40]), Err(DecodeError::Truncated { .. })));
+        assert!(matches!(
+            decode(&bytes[..bytes.len() - 40]),
+            Err(DecodeError::Truncated { .. })
+        ));
     }
 
     #[test]
@@ -196,7 +254,17 @@ mod tests {
         // width and height of the header, 32 bits each: 60,000 x 60,000
         bytes[18..26].copy_from_slice(&[0x60, 0xea, 0, 0, 0x60, 0xea, 0, 0]);
         let error = decode(&bytes).unwrap_err();
-        assert!(matches!(error, DecodeError::TooManyPixels { width: 60_000, height: 60_000, .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                DecodeError::TooManyPixels {
+                    width: 60_000,
+                    height: 60_000,
+                    ..
+                }
+            ),
+            "{error}"
+        );
     }
 
     #[test]

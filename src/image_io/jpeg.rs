@@ -14,9 +14,12 @@ use jpeg_decoder::{Decoder, PixelFormat};
 pub(super) fn decode_colour_jpeg(bytes: &[u8]) -> Option<DynamicImage> {
     let mut decoder = Decoder::new(Cursor::new(bytes));
     decoder.read_info().ok()?;
-    let info = decoder.info().filter(|info| info.pixel_format == PixelFormat::RGB24)?;
+    let info = decoder
+        .info()
+        .filter(|info| info.pixel_format == PixelFormat::RGB24)?;
     let pixels = decoder.decode().ok()?;
-    RgbImage::from_raw(u32::from(info.width), u32::from(info.height), pixels).map(DynamicImage::from)
+    RgbImage::from_raw(u32::from(info.width), u32::from(info.height), pixels)
+        .map(DynamicImage::from)
 }
 
 /// Whether a JPEG's end-of-image marker follows its scans.
@@ -42,7 +45,11 @@ pub(super) fn jpeg_is_complete(bytes: &[u8]) -> bool {
                     Some(&[high, low]) => usize::from(u16::from_be_bytes([high, low])),
                     _ => return false,
                 };
-                at += if marker == START_OF_SCAN { 2 } else { 2 + length };
+                at += if marker == START_OF_SCAN {
+                    2
+                } else {
+                    2 + length
+                };
             }
             None => return false,
         }

@@ -86,7 +86,10 @@ impl Config {
         let dialect = shapes::dialect(tensors)?;
         let mut config = match source {
             ConfigSource::None => return shapes::config(tensors, dialect, activation),
-            ConfigSource::HuggingFace { config, preprocessor } => hugging_face(config, preprocessor.as_ref(), dialect)?,
+            ConfigSource::HuggingFace {
+                config,
+                preprocessor,
+            } => hugging_face(config, preprocessor.as_ref(), dialect)?,
             ConfigSource::OpenClip { config } => open_clip(config, dialect)?,
         };
         if let Some(activation) = activation {
@@ -108,11 +111,15 @@ impl Config {
         for (width, num_heads) in [image, (self.text.width, self.text.num_heads)] {
             if num_heads == 0 || !width.is_multiple_of(num_heads) {
                 let json = match source {
-                    ConfigSource::HuggingFace { config, .. } | ConfigSource::OpenClip { config } => Some(config),
+                    ConfigSource::HuggingFace { config, .. }
+                    | ConfigSource::OpenClip { config } => Some(config),
                     ConfigSource::None => None,
                 };
                 let reason = format!("width {width} cannot be cut into {num_heads} heads");
-                return Err(ClipError::Config { reason, path: json.map(|json| json.path.clone()).unwrap_or_default() });
+                return Err(ClipError::Config {
+                    reason,
+                    path: json.map(|json| json.path.clone()).unwrap_or_default(),
+                });
             }
         }
         Ok(())
@@ -141,13 +148,22 @@ struct HuggingFaceTower {
 }
 
 impl HuggingFaceTower {
-    fn activation(&self, json: &JsonText, notes: &mut Vec<String>) -> Result<Activation, ClipError> {
+    fn activation(
+        &self,
+        json: &JsonText,
+        notes: &mut Vec<String>,
+    ) -> Result<Activation, ClipError> {
         match self.hidden_act.as_deref() {
             Some("quick_gelu") => Ok(Activation::QuickGelu),
             Some("gelu") => Ok(Activation::Gelu),
-            Some(other) => Err(json.error(format!("hidden_act {other:?} is neither quick_gelu nor gelu"))),
+            Some(other) => Err(json.error(format!(
+                "hidden_act {other:?} is neither quick_gelu nor gelu"
+            ))),
             None => {
-                notes.push("config.json does not say hidden_act: quick_gelu, transformers' default".to_owned());
+                notes.push(
+                    "config.json does not say hidden_act: quick_gelu, transformers' default"
+                        .to_owned(),
+                );
                 Ok(Activation::QuickGelu)
             }
         }
@@ -155,7 +171,9 @@ impl HuggingFaceTower {
 
     fn eps(&self, notes: &mut Vec<String>) -> f64 {
         self.layer_norm_eps.unwrap_or_else(|| {
-            notes.push("config.json does not say layer_norm_eps: 1e-5, transformers' default".to_owned());
+            notes.push(
+                "config.json does not say layer_norm_eps: 1e-5, transformers' default".to_owned(),
+            );
             1e-5
         })
     }
@@ -163,7 +181,10 @@ impl HuggingFaceTower {
 
 impl JsonText {
     fn error(&self, reason: impl std::fmt::Display) -> ClipError {
-        ClipError::Config { reason: reason.to_string(), path: self.path.clone() }
+        ClipError::Config {
+            reason: reason.to_string(),
+            path: self.path.clone(),
+        }
     }
 
     fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ClipError> {
@@ -179,7 +200,11 @@ impl JsonText {
 }
 
 /// From Hugging Face's `config.json` and `preprocessor_config.json`.
-fn hugging_face(json: &JsonText, preprocessor: Option<&JsonText>, dialect: Dialect) -> Result<Config, ClipError> {
+fn hugging_face(
+    json: &JsonText,
+    preprocessor: Option<&JsonText>,
+    dialect: Dialect,
+) -> Result<Config, ClipError> {
     let parsed: HuggingFaceConfig = json.parse()?;
     let mut notes = Vec::new();
     let (vision, text) = (&parsed.vision_config, &parsed.text_config);
@@ -200,7 +225,10 @@ fn hugging_face(json: &JsonText, preprocessor: Option<&JsonText>, dialect: Diale
         num_blocks: text.num_hidden_layers,
         num_heads: text.num_attention_heads,
         mlp_width: text.intermediate_size,
-        num_positions: json.required(text.max_position_embeddings, "text_config.max_position_embeddings")?,
+        num_positions: json.required(
+            text.max_position_embeddings,
+            "text_config.max_position_embeddings",
+        )?,
         vocabulary: json.required(text.vocab_size, "text_config.vocab_size")?,
         activation: text.activation(json, &mut notes)?,
         eps: text.eps(&mut notes),
@@ -213,7 +241,14 @@ fn hugging_face(json: &JsonText, preprocessor: Option<&JsonText>, dialect: Diale
         }
     };
     let image = ImageConfig::Vit(image);
-    Ok(Config { dialect, dim: parsed.projection_dim, image, text, preprocess, notes })
+    Ok(Config {
+        dialect,
+        dim: parsed.projection_dim,
+        image,
+        text,
+        preprocess,
+        notes,
+    })
 }
 
 #[derive(Deserialize)]
@@ -238,7 +273,10 @@ enum Side {
 impl Side {
     fn is(&self, size: usize) -> bool {
         match *self {
-            Self::Number(side) | Self::Shortest { shortest_edge: side } => side == size,
+            Self::Number(side)
+            | Self::Shortest {
+                shortest_edge: side,
+            } => side == size,
             Self::Both { height, width } => height == size && width == size,
         }
     }
@@ -251,12 +289,22 @@ impl Preprocessor {
         const BICUBIC: u32 = 3;
         let sides = [&self.size, &self.crop_size];
         if sides.into_iter().flatten().any(|side| !side.is(size)) {
-            return Err(json.error(format!("size and crop_size must both be image_size, {size}")));
+            return Err(json.error(format!(
+                "size and crop_size must both be image_size, {size}"
+            )));
         }
-        if self.resample.is_some_and(|resample| resample != BICUBIC) || self.do_center_crop == Some(false) {
-            return Err(json.error("only bicubic resizing (resample 3) with a centre crop is supported"));
+        if self.resample.is_some_and(|resample| resample != BICUBIC)
+            || self.do_center_crop == Some(false)
+        {
+            return Err(
+                json.error("only bicubic resizing (resample 3) with a centre crop is supported")
+            );
         }
-        Ok(Preprocess { size, mean: self.image_mean, std: self.image_std })
+        Ok(Preprocess {
+            size,
+            mean: self.image_mean,
+            std: self.image_std,
+        })
     }
 }
 
@@ -322,9 +370,21 @@ const MLP_RATIO: f64 = 4.0;
 
 /// From OpenCLIP's `open_clip_config.json`.
 fn open_clip(json: &JsonText, dialect: Dialect) -> Result<Config, ClipError> {
-    let OpenClipFile { model_cfg, preprocess_cfg } = json.parse()?;
-    let OpenClipModel { embed_dim, quick_gelu, vision_cfg: vision, text_cfg: text } = model_cfg;
-    let activation = if quick_gelu { Activation::QuickGelu } else { Activation::Gelu };
+    let OpenClipFile {
+        model_cfg,
+        preprocess_cfg,
+    } = json.parse()?;
+    let OpenClipModel {
+        embed_dim,
+        quick_gelu,
+        vision_cfg: vision,
+        text_cfg: text,
+    } = model_cfg;
+    let activation = if quick_gelu {
+        Activation::QuickGelu
+    } else {
+        Activation::Gelu
+    };
     let head_width = vision.head_width.unwrap_or(HEAD_WIDTH).max(1);
     let image = match vision.layers {
         Layers::Transformer(num_blocks) => {
@@ -359,7 +419,14 @@ fn open_clip(json: &JsonText, dialect: Dialect) -> Result<Config, ClipError> {
     };
     let mut notes = Vec::new();
     let preprocess = open_clip_preprocess(json, preprocess_cfg, vision.image_size, &mut notes)?;
-    Ok(Config { dialect, dim: embed_dim, image, text, preprocess, notes })
+    Ok(Config {
+        dialect,
+        dim: embed_dim,
+        image,
+        text,
+        preprocess,
+        notes,
+    })
 }
 
 fn open_clip_preprocess(

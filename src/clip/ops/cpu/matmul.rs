@@ -41,8 +41,14 @@ pub(in crate::clip::ops) struct Finish<'a> {
 /// `finish(a · bᵀ)` for `a` with `b.inner()` columns, in parallel.
 pub(in crate::clip::ops) fn matmul(a: &[f32], b: &PackedMatrix, finish: Finish<'_>) -> Vec<f32> {
     let num_rows = a.len() / b.inner();
-    let rows = Rows { data: a, num_rows, stride: b.inner() };
-    filled(num_rows, b.outputs(), |out| parallel(rows, b.view(), finish, out))
+    let rows = Rows {
+        data: a,
+        num_rows,
+        stride: b.inner(),
+    };
+    filled(num_rows, b.outputs(), |out| {
+        parallel(rows, b.view(), finish, out)
+    })
 }
 
 /// Cuts the output into tasks: blocks of rows, and groups of panels where there are few rows.
@@ -59,7 +65,10 @@ fn parallel(a: Rows<'_>, b: PackedView<'_>, finish: Finish<'_>, out: SharedRows<
         return whole.run();
     }
     let most_rows = BLOCK_NUMBERS / b.inner.min(BLOCK_INNER);
-    let block_rows = a.num_rows.div_ceil(a.num_rows.div_ceil(most_rows)).next_multiple_of(TILE_ROWS);
+    let block_rows = a
+        .num_rows
+        .div_ceil(a.num_rows.div_ceil(most_rows))
+        .next_multiple_of(TILE_ROWS);
     let row_blocks = a.num_rows.div_ceil(block_rows);
     let wanted = 4 * rayon::current_num_threads();
     let panel_groups = wanted.div_ceil(row_blocks).clamp(1, b.num_panels());
@@ -117,7 +126,12 @@ impl WithSimd for Task<'_> {
 
 /// All rows of the task against the inner columns `inner` of one panel of `V` vectors.
 #[inline(always)]
-fn sweep_panel<S: Simd, const V: usize>(simd: S, task: &Task<'_>, panel: usize, inner: Range<usize>) {
+fn sweep_panel<S: Simd, const V: usize>(
+    simd: S,
+    task: &Task<'_>,
+    panel: usize,
+    inner: Range<usize>,
+) {
     let (vectors, _) = S::as_simd_f32s(task.b.panel(panel));
     let part = &vectors[inner.start * V..inner.end * V];
     let first = panel * panel_width();
@@ -161,7 +175,11 @@ struct Tile<'a> {
 impl Tile<'_> {
     /// Adds `a · panel` to `R` rows of `V` vectors, and returns `R`.
     #[inline(always)]
-    fn compute<S: Simd, const R: usize, const V: usize>(&self, simd: S, panel: &[S::f32s]) -> usize {
+    fn compute<S: Simd, const R: usize, const V: usize>(
+        &self,
+        simd: S,
+        panel: &[S::f32s],
+    ) -> usize {
         let (panel, _) = panel.as_chunks::<V>();
         let rows: [&[f32]; R] = std::array::from_fn(|r| &self.a[r * self.stride..][..panel.len()]);
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
@@ -177,7 +195,11 @@ impl Tile<'_> {
             #[expect(unsafe_code, reason = "tasks are disjoint rectangles of the output")]
             let cells = unsafe { self.out.cells(r, self.columns.clone()) };
             for (cells, sum) in cells.chunks_mut(S::F32_LANES).zip(sums) {
-                let sum = if self.first { *sum } else { simd.add_f32s(load(simd, cells), *sum) };
+                let sum = if self.first {
+                    *sum
+                } else {
+                    simd.add_f32s(load(simd, cells), *sum)
+                };
                 store(simd, cells, sum);
             }
         }
@@ -188,7 +210,11 @@ impl Tile<'_> {
 /// Bias, residual and function on the cells that were just computed, while they are in the first-level cache.
 #[inline(always)]
 fn finish_panel<S: Simd>(simd: S, task: &Task<'_>, columns: Range<usize>) {
-    let Finish { bias, residual, function } = task.finish;
+    let Finish {
+        bias,
+        residual,
+        function,
+    } = task.finish;
     if bias.is_none() && residual.is_none() && function == Elementwise::Identity {
         return;
     }
@@ -197,7 +223,8 @@ fn finish_panel<S: Simd>(simd: S, task: &Task<'_>, columns: Range<usize>) {
     for row in task.rows.clone() {
         #[expect(unsafe_code, reason = "tasks are disjoint rectangles of the output")]
         let cells = unsafe { task.out.cells(row, columns.clone()) };
-        let residual = residual.map(|residual| &residual[row % period * outputs..][columns.clone()]);
+        let residual =
+            residual.map(|residual| &residual[row % period * outputs..][columns.clone()]);
         for (index, cells) in cells.chunks_mut(S::F32_LANES).enumerate() {
             let start = index * S::F32_LANES;
             let part = start..start + cells.len();
@@ -218,7 +245,9 @@ mod tests {
     use super::*;
 
     fn numbers(len: usize, seed: usize) -> Vec<f32> {
-        (0..len).map(|i| (((i + seed) * 7919 % 2003) as f32 / 1001.5) - 1.0).collect()
+        (0..len)
+            .map(|i| (((i + seed) * 7919 % 2003) as f32 / 1001.5) - 1.0)
+            .collect()
     }
 
     #[test]
@@ -228,13 +257,22 @@ mod tests {
             let (bias, residual) = (numbers(outputs, 3), numbers(rows * outputs, 4));
             let packed = PackedMatrix::new(&w, outputs, inner);
             assert_eq!(packed.unpacked(), w);
-            let finish = Finish { bias: Some(&bias), residual: Some(&residual), function: Elementwise::Relu };
+            let finish = Finish {
+                bias: Some(&bias),
+                residual: Some(&residual),
+                function: Elementwise::Relu,
+            };
             let out = matmul(&a, &packed, finish);
             for row in 0..rows {
                 for column in 0..outputs {
                     let (x, y) = (&a[row * inner..][..inner], &w[column * inner..][..inner]);
-                    let sum: f64 = x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
-                    let expected = (sum as f32 + bias[column] + residual[row * outputs + column]).max(0.0);
+                    let sum: f64 = x
+                        .iter()
+                        .zip(y)
+                        .map(|(x, y)| f64::from(*x) * f64::from(*y))
+                        .sum();
+                    let expected =
+                        (sum as f32 + bias[column] + residual[row * outputs + column]).max(0.0);
                     assert!((out[row * outputs + column] - expected).abs() < 1e-3);
                 }
             }
