@@ -23,3 +23,4 @@ mod shared;
 mod source_text;
 mod tokenizer;
 mod tuning;
+mod window;

@@ -1,0 +1,212 @@
+//! The whole program as a newcomer meets it: folders dropped on the real window, the embedded model, the real threads.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use shotlens::app::{App, ModelChoice, Parameter, SavedStatus, StartWith};
+use shotlens::ui::ShotlensWindow;
+use shotlens::worker::thumbnail_reader;
+
+type Window = Harness<'static, ShotlensWindow>;
+
+/// Longer than any machine needs; a deadline, not a measure.
+const DEADLINE: Duration = Duration::from_secs(240);
+
+/// A test in a process of its own, since where Shotlens keeps things is told by an environment variable.
+fn run_apart(name: &str) {
+    let home = tempfile::tempdir().unwrap();
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--ignored", "--nocapture"])
+        .env("SHOTLENS_HOME", home.path())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{name} failed; its output is above");
+}
+
+#[test]
+fn a_newcomer_drops_folders_sees_predictions_moves_a_slider_labels_and_undoes() {
+    run_apart("window::newcomer");
+}
+
+#[test]
+fn the_demo_opens_with_predictions_and_both_histograms() {
+    run_apart("window::demo");
+}
+
+fn open(start: StartWith) -> Window {
+    Harness::builder()
+        .with_size(egui::vec2(1280.0, 800.0))
+        .allow_missing_glyphs()
+        .build_eframe(move |creation| {
+            let context = creation.egui_ctx.clone();
+            let app = App::start(
+                start,
+                ModelChoice::default(),
+                Arc::new(move || context.request_repaint()),
+            )
+            .unwrap();
+            ShotlensWindow::new(&creation.egui_ctx, app, thumbnail_reader::reader())
+        })
+}
+
+/// Draws frames until `is_done`.
+#[track_caller]
+fn wait(window: &mut Window, what: &str, is_done: impl Fn(&Window) -> bool) {
+    let start = Instant::now();
+    loop {
+        window.run_steps(1);
+        if is_done(window) {
+            return;
+        }
+        assert!(
+            start.elapsed() < DEADLINE,
+            "waited in vain for {what}; notices: {:?}",
+            window.state().app().notices()
+        );
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn is_idle(window: &Window) -> bool {
+    window.state().app().is_idle()
+}
+
+/// What the tiles of the gallery say to a screen reader.
+fn tiles(window: &Window) -> Vec<String> {
+    window
+        .get_all_by_label_contains("— photo")
+        .filter_map(|node| node.accesskit_node().label())
+        .collect()
+}
+
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        Err("the program reads files by their paths".to_owned())
+    }
+}
+
+fn drop_on_window(window: &mut Window, paths: &[PathBuf]) {
+    window.input_mut().dropped_files = paths
+        .iter()
+        .map(|path| Arc::new(Dropped(path.clone())) as _)
+        .collect();
+    window.run_steps(2);
+}
+
+/// The demo's photos stand for a newcomer's folders.
+fn assets(part: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("assets/demo")
+        .join(part)
+}
+
+#[test]
+#[ignore = "run apart, by the test of the newcomer"]
+fn newcomer() {
+    let mut window = open(StartWith::New(None));
+    wait(&mut window, "the model", is_idle);
+    drop_on_window(
+        &mut window,
+        &[assets("support/fruit"), assets("support/hats")],
+    );
+    wait(&mut window, "two classes", |window| {
+        window.state().app().project().classes().len() == 2
+    });
+    window.hover_at(egui::pos2(640.0, 300.0));
+    window.run_steps(2);
+    drop_on_window(&mut window, &[assets("pool/fruit"), assets("pool/hats")]);
+    wait(&mut window, "predictions of the pool", |window| {
+        is_idle(window)
+            && tiles(window).len() > 3
+            && tiles(window).iter().all(|tile| tile.contains('%'))
+    });
+    let tuned = tiles(&window);
+    assert!(
+        tuned
+            .iter()
+            .all(|tile| tile.starts_with("fruit") || tile.starts_with("hats")),
+        "{tuned:?}"
+    );
+
+    let alpha = window.state().app().parameter(Parameter::Alpha);
+    let other = if alpha > 5.0 { 0.05 } else { 90.0 };
+    window.get_by_label("alpha").set_value_accesskit(other);
+    window.run_steps(2);
+    assert_ne!(
+        tiles(&window),
+        tuned,
+        "predictions follow the slider from {alpha} to {other}"
+    );
+    assert!(
+        !window.state().app().fit().tuned,
+        "a touch of the slider ends the tuning"
+    );
+
+    let photo = window.state().app().gallery().photos[0];
+    let label = |window: &Window| window.state().app().project().photo(photo).unwrap().label;
+    window
+        .get_all_by_label_contains("— photo")
+        .next()
+        .unwrap()
+        .click();
+    window.run_steps(3);
+    assert_eq!(window.state().app().selected(), Some(photo));
+    window.key_press(egui::Key::Num2);
+    window.run_steps(3);
+    let second = window.state().app().project().classes()[1].id;
+    assert_eq!(label(&window), Some(second));
+    window.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::Z);
+    window.run_steps(3);
+    assert_eq!(label(&window), None, "undone");
+
+    wait(&mut window, "both histograms", |window| {
+        window.state().app().overlap().after.is_some() && is_idle(window)
+    });
+    window.run_steps(2);
+    for name in ["overlap before", "overlap after"] {
+        assert!(window.query_by_label_contains(name).is_some(), "{name}");
+    }
+    wait(&mut window, "the last change on disk", |window| {
+        matches!(window.state().app().saved(), SavedStatus::Saved(_))
+    });
+}
+
+#[test]
+#[ignore = "run apart, by the test of the demo"]
+fn demo() {
+    let mut window = open(StartWith::Demo);
+    wait(&mut window, "the demo", |window| {
+        is_idle(window) && !tiles(window).is_empty()
+    });
+    wait(&mut window, "predictions", |window| {
+        tiles(window).iter().all(|tile| tile.contains('%'))
+    });
+    wait(&mut window, "histograms", |window| {
+        window.state().app().overlap().after.is_some()
+    });
+    window.run_steps(2);
+    for name in ["overlap before", "overlap after"] {
+        let spoken = window
+            .get_by_label_contains(name)
+            .accesskit_node()
+            .label()
+            .unwrap();
+        assert!(spoken.contains("AUROC"), "{spoken}");
+    }
+    let fit = window.state().app().fit();
+    assert!(
+        fit.tuned && fit.method_accuracy > fit.zero_shot_accuracy,
+        "{fit:?}"
+    );
+}
