@@ -24,10 +24,14 @@ const TOPICS: [Topic; 5] = [
     Topic::Overlap,
 ];
 
-const KEYS: [(&str, &str); 10] = [
+const KEYS: [(&str, &str); 11] = [
     (
         "1 to 9, 0",
         "Label the selected photo as the class with that number",
+    ),
+    (
+        "Letters",
+        "Find a class by its name, and label as it with Enter",
     ),
     ("Enter", "Accept what is predicted"),
     ("Backspace", "Clear the label"),

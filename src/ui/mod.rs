@@ -25,6 +25,7 @@ mod pair_list;
 mod parameter_slider;
 mod path_prompt;
 mod picture;
+mod quick_pick;
 mod screenshot;
 mod shortcuts;
 mod status_bar;
@@ -56,6 +57,7 @@ use drops::DropZones;
 use gallery_panel::GalleryPanel;
 use help::Topic;
 use path_prompt::PathPrompt;
+use quick_pick::QuickPick;
 use screenshot::Screenshot;
 use shortcuts::Strides;
 use support_panel::SupportPanel;
@@ -95,6 +97,7 @@ pub struct ShotlensWindow {
     support: SupportPanel,
     gallery: GalleryPanel,
     path_prompt: Option<PathPrompt>,
+    quick_pick: Option<QuickPick>,
     help: Option<Option<Topic>>,
     said: Option<(String, Instant)>,
     has_sides: [bool; 2],
@@ -120,6 +123,7 @@ impl ShotlensWindow {
             support: SupportPanel::default(),
             gallery: GalleryPanel::default(),
             path_prompt: None,
+            quick_pick: None,
             help: None,
             said: None,
             has_sides: [true, true],
@@ -252,10 +256,15 @@ impl ShotlensWindow {
         {
             self.path_prompt = None;
         }
+        if let Some(pick) = &mut self.quick_pick
+            && pick.ui(context, &self.app, &mut self.commands)
+        {
+            self.quick_pick = None;
+        }
     }
 
     fn read_keys(&mut self, context: &egui::Context) {
-        if self.help.is_some() || self.path_prompt.is_some() {
+        if self.help.is_some() || self.path_prompt.is_some() || self.quick_pick.is_some() {
             return;
         }
         let strides = Strides {
@@ -296,6 +305,7 @@ impl ShotlensWindow {
                 }
                 Request::TypePath(ask) => self.path_prompt = Some(PathPrompt::new(ask, None)),
                 Request::Help(topic) => self.help = Some(topic),
+                Request::QuickPick(text) => self.quick_pick = Some(QuickPick::new(&text)),
             }
             context.request_repaint();
         }

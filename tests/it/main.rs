@@ -22,3 +22,4 @@ mod shared;
 mod source_text;
 mod tokenizer;
 mod tuning;
+mod window;
