@@ -55,7 +55,12 @@ impl QuickPick {
             self.move_choice(ui, found.len());
             let picked = list_ui(ui, &found, self.chosen);
             let enter = ui.input(|input| input.key_pressed(Key::Enter));
-            picked.or_else(|| found.get(self.chosen).filter(|_| enter).map(|class| class.id))
+            picked.or_else(|| {
+                found
+                    .get(self.chosen)
+                    .filter(|_| enter)
+                    .map(|class| class.id)
+            })
         });
         if let Some(class) = response.inner {
             commands.push(Command::Label(vec![photo], Some(class)));
