@@ -124,7 +124,11 @@ impl Matrix {
         for index in indices {
             data.extend_from_slice(self.row(*index));
         }
-        Self { rows: indices.len(), cols: self.cols, data }
+        Self {
+            rows: indices.len(),
+            cols: self.cols,
+            data,
+        }
     }
 
     /// The columns with these indices, in this order.

@@ -33,6 +33,7 @@ fn run(command: Option<Command>, common: &Common) -> anyhow::Result<()> {
         Some(Command::Demo { headless: false }) => window(StartWith::Demo, common),
         Some(Command::Open { path }) if path.is_dir() => window(StartWith::Folder(path), common),
         Some(Command::Open { path }) => window(StartWith::File(path), common),
+        Some(command) if command.is_window_benchmark() => ui::bench::run(common.json),
         Some(command) => cli::run(command, common),
     }
 }

@@ -19,6 +19,7 @@ pub(crate) struct Embedding {
     is_paused: bool,
     embedded: HashSet<PhotoId>,
     failed: HashSet<PhotoId>,
+    on_their_way: HashSet<PhotoId>,
     requested_texts: HashMap<ClassId, Vec<String>>,
     text_generation: Generation,
     pub(super) texts: HashMap<ClassId, Vec<f32>>,
@@ -51,8 +52,14 @@ impl App {
         self.embed_texts();
         let requests = self.missing_photos();
         let embedding = &mut self.embedding;
+        let is_new =
+            |request: &PhotoRequest<PhotoId>| !embedding.on_their_way.contains(&request.key);
+        if embedding.is_running && !requests.is_empty() && !requests.iter().any(is_new) {
+            return;
+        }
         embedding.cancel.cancel();
         embedding.generation = embedding.generation.next();
+        embedding.on_their_way = requests.iter().map(|request| request.key).collect();
         if requests.is_empty() {
             embedding.is_running = false;
             self.activity = Activity::default();
@@ -170,7 +177,11 @@ impl App {
             generation,
             ..Embedding::default()
         };
-        self.model.name.clone_from(&info.name);
+        self.model.name = if info.is_demo {
+            "Demo model".to_owned()
+        } else {
+            info.name.clone()
+        };
         self.model.device.clone_from(&info.device);
         self.model.is_demo = info.is_demo;
         self.model.state = ModelState::Ready;
@@ -249,6 +260,7 @@ impl App {
             return;
         }
         self.embedding.is_running = false;
+        self.embedding.on_their_way.clear();
         let rate = self.activity.rate;
         self.activity = Activity {
             rate,
@@ -263,6 +275,7 @@ impl App {
 
     pub(super) fn cancel_work(&mut self) {
         self.embedding.cancel.cancel();
+        self.embedding.on_their_way.clear();
         self.embedding.is_paused = true;
         self.activity = Activity {
             paused: true,
@@ -289,6 +302,7 @@ impl App {
     /// Another bottleneck adapter: photos go through the encoder again (their original features come from the cache).
     pub(super) fn embed_again(&mut self) {
         self.embedding.embedded.clear();
+        self.embedding.on_their_way.clear();
         self.embed_what_is_missing();
     }
 

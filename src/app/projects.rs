@@ -100,9 +100,14 @@ impl App {
 
     /// Carries out a change to the project, as a step that undo takes back.
     pub(super) fn perform(&mut self, edit: Edit) -> bool {
+        let reach = Reach::of(&edit);
         match self.project.perform(edit) {
             Ok(()) => {
-                self.project_changed();
+                match reach {
+                    Reach::Settings => self.scoring.mark_dirty(),
+                    Reach::Labels => self.labels_changed(),
+                    Reach::Everything => self.project_changed(),
+                }
                 true
             }
             Err(error) => {
@@ -157,6 +162,14 @@ impl App {
         self.project.set_view(view);
     }
 
+    /// Labels decide what the gallery shows, and what is learnt where the project learns from them.
+    fn labels_changed(&mut self) {
+        if self.project().settings().learn_from_labels {
+            self.scoring.mark_dirty();
+        }
+        self.refresh_gallery();
+    }
+
     /// Follows every change of classes, photos, labels or settings.
     pub(super) fn project_changed(&mut self) {
         if self
@@ -168,5 +181,22 @@ impl App {
         self.embed_what_is_missing();
         self.scoring.mark_dirty();
         self.refresh_gallery();
+    }
+}
+
+/// How far a change reaches. Sliders send sixty a second, so what they do not touch is left alone.
+enum Reach {
+    Settings,
+    Labels,
+    Everything,
+}
+
+impl Reach {
+    fn of(edit: &Edit) -> Self {
+        match edit {
+            Edit::SetSettings(_) => Self::Settings,
+            Edit::SetLabels { .. } => Self::Labels,
+            _ => Self::Everything,
+        }
     }
 }

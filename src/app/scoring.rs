@@ -160,6 +160,7 @@ fn parameters_of(settings: &Settings) -> Parameters {
         alpha: settings.alpha as f32,
         beta: settings.beta as f32,
         gamma: settings.gamma as f32,
+        ..Parameters::default()
     }
 }
 
@@ -259,13 +260,10 @@ impl App {
             parameters: parameters_of(settings),
             tune: settings.auto_tuned,
             use_class_names: settings.use_class_names,
-            adapter: Some(
-                settings
-                    .adapter
-                    .as_deref()
-                    .and_then(|text| text.parse().ok())
-                    .unwrap_or(AdapterSpec::IsoClip(None)),
-            ),
+            adapter: settings
+                .adapter
+                .as_deref()
+                .and_then(|text| text.parse().ok()),
         };
         let scoring = &mut self.scoring;
         scoring.generation = request.generation;
@@ -289,6 +287,7 @@ impl App {
                 }
                 ScoreEvent::Predictions(predictions) => {
                     self.scoring.predictions = predictions;
+                    self.show_what_shots_teach();
                     if self.gallery_follows_predictions() && !self.scoring.is_dragging {
                         self.refresh_gallery();
                     }
@@ -328,6 +327,21 @@ impl App {
         }
     }
 
+    /// The demo begins with a photo that class names get wrong and the shots get right.
+    fn show_what_shots_teach(&mut self) {
+        if !self.is_demo || self.selected.is_some() {
+            return;
+        }
+        let is_telling = |photo: &&PhotoId| {
+            let prediction = self.scoring.prediction(**photo);
+            prediction
+                .is_some_and(|found| found.class != found.zero_shot_class && found.confidence > 0.8)
+        };
+        if let Some(photo) = self.gallery.photos.iter().find(is_telling).copied() {
+            self.apply(super::Command::Select(Some(photo)));
+        }
+    }
+
     fn take_in_fit(&mut self, summary: FitSummary) {
         if summary.generation != self.scoring.generation {
             return;
@@ -362,6 +376,18 @@ impl App {
         } else {
             parameters_of(self.project().settings())
         }
+    }
+
+    /// One of them, as its slider shows it.
+    pub fn parameter(&self, parameter: Parameter) -> f64 {
+        let Parameters {
+            alpha, beta, gamma, ..
+        } = self.parameters();
+        f64::from(match parameter {
+            Parameter::Alpha => alpha,
+            Parameter::Beta => beta,
+            Parameter::Gamma => gamma,
+        })
     }
 
     /// The method in use.

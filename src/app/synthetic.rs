@@ -33,7 +33,10 @@ impl App {
     /// When the operating system gives no threads.
     pub fn synthetic(size: &SyntheticSize, wake: Wake) -> std::io::Result<Self> {
         let state = state(size);
-        let mut app = Self { threads: Some(Threads::start(wake)?), ..Self::default() };
+        let mut app = Self {
+            threads: Some(Threads::start(wake)?),
+            ..Self::default()
+        };
         app.title = "Benchmark".to_owned();
         app.model.state = ModelState::Ready;
         app.model.name = "made-up features".to_owned();
@@ -57,22 +60,41 @@ impl App {
     fn embed_synthetically(&mut self, state: &ProjectState, dim: usize) {
         let mut random = Random::new(1);
         let mut row = |centre: Option<&[f32]>| -> Vec<f32> {
-            (0..dim).map(|i| centre.map_or(0.0, |centre| centre[i]) + random.next_u64() as f32 / u64::MAX as f32 - 0.5).collect()
+            (0..dim)
+                .map(|i| {
+                    centre.map_or(0.0, |centre| centre[i])
+                        + random.next_u64() as f32 / u64::MAX as f32
+                        - 0.5
+                })
+                .collect()
         };
         let centres: Vec<Vec<f32>> = state.classes().iter().map(|_| row(None)).collect();
         for (class, centre) in state.classes().iter().zip(&centres) {
-            self.embedding.pretend_text(class.id, class.texts(), centre.clone());
+            self.embedding
+                .pretend_text(class.id, class.texts(), centre.clone());
         }
         let class_of = |role: Role, index: usize| match role {
-            Role::Shot(class) => state.classes().iter().position(|candidate| candidate.id == class).unwrap_or(0),
+            Role::Shot(class) => state
+                .classes()
+                .iter()
+                .position(|candidate| candidate.id == class)
+                .unwrap_or(0),
             Role::Pool => index % centres.len().max(1),
         };
         let mut batch = Vec::new();
         for (index, photo) in state.photos().iter().enumerate() {
             let features = row(centres.get(class_of(photo.role, index)).map(Vec::as_slice));
-            let original = PhotoFeatures { hash: ContentHash(fake_hash(photo.id)), features, hidden: None };
+            let original = PhotoFeatures {
+                hash: ContentHash(fake_hash(photo.id)),
+                features,
+                hidden: None,
+            };
             self.embedding.pretend_embedded(photo.id);
-            batch.push(EmbeddedPhoto { photo: photo.id, original, adapted: None });
+            batch.push(EmbeddedPhoto {
+                photo: photo.id,
+                original,
+                adapted: None,
+            });
             if batch.len() == 1024 {
                 self.submit_scoring(ScoreJob::Insert(std::mem::take(&mut batch)));
             }
@@ -103,16 +125,24 @@ fn fake_hash(photo: PhotoId) -> [u8; 32] {
 fn state(size: &SyntheticSize) -> ProjectState {
     let mut state = ProjectState::new();
     let photo = |state: &mut ProjectState, name: String, role| {
-        state.new_photo(&Path::new("/benchmark").join(name), role, FileStamp::default())
+        state.new_photo(
+            &Path::new("/benchmark").join(name),
+            role,
+            FileStamp::default(),
+        )
     };
     for class_index in 0..size.num_classes {
         let class = state.new_class(&format!("class {class_index}"));
         let role = Role::Shot(class.id);
         apply(&mut state, Edit::AddClass(class)).ok();
-        let shots = (0..size.num_shots).map(|shot| photo(&mut state, format!("{class_index}/{shot}.jpg"), role)).collect();
+        let shots = (0..size.num_shots)
+            .map(|shot| photo(&mut state, format!("{class_index}/{shot}.jpg"), role))
+            .collect();
         apply(&mut state, Edit::AddPhotos(shots)).ok();
     }
-    let pool = (0..size.num_pool).map(|index| photo(&mut state, format!("pool/{index}.jpg"), Role::Pool)).collect();
+    let pool = (0..size.num_pool)
+        .map(|index| photo(&mut state, format!("pool/{index}.jpg"), Role::Pool))
+        .collect();
     apply(&mut state, Edit::AddPhotos(pool)).ok();
     state
 }

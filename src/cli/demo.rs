@@ -48,7 +48,7 @@ pub fn run_headless_demo(common: &Common) -> Result<()> {
         test: &pool,
         shots: None,
         seeds: &[1],
-        methods: &Method::ALL,
+        methods: &Method::LIVE,
         tuning: &Tuning::LeaveOneOut,
         adapter: &spec,
         adapter_scale: None,

@@ -47,6 +47,11 @@ pub struct EvalArgs {
 pub(super) fn run(args: &EvalArgs, common: &Common) -> Result<()> {
     let methods = methods(&args.methods)?;
     let engine = session::open_engine(common)?;
+    if args.tune != "none" && methods.iter().any(|method| !method.is_live()) {
+        warn(
+            "only tip-adapter and tip-adapter-pp are tuned so far; the other methods run at their published defaults",
+        );
+    }
     let needs_adapter = methods.iter().any(|method| method.needs_adapter());
     if needs_adapter && args.adapter.is_none() {
         warn("adapted features of the ++ methods: isoclip (choose with --adapter)");

@@ -8,7 +8,7 @@ use clap::Args;
 use super::Common;
 use super::tensor_file::{TensorFile, TensorWriter};
 use crate::features::Features;
-use crate::methods::{Knowledge, Method, Parameters, Queries, fit};
+use crate::methods::{Knowledge, Method, Parameters, Queries, SignatureRange, fit};
 use crate::support::SupportSet;
 
 /// A method's parameters on the command line.
@@ -23,16 +23,33 @@ pub(super) struct ParameterArgs {
     /// Weight of the third term, for methods that have one [default: 0.1]
     #[arg(long, value_parser = finite)]
     gamma: Option<f32>,
+    /// APE: channels kept [default: half of them]
+    #[arg(long, value_name = "Q")]
+    channels: Option<usize>,
+    /// APE: weight of the similarity between classes in the choice of channels [default: 0.7]
+    #[arg(long, value_parser = finite)]
+    w0: Option<f32>,
+    /// APE: weight of the variance over class texts in the choice of channels [default: 0.3]
+    #[arg(long, value_parser = finite)]
+    w1: Option<f32>,
+    /// `ProKeR`: how far the kernel may leave the class texts [default: 0.1]
+    #[arg(long, value_parser = finite)]
+    lambda: Option<f32>,
 }
 
 impl ParameterArgs {
+    /// With Tip-X's scale from the file's own queries, as the authors take it.
     pub(super) fn parameters(&self) -> Parameters {
         let defaults = Parameters::default();
         Parameters {
             alpha: self.alpha.unwrap_or(defaults.alpha),
             beta: self.beta.unwrap_or(defaults.beta),
             gamma: self.gamma.unwrap_or(defaults.gamma),
-            ..defaults
+            channels: self.channels,
+            w0: self.w0.unwrap_or(defaults.w0),
+            w1: self.w1.unwrap_or(defaults.w1),
+            lambda: self.lambda.unwrap_or(defaults.lambda),
+            signature_range: SignatureRange::Queries,
         }
     }
 }
@@ -50,7 +67,7 @@ pub struct ScoreArgs {
     /// A file with support, labels, queries, text, and for ++ methods `support_imo`, `queries_imo`
     #[arg(value_name = "F.safetensors")]
     file: PathBuf,
-    /// The method, as zero-shot, tip-adapter or tip-adapter-pp
+    /// zero-shot, tip-adapter, tip-x, ape, their ++ variants (tip-adapter-pp, ...), gda or proker
     #[arg(long, value_parser = Method::from_name)]
     method: Method,
     #[command(flatten)]

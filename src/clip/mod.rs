@@ -10,6 +10,7 @@ mod device;
 mod error;
 mod ops;
 pub mod preprocess;
+mod resample;
 mod resnet;
 mod text;
 pub mod tokenizer;
@@ -25,12 +26,13 @@ pub use device::DeviceChoice;
 pub use error::ClipError;
 pub use ops::Path;
 
+use candle_core::{Device, Tensor};
 use checkpoint::{Config, FileTensors, ImageConfig, RandomTensors, TensorSource, WeightBytes};
 use preprocess::{Crop, Preprocess};
 use resnet::ResNet;
 use text::TextTransformer;
 use tokenizer::Tokenizer;
-use towers::{ImageTower, TextTower};
+use towers::{ImageTower, TextTower, matrix};
 use transformer::Placement;
 use vision_transformer::VisionTransformer;
 
@@ -164,6 +166,42 @@ impl Clip {
         crops: &[Crop],
         adapter: Option<&BottleneckAdapter>,
     ) -> Result<EncodedImages, ClipError> {
+        self.check_pictures(crops, adapter)?;
+        let (mut features, mut hidden, mut width) = (Vec::new(), Vec::new(), None);
+        for batch in crops.chunks(self.image.batch_size()) {
+            let encoded = self.image.forward(batch, adapter)?;
+            features.extend(matrix(&encoded.features)?.into_vec());
+            if let Some(rows) = encoded.hidden {
+                let rows = matrix(&rows)?;
+                width = Some(rows.cols());
+                hidden.extend(rows.into_vec());
+            }
+        }
+        Ok(EncodedImages {
+            features: Matrix::new(crops.len(), self.dim(), features)?,
+            hidden: width
+                .map(|width| Matrix::new(crops.len(), width, hidden))
+                .transpose()?,
+        })
+    }
+
+    /// Features of crops as a tensor `[num_crops, dim]`, not normalised, with gradients for the adapter's variables.
+    ///
+    /// All at once: the caller chooses the batch.
+    pub fn crops_for_training(
+        &self,
+        crops: &[Crop],
+        adapter: &BottleneckAdapter,
+    ) -> Result<Tensor, ClipError> {
+        self.check_pictures(crops, Some(adapter))?;
+        Ok(self.image.forward(crops, Some(adapter))?.features)
+    }
+
+    fn check_pictures(
+        &self,
+        crops: &[Crop],
+        adapter: Option<&BottleneckAdapter>,
+    ) -> Result<(), ClipError> {
         let expected = self.preprocess().size;
         let wrong =
             |crop: &&Crop| crop.size != expected || crop.pixels.len() != expected * expected * 3;
@@ -176,21 +214,12 @@ impl Clip {
         if adapter.is_some() && self.adapter_places().is_none() {
             return Err(ClipError::AdapterNeedsTransformer);
         }
-        let (mut features, mut hidden, mut width) = (Vec::new(), Vec::new(), None);
-        for batch in crops.chunks(self.image.batch_size()) {
-            let encoded = self.image.encode(batch, adapter)?;
-            features.extend(encoded.features.into_vec());
-            if let Some(rows) = encoded.hidden {
-                width = Some(rows.cols());
-                hidden.extend(rows.into_vec());
-            }
-        }
-        Ok(EncodedImages {
-            features: Matrix::new(crops.len(), self.dim(), features)?,
-            hidden: width
-                .map(|width| Matrix::new(crops.len(), width, hidden))
-                .transpose()?,
-        })
+        Ok(())
+    }
+
+    /// The device that tensors for this model must be on.
+    pub fn device(&self) -> &Device {
+        &self.placement.device
     }
 
     /// Features of texts, in the same order.

@@ -48,7 +48,11 @@ impl Preprocess {
         let pixels = if short_side == 0 || size == 0 {
             vec![0; size * size * 3]
         } else {
-            resize(image.as_raw(), &middle(width, short_side, size), &middle(height, short_side, size))
+            resize(
+                image.as_raw(),
+                &middle(width, short_side, size),
+                &middle(height, short_side, size),
+            )
         };
         Crop { size, pixels }
     }
@@ -71,7 +75,11 @@ fn middle(side: u32, short_side: u32, size: usize) -> Axis {
     let to = size * u64::from(side) / u64::from(short_side);
     let margin = to - size;
     let first = margin / 2 + u64::from(margin % 4 == 3);
-    Axis { from: side, to, part: first..first + size }
+    Axis {
+        from: side,
+        to,
+        part: first..first + size,
+    }
 }
 
 #[cfg(test)]
@@ -100,14 +108,20 @@ mod tests {
             let crop = Preprocess::openai(224).crop(&image);
             assert_eq!(crop.pixels.len(), 224 * 224 * 3);
             let expected = if width == 0 { 0 } else { 9 };
-            assert!(crop.pixels.iter().all(|&value| value == expected), "{width} x {height}");
+            assert!(
+                crop.pixels.iter().all(|&value| value == expected),
+                "{width} x {height}"
+            );
         }
     }
 
     #[test]
     fn the_id_tells_settings_apart() {
         let base = Preprocess::openai(224);
-        let other_std = Preprocess { std: [0.5; 3], ..base.clone() };
+        let other_std = Preprocess {
+            std: [0.5; 3],
+            ..base.clone()
+        };
         assert_ne!(base.id(), Preprocess::openai(96).id());
         assert_ne!(base.id(), other_std.id());
     }

@@ -40,8 +40,17 @@ pub(super) fn resize(pixels: &[u8], columns: &Axis, rows: &Axis) -> Vec<u8> {
         return resize_rows(&low, stride, &column_taps);
     }
     let needed = needed(&row_taps);
-    let narrow = resize_rows(&pixels[needed.start * stride..needed.end * stride], stride, &column_taps);
-    resize_columns(&narrow, column_taps.len() * CHANNELS, needed.start, &row_taps)
+    let narrow = resize_rows(
+        &pixels[needed.start * stride..needed.end * stride],
+        stride,
+        &column_taps,
+    );
+    resize_columns(
+        &narrow,
+        column_taps.len() * CHANNELS,
+        needed.start,
+        &row_taps,
+    )
 }
 
 impl Axis {
@@ -55,7 +64,10 @@ impl Axis {
             let end = ((centre + reach + 0.5) as usize).min(self.from as usize);
             let at = |pixel: usize| bicubic((pixel as f64 - centre + 0.5) / widening);
             let sum: f64 = (first..end).map(at).sum();
-            Taps { first, weights: (first..end).map(|pixel| (at(pixel) / sum) as f32).collect() }
+            Taps {
+                first,
+                weights: (first..end).map(|pixel| (at(pixel) / sum) as f32).collect(),
+            }
         };
         self.part.clone().map(taps_of).collect()
     }
@@ -77,7 +89,11 @@ fn bicubic(x: f64) -> f64 {
 /// The pixels of the image that any of `taps` reads.
 fn needed(taps: &[Taps]) -> Range<usize> {
     let start = taps.iter().map(|taps| taps.first).min().unwrap_or(0);
-    let end = taps.iter().map(|taps| taps.first + taps.weights.len()).max().unwrap_or(0);
+    let end = taps
+        .iter()
+        .map(|taps| taps.first + taps.weights.len())
+        .max()
+        .unwrap_or(0);
     start..end
 }
 
@@ -90,7 +106,12 @@ fn resize_rows(pixels: &[u8], stride: usize, taps: &[Taps]) -> Vec<u8> {
     for row in pixels.chunks_exact(stride) {
         let row = &row[needed.start * CHANNELS..needed.end * CHANNELS];
         for (lanes, pixel) in row_lanes.iter_mut().zip(row.as_chunks::<CHANNELS>().0) {
-            *lanes = [f32::from(pixel[0]), f32::from(pixel[1]), f32::from(pixel[2]), 0.0];
+            *lanes = [
+                f32::from(pixel[0]),
+                f32::from(pixel[1]),
+                f32::from(pixel[2]),
+                0.0,
+            ];
         }
         for taps in taps {
             let sum = weighted_sum(&row_lanes[taps.first - needed.start..], &taps.weights);
@@ -139,20 +160,58 @@ mod tests {
     #[test]
     fn a_side_that_keeps_its_length_is_copied() {
         let pixels: Vec<u8> = (0..60).collect();
-        let columns = Axis { from: 5, to: 5, part: 1..4 };
-        let rows = Axis { from: 4, to: 4, part: 0..4 };
-        let expected: Vec<u8> = pixels.chunks_exact(15).flat_map(|row| row[3..12].to_vec()).collect();
+        let columns = Axis {
+            from: 5,
+            to: 5,
+            part: 1..4,
+        };
+        let rows = Axis {
+            from: 4,
+            to: 4,
+            part: 0..4,
+        };
+        let expected: Vec<u8> = pixels
+            .chunks_exact(15)
+            .flat_map(|row| row[3..12].to_vec())
+            .collect();
         assert_eq!(resize(&pixels, &columns, &rows), expected);
     }
 
     #[test]
     fn a_part_is_the_same_as_that_part_of_the_whole() {
-        let pixels: Vec<u8> = (0..90 * 70 * 3_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-        let (columns, rows) = (Axis { from: 90, to: 31, part: 0..31 }, Axis { from: 70, to: 101, part: 0..101 });
+        let pixels: Vec<u8> = (0..90 * 70 * 3_u32)
+            .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
+            .collect();
+        let (columns, rows) = (
+            Axis {
+                from: 90,
+                to: 31,
+                part: 0..31,
+            },
+            Axis {
+                from: 70,
+                to: 101,
+                part: 0..101,
+            },
+        );
         let whole = resize(&pixels, &columns, &rows);
-        let part = resize(&pixels, &Axis { part: 7..20, ..columns }, &Axis { part: 50..60, ..rows });
-        let expected: Vec<u8> =
-            whole.chunks_exact(93).skip(50).take(10).flat_map(|row| row[21..60].to_vec()).collect();
+        let part = resize(
+            &pixels,
+            &Axis {
+                part: 7..20,
+                ..columns
+            },
+            &Axis {
+                part: 50..60,
+                ..rows
+            },
+        );
+        let expected: Vec<u8> = whole
+            .chunks_exact(93)
+            .skip(50)
+            .take(10)
+            .flat_map(|row| row[21..60].to_vec())
+            .collect();
         assert_eq!(part, expected);
     }
 }

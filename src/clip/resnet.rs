@@ -5,13 +5,13 @@
 use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
 
+use super::ClipError;
 use super::adapter::BottleneckAdapter;
 use super::checkpoint::{ResNetConfig, TensorSource};
 use super::ops::{Elementwise, Linear, average_pool, windows};
 use super::preprocess::{Crop, Preprocess};
-use super::towers::{ImageTower, matrix};
+use super::towers::{ImageTensors, ImageTower};
 use super::transformer::Placement;
-use super::{ClipError, EncodedImages};
 use crate::features::Matrix;
 
 /// PyTorch's default for batch norms, which the model does not change.
@@ -125,9 +125,9 @@ impl ResNet {
 }
 
 impl ImageTower for ResNet {
-    fn encode(&self, crops: &[Crop], _: Option<&BottleneckAdapter>) -> Loaded<EncodedImages> {
-        Ok(EncodedImages {
-            features: matrix(&self.features(crops)?)?,
+    fn forward(&self, crops: &[Crop], _: Option<&BottleneckAdapter>) -> Result<ImageTensors> {
+        Ok(ImageTensors {
+            features: self.features(crops)?,
             hidden: None,
         })
     }

@@ -1,18 +1,26 @@
 //! What a model's two halves can do, whatever they are made of.
 
+use candle_core::{Result, Tensor};
+
+use super::ClipError;
 use super::adapter::BottleneckAdapter;
 use super::preprocess::Crop;
-use super::{ClipError, EncodedImages};
 use crate::features::Matrix;
+
+/// What a tower makes of pictures.
+pub(super) struct ImageTensors {
+    /// `[num_crops, dim]`, not normalised.
+    pub(super) features: Tensor,
+    /// `[num_crops, width]`, before the projection.
+    pub(super) hidden: Option<Tensor>,
+}
 
 /// Pictures in, features out.
 pub(super) trait ImageTower: Send + Sync {
     /// Features of `crops`, all at once; the caller keeps batches to [`ImageTower::batch_size`].
-    fn encode(
-        &self,
-        crops: &[Crop],
-        adapter: Option<&BottleneckAdapter>,
-    ) -> Result<EncodedImages, ClipError>;
+    ///
+    /// Differentiable with respect to the adapter's tensors.
+    fn forward(&self, crops: &[Crop], adapter: Option<&BottleneckAdapter>) -> Result<ImageTensors>;
 
     /// How many pictures at once suit the device.
     fn batch_size(&self) -> usize;
@@ -27,14 +35,14 @@ pub(super) trait ImageTower: Send + Sync {
 /// Texts in, features out.
 pub(super) trait TextTower: Send + Sync {
     /// Features of texts given as token ids, shape `[num_texts, dim]`, not normalised.
-    fn encode(&self, texts: &[&[u32]]) -> Result<Matrix, ClipError>;
+    fn encode(&self, texts: &[&[u32]]) -> std::result::Result<Matrix, ClipError>;
 
     /// The last matrix, `[dim, width]`.
     fn projection(&self) -> &Matrix;
 }
 
 /// Rows of a tensor of rank 2, on the CPU.
-pub(super) fn matrix(tensor: &candle_core::Tensor) -> Result<Matrix, ClipError> {
+pub(super) fn matrix(tensor: &Tensor) -> std::result::Result<Matrix, ClipError> {
     let (rows, cols) = tensor.dims2()?;
     Ok(Matrix::new(rows, cols, tensor.flatten_all()?.to_vec1()?)?)
 }

@@ -3,13 +3,13 @@
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
+use super::ClipError;
 use super::adapter::BottleneckAdapter;
 use super::checkpoint::{Dialect, TensorSource, VitConfig};
 use super::ops::{LayerNorm, Linear};
 use super::preprocess::{Crop, Preprocess};
-use super::towers::{ImageTower, matrix};
+use super::towers::{ImageTensors, ImageTower};
 use super::transformer::{Block, BlockOptions, Placement, pooled};
-use super::{ClipError, EncodedImages};
 use crate::features::Matrix;
 
 /// Tokens of a batch on a CPU: with fewer, weights are read from memory too often; with more, activations are.
@@ -18,7 +18,7 @@ const CPU_BATCH_TOKENS: usize = 1600;
 const GPU_BATCH: usize = 128;
 
 /// Patches, class token, blocks, projection.
-pub(crate) struct VisionTransformer {
+pub(super) struct VisionTransformer {
     config: VitConfig,
     placement: Placement,
     pixels: PixelScale,
@@ -85,7 +85,7 @@ impl VisionTransformer {
     }
 
     /// The patches of `crops` with normalised pixels, `[num_crops, num_tokens, patch²·3]`; the class token's are zero.
-    pub(crate) fn patches(&self, crops: &[Crop]) -> Result<Tensor> {
+    fn patches(&self, crops: &[Crop]) -> Result<Tensor> {
         let VitConfig { patch, grid, .. } = self.config;
         let (num_tokens, token) = (grid * grid + 1, patch * patch * 3);
         let mut values = vec![0.0; crops.len() * num_tokens * token];
@@ -110,11 +110,7 @@ impl VisionTransformer {
     }
 
     /// Features before the projection, `[num_crops, width]`; differentiable with respect to the adapter.
-    pub(crate) fn hidden(
-        &self,
-        patches: &Tensor,
-        adapter: Option<&BottleneckAdapter>,
-    ) -> Result<Tensor> {
+    fn hidden(&self, patches: &Tensor, adapter: Option<&BottleneckAdapter>) -> Result<Tensor> {
         let x = self.patch.forward_plus(patches, &self.position)?;
         let x = self.norm_before.forward(&x)?;
         let beside =
@@ -124,23 +120,15 @@ impl VisionTransformer {
         self.norm_after
             .forward(&pooled(&self.blocks, &x, &class, beside)?)
     }
-
-    /// `hidden` projected, `[num_crops, dim]`.
-    pub(crate) fn project(&self, hidden: &Tensor) -> Result<Tensor> {
-        self.project.forward(hidden)
-    }
 }
 
 impl ImageTower for VisionTransformer {
-    fn encode(
-        &self,
-        crops: &[Crop],
-        adapter: Option<&BottleneckAdapter>,
-    ) -> std::result::Result<EncodedImages, ClipError> {
+    fn forward(&self, crops: &[Crop], adapter: Option<&BottleneckAdapter>) -> Result<ImageTensors> {
         let hidden = self.hidden(&self.patches(crops)?, adapter)?;
-        Ok(EncodedImages {
-            features: matrix(&self.project(&hidden)?)?,
-            hidden: Some(matrix(&hidden)?),
+        let features = self.project.forward(&hidden)?;
+        Ok(ImageTensors {
+            features,
+            hidden: Some(hidden),
         })
     }
 

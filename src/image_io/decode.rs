@@ -4,12 +4,12 @@ use std::fs::File;
 use std::io::{self, Cursor, Read as _};
 use std::path::{Path, PathBuf};
 
-use image::{DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits, RgbImage};
-
-use zune_jpeg::errors::DecodeErrors;
+use image::{
+    DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits, RgbImage,
+};
 
 use super::ContentHash;
-use super::jpeg::Jpeg;
+use super::jpeg::{decode_colour_jpeg, jpeg_is_complete};
 use super::to_rgb::to_rgb;
 
 /// Longest side of a photo, in pixels; JPEG's own limit.
@@ -82,11 +82,17 @@ pub enum DecodeError {
 
 /// A photo's bytes and their hash.
 pub fn read_photo(path: &Path) -> Result<(Vec<u8>, ContentHash), DecodeError> {
-    let read_error = |source| DecodeError::Read { source, path: path.to_owned() };
+    let read_error = |source| DecodeError::Read {
+        source,
+        path: path.to_owned(),
+    };
     let mut file = File::open(path).map_err(read_error)?;
     let num_bytes = file.metadata().map_err(read_error)?.len();
     if num_bytes > MAX_FILE_BYTES {
-        return Err(DecodeError::FileTooLarge { num_bytes, path: path.to_owned() });
+        return Err(DecodeError::FileTooLarge {
+            num_bytes,
+            path: path.to_owned(),
+        });
     }
     let mut bytes = Vec::with_capacity(num_bytes as usize);
     file.read_to_end(&mut bytes).map_err(read_error)?;
@@ -101,31 +107,35 @@ pub fn read_photo(path: &Path) -> Result<(Vec<u8>, ContentHash), DecodeError> {
 pub fn decode_rgb(bytes: &[u8], path: &Path) -> Result<RgbImage, DecodeError> {
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
-        .map_err(|source| DecodeError::Read { source, path: path.to_owned() })?;
+        .map_err(|source| DecodeError::Read {
+            source,
+            path: path.to_owned(),
+        })?;
     let Some(format) = reader.format() else {
-        return Err(DecodeError::UnknownFormat { path: path.to_owned() });
+        return Err(DecodeError::UnknownFormat {
+            path: path.to_owned(),
+        });
     };
-    if format == ImageFormat::Jpeg {
-        return decode_jpeg(bytes, path);
-    }
     reader.limits(limits());
-    let mut decoder = reader.into_decoder().map_err(|error| from_image_error(error, path))?;
+    let mut decoder = reader
+        .into_decoder()
+        .map_err(|error| from_image_error(error, path))?;
     check_dimensions(decoder.dimensions(), path)?;
-    let orientation = decoder.orientation().map_err(|error| from_image_error(error, path))?;
-    let mut image = DynamicImage::from_decoder(decoder).map_err(|error| from_image_error(error, path))?;
-    image.apply_orientation(orientation);
-    Ok(to_rgb(image))
-}
-
-fn decode_jpeg(bytes: &[u8], path: &Path) -> Result<RgbImage, DecodeError> {
-    let damaged = |error: DecodeErrors| DecodeError::Damaged { message: error.to_string(), path: path.to_owned() };
-    let jpeg = Jpeg::open(bytes).map_err(damaged)?;
-    check_dimensions(jpeg.dimensions, path)?;
-    if !jpeg_is_complete(bytes) {
-        return Err(DecodeError::Truncated { path: path.to_owned() });
+    let is_jpeg = format == ImageFormat::Jpeg;
+    if is_jpeg && !jpeg_is_complete(bytes) {
+        return Err(DecodeError::Truncated {
+            path: path.to_owned(),
+        });
     }
-    let orientation = jpeg.orientation;
-    let mut image = jpeg.decode().map_err(damaged)?;
+    let orientation = decoder
+        .orientation()
+        .map_err(|error| from_image_error(error, path))?;
+    let mut image = match is_jpeg.then(|| decode_colour_jpeg(bytes)).flatten() {
+        Some(image) => image,
+        None => {
+            DynamicImage::from_decoder(decoder).map_err(|error| from_image_error(error, path))?
+        }
+    };
     image.apply_orientation(orientation);
     Ok(to_rgb(image))
 }
@@ -140,9 +150,17 @@ fn limits() -> Limits {
 fn check_dimensions((width, height): (u32, u32), path: &Path) -> Result<(), DecodeError> {
     let path = path.to_owned();
     if width == 0 || height == 0 {
-        Err(DecodeError::Empty { width, height, path })
+        Err(DecodeError::Empty {
+            width,
+            height,
+            path,
+        })
     } else if width.max(height) > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
-        Err(DecodeError::TooManyPixels { width, height, path })
+        Err(DecodeError::TooManyPixels {
+            width,
+            height,
+            path,
+        })
     } else {
         Ok(())
     }
@@ -151,40 +169,14 @@ fn check_dimensions((width, height): (u32, u32), path: &Path) -> Result<(), Deco
 fn from_image_error(source: ImageError, path: &Path) -> DecodeError {
     let path = path.to_owned();
     match source {
-        ImageError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => DecodeError::Truncated { path },
-        source => DecodeError::Damaged { message: source.to_string(), path },
-    }
-}
-
-/// Whether a JPEG's end-of-image marker follows its scans.
-///
-/// Walks the markers rather than looking at the last two bytes: cameras and phones append previews and videos.
-fn jpeg_is_complete(bytes: &[u8]) -> bool {
-    const START_OF_SCAN: u8 = 0xda;
-    const END_OF_IMAGE: u8 = 0xd9;
-    let mut at = 2;
-    while let Some(&byte) = bytes.get(at) {
-        if byte != 0xff {
-            // a byte of a scan, or junk between segments, which decoders skip, too
-            at += 1;
-            continue;
+        ImageError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            DecodeError::Truncated { path }
         }
-        match bytes.get(at + 1) {
-            Some(&END_OF_IMAGE) => return true,
-            // stuffing, restart markers and lone markers have no length; a scan's data end at the next marker
-            Some(0 | 0x01 | 0xd0..=0xd8) => at += 2,
-            Some(0xff) => at += 1,
-            Some(&marker) => {
-                let length = match bytes.get(at + 2..at + 4) {
-                    Some(&[high, low]) => usize::from(u16::from_be_bytes([high, low])),
-                    _ => return false,
-                };
-                at += if marker == START_OF_SCAN { 2 } else { 2 + length };
-            }
-            None => return false,
-        }
+        source => DecodeError::Damaged {
+            message: source.to_string(),
+            path,
+        },
     }
-    false
 }
 
 #[cfg(test)]
@@ -193,7 +185,9 @@ mod tests {
 
     fn encoded(format: ImageFormat) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
-        let image = RgbImage::from_fn(40, 30, |x, y| image::Rgb([(x * 6) as u8, (y * 8) as u8, 100]));
+        let image = RgbImage::from_fn(40, 30, |x, y| {
+            image::Rgb([(x * 6) as u8, (y * 8) as u8, 100])
+        });
         image.write_to(&mut bytes, format).unwrap();
         bytes.into_inner()
     }
@@ -204,17 +198,36 @@ mod tests {
 
     #[test]
     fn the_content_decides_the_format_and_not_the_name() {
-        for format in [ImageFormat::Png, ImageFormat::Bmp, ImageFormat::Tiff, ImageFormat::Gif, ImageFormat::WebP] {
-            assert_eq!(decode(&encoded(format)).unwrap().dimensions(), (40, 30), "{format:?}");
+        for format in [
+            ImageFormat::Png,
+            ImageFormat::Bmp,
+            ImageFormat::Tiff,
+            ImageFormat::Gif,
+            ImageFormat::WebP,
+        ] {
+            assert_eq!(
+                decode(&encoded(format)).unwrap().dimensions(),
+                (40, 30),
+                "{format:?}"
+            );
         }
     }
 
     #[test]
     fn a_file_cut_anywhere_is_an_error_and_never_a_panic() {
-        for format in [ImageFormat::Jpeg, ImageFormat::Png, ImageFormat::Gif, ImageFormat::WebP, ImageFormat::Tiff] {
+        for format in [
+            ImageFormat::Jpeg,
+            ImageFormat::Png,
+            ImageFormat::Gif,
+            ImageFormat::WebP,
+            ImageFormat::Tiff,
+        ] {
             let bytes = encoded(format);
             for num_bytes in (0..bytes.len() * 3 / 4).step_by(7) {
-                assert!(decode(&bytes[..num_bytes]).is_err(), "{format:?} cut to {num_bytes} bytes");
+                assert!(
+                    decode(&bytes[..num_bytes]).is_err(),
+                    "{format:?} cut to {num_bytes} bytes"
+                );
             }
         }
     }
@@ -222,7 +235,10 @@ mod tests {
     #[test]
     fn a_cut_jpeg_is_called_cut() {
         let bytes = encoded(ImageFormat::Jpeg);
-        assert!(matches!(decode(&bytes[..bytes.len() - 40]), Err(DecodeError::Truncated { .. })));
+        assert!(matches!(
+            decode(&bytes[..bytes.len() - 40]),
+            Err(DecodeError::Truncated { .. })
+        ));
     }
 
     #[test]
@@ -238,7 +254,17 @@ mod tests {
         // width and height of the header, 32 bits each: 60,000 x 60,000
         bytes[18..26].copy_from_slice(&[0x60, 0xea, 0, 0, 0x60, 0xea, 0, 0]);
         let error = decode(&bytes).unwrap_err();
-        assert!(matches!(error, DecodeError::TooManyPixels { width: 60_000, height: 60_000, .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                DecodeError::TooManyPixels {
+                    width: 60_000,
+                    height: 60_000,
+                    ..
+                }
+            ),
+            "{error}"
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Small pictures for lists.
 
-use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::images::{Image, TypedImageRef};
+use fast_image_resize::pixels::U8x3;
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::RgbImage;
 
@@ -21,17 +22,15 @@ pub fn thumbnail(image: &RgbImage, max_side: u32) -> RgbImage {
     let mut small = Image::new(scaled(width), scaled(height), PixelType::U8x3);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
     let small_size = (small.width(), small.height());
-    let pixels = ImageRef::new(width, height, image.as_raw(), PixelType::U8x3)
-        .map_err(|error| error.to_string())
-        .and_then(|image| {
-            Resizer::new()
-                .resize(&image, &mut small, &options)
-                .map_err(|error| error.to_string())
-        })
-        .map(|()| small.into_vec());
-    pixels
-        .ok()
-        .and_then(|pixels| RgbImage::from_raw(small_size.0, small_size.1, pixels))
+    // Typed views: the resizer for all pixel types costs minutes of compilation, and photos have one type.
+    let resized = small.typed_image_mut::<U8x3>().and_then(|mut small| {
+        let view = TypedImageRef::<U8x3>::from_buffer(width, height, image.as_raw()).ok()?;
+        Resizer::new()
+            .resize_typed(&view, &mut small, &options)
+            .ok()
+    });
+    resized
+        .and_then(|()| RgbImage::from_raw(small_size.0, small_size.1, small.into_vec()))
         .unwrap_or_else(|| unreachable!("{width} x {height} pixels fit {small_size:?}"))
 }
 

@@ -117,7 +117,7 @@ impl Default for Settings {
             auto_tuned: true,
             use_class_names: true,
             learn_from_labels: false,
-            adapter: None,
+            adapter: Some("isoclip".to_owned()),
             model: None,
         }
     }

@@ -3,6 +3,7 @@
 //! No pixels and no files: paths come in as lists, features as rows.
 
 pub mod dataset;
+mod python_random;
 pub mod random;
 pub mod split;
 

@@ -1,8 +1,9 @@
 //! Seeded choices of shots: K of every class for an experiment, and a quarter held out for cross-fitting.
 //!
-//! The algorithm, so that others can draw the same shots: one [`Random`] stream for the seed; classes in order;
-//! within a class the items in order of their indices; Fisher and Yates' first K steps; the chosen indices, sorted.
+//! Shots are drawn as the field's Python code draws them: `random.Random(seed)`, classes in order, and for each
+//! `random.sample` over its items in their order (CoOp's `generate_fewshot_dataset`, Tip-Adapter at d0e2d6f8).
 
+use super::python_random::PythonRandom;
 use super::random::Random;
 
 /// Up to `num_shots` items of every class (all of them where a class has fewer); indices, sorted within each class.
@@ -13,15 +14,17 @@ pub fn sample_shots(
     num_shots: usize,
     seed: u64,
 ) -> Vec<usize> {
-    let mut random = Random::new(seed);
+    let mut random = PythonRandom::new(seed);
     let mut chosen = Vec::new();
     for class in 0..num_classes {
         let mut members: Vec<usize> = (0..labels.len())
             .filter(|item| labels[*item] == Some(class))
             .collect();
-        random.draw_to_front(&mut members, num_shots);
-        members.truncate(num_shots);
-        members.sort_unstable();
+        if members.len() >= num_shots {
+            let drawn = random.sample(members.len(), num_shots);
+            members = drawn.into_iter().map(|index| members[index]).collect();
+            members.sort_unstable();
+        }
         chosen.extend(members);
     }
     chosen

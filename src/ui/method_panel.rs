@@ -126,11 +126,12 @@ fn sliders_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, settings: &Settings) {
     }
     for spec in method.parameters {
         let recommended = cx.app.fit().recommended;
-        let (value, recommended) = match spec.parameter {
-            Parameter::Alpha => (settings.alpha, recommended.map(|best| best.0)),
-            Parameter::Beta => (settings.beta, recommended.map(|best| best.1)),
-            Parameter::Gamma => (settings.gamma, None),
+        let recommended = match spec.parameter {
+            Parameter::Alpha => recommended.map(|best| best.0),
+            Parameter::Beta => recommended.map(|best| best.1),
+            Parameter::Gamma => None,
         };
+        let value = cx.app.parameter(spec.parameter);
         parameter_ui(ui, cx, spec, value, recommended);
     }
 }

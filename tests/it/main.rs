@@ -10,6 +10,7 @@ mod checkpoints;
 mod clip_data;
 mod clip_goldens;
 mod golden;
+mod gradients;
 mod layering;
 mod methods;
 mod models;

@@ -30,7 +30,26 @@ fn linear(path: Path, function: Elementwise) -> Linear {
         .then(function)
 }
 
-/// Fused and built-in give the same values and the same gradients of all variables.
+/// The sum of all numbers of `y` with fixed weights, and the gradients of it.
+fn loss(y: &Tensor) -> Tensor {
+    (y * numbers_like(y.dims(), 9)).unwrap().sum_all().unwrap()
+}
+
+/// How `loss` changes along `direction`, by central differences.
+fn numerical_slope(var: &Var, direction: &Tensor, loss: impl Fn() -> Tensor) -> f32 {
+    const STEP: f64 = 0.02;
+    let origin = var.as_tensor().copy().unwrap();
+    let at = |distance: f64| {
+        var.set(&(&origin + (direction * distance).unwrap()).unwrap())
+            .unwrap();
+        loss().to_scalar::<f32>().unwrap()
+    };
+    let slope = (at(STEP) - at(-STEP)) / (2.0 * STEP as f32);
+    var.set(&origin).unwrap();
+    slope
+}
+
+/// Fused and built-in give the same values and the same gradients of all variables, and these are the derivatives.
 #[track_caller]
 fn check(vars: &[Var], f: impl Fn(Path) -> Result<Tensor>) {
     let (fused, built_in) = (f(Path::Fused).unwrap(), f(Path::BuiltIn).unwrap());
@@ -38,16 +57,10 @@ fn check(vars: &[Var], f: impl Fn(Path) -> Result<Tensor>) {
         largest_difference(&fused, &built_in) < 1e-4,
         "values differ"
     );
-    let weights = numbers_like(fused.dims(), 9);
-    let gradients = |y: &Tensor| {
-        (y * &weights)
-            .unwrap()
-            .sum_all()
-            .unwrap()
-            .backward()
-            .unwrap()
-    };
-    let (fused, built_in) = (gradients(&fused), gradients(&built_in));
+    let (fused, built_in) = (
+        loss(&fused).backward().unwrap(),
+        loss(&built_in).backward().unwrap(),
+    );
     for (index, var) in vars.iter().enumerate() {
         let a = fused
             .get(var)
@@ -59,8 +72,22 @@ fn check(vars: &[Var], f: impl Fn(Path) -> Result<Tensor>) {
             largest_difference(a, b) < 1e-3,
             "gradients of variable {index} differ"
         );
-        let size: f32 = a.abs().unwrap().max_all().unwrap().to_scalar().unwrap();
-        assert!(size > 1e-3, "gradient of variable {index} vanishes");
+        let length: f32 = a
+            .sqr()
+            .unwrap()
+            .sum_all()
+            .unwrap()
+            .sqrt()
+            .unwrap()
+            .to_scalar()
+            .unwrap();
+        assert!(length > 1e-3, "gradient of variable {index} vanishes");
+        let direction = (a / f64::from(length)).unwrap();
+        let slope = numerical_slope(var, &direction, || loss(&f(Path::BuiltIn).unwrap()));
+        assert!(
+            (slope - length).abs() < 0.02 * length,
+            "variable {index}: slope {slope}, gradient {length}"
+        );
     }
 }
 

@@ -4,6 +4,26 @@ use pulp::Simd;
 
 use crate::clip::ops::Elementwise;
 
+/// The vector at the start of `from`, filled up with zeros when `from` is shorter.
+///
+/// pulp's partial load is a call; whole vectors should not pay for it.
+#[inline(always)]
+pub(super) fn load<S: Simd>(simd: S, from: &[f32]) -> S::f32s {
+    match S::as_simd_f32s(from).0.first() {
+        Some(vector) => *vector,
+        None => simd.partial_load_f32s(from),
+    }
+}
+
+/// Writes as many numbers of `vector` as `to` has room for.
+#[inline(always)]
+pub(super) fn store<S: Simd>(simd: S, to: &mut [f32], vector: S::f32s) {
+    match S::as_mut_simd_f32s(to).0.first_mut() {
+        Some(place) => *place = vector,
+        None => simd.partial_store_f32s(to, vector),
+    }
+}
+
 /// `e^x`, within 2 units in the last place for x in [-87, 88], clamped outside.
 ///
 /// Cody and Waite's reduction to |r| <= ln 2 / 2 and the Taylor polynomial of degree 7 in Horner's form.

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::activation::exp;
 use super::matmul::{Finish, Rows, Task};
-use super::output::SharedRows;
+use super::output::{SharedRows, filled};
 use super::pack::{PackedView, Strided};
 use crate::clip::ops::AttentionShape;
 
@@ -18,22 +18,22 @@ pub(in crate::clip::ops) fn attention(qkv: &[f32], shape: AttentionShape) -> Vec
         ..
     } = shape;
     let num_sequences = qkv.len() / (num_tokens * 3 * width);
-    let mut out = vec![0.0; num_sequences * num_tokens * width];
-    let rows = SharedRows::new(&mut out, width);
-    (0..num_sequences * num_heads)
-        .into_par_iter()
-        .for_each(|index| {
-            let (sequence, head) = (index / num_heads, index % num_heads);
-            let column = head * shape.head_width();
-            let from = sequence * num_tokens * 3 * width + column;
-            let head = Head {
-                qkv: &qkv[from..],
-                shape,
-                out: rows.from(sequence * num_tokens, column),
-            };
-            head.attend();
-        });
-    out
+    filled(num_sequences * num_tokens, width, |out| {
+        (0..num_sequences * num_heads)
+            .into_par_iter()
+            .for_each(|index| {
+                let (sequence, head) = (index / num_heads, index % num_heads);
+                let column = head * shape.head_width();
+                let from = sequence * num_tokens * 3 * width + column;
+                let out = out.from(sequence * num_tokens, column);
+                Head {
+                    qkv: &qkv[from..],
+                    shape,
+                    out,
+                }
+                .attend();
+            });
+    })
 }
 
 /// One head of one sequence.

@@ -5,15 +5,17 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::activation::apply;
-use super::output::SharedRows;
+use super::activation::{apply, load, store};
+use super::output::{SharedRows, filled};
 use super::pack::{PackedMatrix, PackedView, VECTORS, panel_width};
 use crate::clip::ops::Elementwise;
 
-/// Rows of a task: with 768 columns they and the panel stay in a second-level cache of 512 KiB.
-const BLOCK_ROWS: usize = 48;
-/// Inner columns between two visits of an output cell.
+/// Inner columns between two visits of an output cell: a panel of them is 144 KiB with AVX-512.
 const BLOCK_INNER: usize = 768;
+/// Numbers of `a` that a task goes through again for every panel: they should stay in a second-level cache of 1 MiB.
+const BLOCK_NUMBERS: usize = 128 << 10;
+/// Rows of the largest tile.
+const TILE_ROWS: usize = 8;
 /// Multiplications below which a second thread costs more than it brings.
 const SERIAL_WORK: usize = 1 << 18;
 
@@ -39,15 +41,14 @@ pub(in crate::clip::ops) struct Finish<'a> {
 /// `finish(a · bᵀ)` for `a` with `b.inner()` columns, in parallel.
 pub(in crate::clip::ops) fn matmul(a: &[f32], b: &PackedMatrix, finish: Finish<'_>) -> Vec<f32> {
     let num_rows = a.len() / b.inner();
-    let mut out = vec![0.0; num_rows * b.outputs()];
     let rows = Rows {
         data: a,
         num_rows,
         stride: b.inner(),
     };
-    let target = SharedRows::new(&mut out, b.outputs());
-    parallel(rows, b.view(), finish, target);
-    out
+    filled(num_rows, b.outputs(), |out| {
+        parallel(rows, b.view(), finish, out)
+    })
 }
 
 /// Cuts the output into tasks: blocks of rows, and groups of panels where there are few rows.
@@ -63,7 +64,12 @@ fn parallel(a: Rows<'_>, b: PackedView<'_>, finish: Finish<'_>, out: SharedRows<
     if a.num_rows * b.outputs * b.inner < SERIAL_WORK {
         return whole.run();
     }
-    let row_blocks = a.num_rows.div_ceil(BLOCK_ROWS);
+    let most_rows = BLOCK_NUMBERS / b.inner.min(BLOCK_INNER);
+    let block_rows = a
+        .num_rows
+        .div_ceil(a.num_rows.div_ceil(most_rows))
+        .next_multiple_of(TILE_ROWS);
+    let row_blocks = a.num_rows.div_ceil(block_rows);
     let wanted = 4 * rayon::current_num_threads();
     let panel_groups = wanted.div_ceil(row_blocks).clamp(1, b.num_panels());
     let group = b.num_panels().div_ceil(panel_groups);
@@ -72,7 +78,7 @@ fn parallel(a: Rows<'_>, b: PackedView<'_>, finish: Finish<'_>, out: SharedRows<
         .for_each(|index| {
             let (block, first) = (index / panel_groups, index % panel_groups * group);
             let panels = first.min(b.num_panels())..(first + group).min(b.num_panels());
-            let rows = block * BLOCK_ROWS..((block + 1) * BLOCK_ROWS).min(a.num_rows);
+            let rows = block * block_rows..((block + 1) * block_rows).min(a.num_rows);
             Task {
                 rows,
                 panels,
@@ -105,51 +111,55 @@ impl WithSimd for Task<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        for panel in self.panels.clone() {
-            let width = self.b.panel(panel).len() / self.b.inner;
-            match width / S::F32_LANES {
-                1 => sweep_panel::<S, 1>(simd, &self, panel),
-                2 => sweep_panel::<S, 2>(simd, &self, panel),
-                _ => sweep_panel::<S, VECTORS>(simd, &self, panel),
+        for start in (0..self.b.inner).step_by(BLOCK_INNER) {
+            let inner = start..(start + BLOCK_INNER).min(self.b.inner);
+            for panel in self.panels.clone() {
+                match self.b.panel(panel).len() / self.b.inner / S::F32_LANES {
+                    1 => sweep_panel::<S, 1>(simd, &self, panel, inner.clone()),
+                    2 => sweep_panel::<S, 2>(simd, &self, panel, inner.clone()),
+                    _ => sweep_panel::<S, VECTORS>(simd, &self, panel, inner.clone()),
+                }
             }
         }
     }
 }
 
-/// All rows of the task against one panel of `V` vectors.
+/// All rows of the task against the inner columns `inner` of one panel of `V` vectors.
 #[inline(always)]
-fn sweep_panel<S: Simd, const V: usize>(simd: S, task: &Task<'_>, panel: usize) {
-    let inner = task.b.inner;
+fn sweep_panel<S: Simd, const V: usize>(
+    simd: S,
+    task: &Task<'_>,
+    panel: usize,
+    inner: Range<usize>,
+) {
     let (vectors, _) = S::as_simd_f32s(task.b.panel(panel));
+    let part = &vectors[inner.start * V..inner.end * V];
     let first = panel * panel_width();
     let columns = first..(first + V * S::F32_LANES).min(task.b.outputs);
-    for start in (0..inner).step_by(BLOCK_INNER) {
-        let end = (start + BLOCK_INNER).min(inner);
-        let part = &vectors[start * V..end * V];
-        let mut row = task.rows.start;
-        while row < task.rows.end {
-            let a = &task.a.data[row * task.a.stride + start..];
-            let tile = Tile {
-                a,
-                stride: task.a.stride,
-                out: task.out.from(row, 0),
-                columns: columns.clone(),
-                first: start == 0,
-            };
-            // Half the rows where half the registers are there (AVX2).
-            let left = task.rows.end - row;
-            row += if left >= 8 && S::REGISTER_COUNT >= 32 {
-                tile.compute::<S, 8, V>(simd, part)
-            } else if left >= 4 {
-                tile.compute::<S, 4, V>(simd, part)
-            } else if left >= 2 {
-                tile.compute::<S, 2, V>(simd, part)
-            } else {
-                tile.compute::<S, 1, V>(simd, part)
-            };
-        }
+    let mut row = task.rows.start;
+    while row < task.rows.end {
+        let tile = Tile {
+            a: &task.a.data[row * task.a.stride + inner.start..],
+            stride: task.a.stride,
+            out: task.out.from(row, 0),
+            columns: columns.clone(),
+            first: inner.start == 0,
+        };
+        // Half the rows where half the registers are there (AVX2).
+        let left = task.rows.end - row;
+        row += if left >= TILE_ROWS && S::REGISTER_COUNT >= 32 {
+            tile.compute::<S, TILE_ROWS, V>(simd, part)
+        } else if left >= 4 {
+            tile.compute::<S, 4, V>(simd, part)
+        } else if left >= 2 {
+            tile.compute::<S, 2, V>(simd, part)
+        } else {
+            tile.compute::<S, 1, V>(simd, part)
+        };
     }
-    finish_panel(simd, task, columns);
+    if inner.end == task.b.inner {
+        finish_panel(simd, task, columns);
+    }
 }
 
 /// A few rows of the output against one panel: all of it stays in registers.
@@ -185,12 +195,12 @@ impl Tile<'_> {
             #[expect(unsafe_code, reason = "tasks are disjoint rectangles of the output")]
             let cells = unsafe { self.out.cells(r, self.columns.clone()) };
             for (cells, sum) in cells.chunks_mut(S::F32_LANES).zip(sums) {
-                let before = if self.first {
-                    simd.splat_f32s(0.0)
+                let sum = if self.first {
+                    *sum
                 } else {
-                    simd.partial_load_f32s(cells)
+                    simd.add_f32s(load(simd, cells), *sum)
                 };
-                simd.partial_store_f32s(cells, simd.add_f32s(before, *sum));
+                store(simd, cells, sum);
             }
         }
         R
@@ -218,17 +228,14 @@ fn finish_panel<S: Simd>(simd: S, task: &Task<'_>, columns: Range<usize>) {
         for (index, cells) in cells.chunks_mut(S::F32_LANES).enumerate() {
             let start = index * S::F32_LANES;
             let part = start..start + cells.len();
-            let mut sum = simd.partial_load_f32s(cells);
+            let mut sum = load(simd, cells);
             if let Some(bias) = bias {
-                sum = simd.add_f32s(
-                    sum,
-                    simd.partial_load_f32s(&bias[columns.clone()][part.clone()]),
-                );
+                sum = simd.add_f32s(sum, load(simd, &bias[columns.clone()][part.clone()]));
             }
             if let Some(residual) = residual {
-                sum = simd.add_f32s(sum, simd.partial_load_f32s(&residual[part]));
+                sum = simd.add_f32s(sum, load(simd, &residual[part]));
             }
-            simd.partial_store_f32s(cells, apply(simd, function, sum));
+            store(simd, cells, apply(simd, function, sum));
         }
     }
 }

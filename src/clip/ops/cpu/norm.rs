@@ -1,7 +1,12 @@
 //! Layer normalisation of rows.
 
+use std::ops::Range;
+
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
+
+use super::activation::{load, store};
+use super::output::{SharedRows, filled};
 
 /// Rows of a task.
 const BLOCK_ROWS: usize = 32;
@@ -13,20 +18,22 @@ pub(in crate::clip::ops) fn layer_norm(
     bias: &[f32],
     eps: f32,
 ) -> Vec<f32> {
-    let mut out = vec![0.0; x.len()];
-    let block = BLOCK_ROWS * weight.len();
-    out.par_chunks_mut(block)
-        .zip(x.par_chunks(block))
-        .for_each(|(out, x)| {
-            Arch::new().dispatch(Norm {
-                x,
-                weight,
-                bias,
-                eps,
-                out,
-            })
-        });
-    out
+    let (width, num_rows) = (weight.len(), x.len() / weight.len());
+    filled(num_rows, width, |out| {
+        (0..num_rows.div_ceil(BLOCK_ROWS))
+            .into_par_iter()
+            .for_each(|block| {
+                let rows = block * BLOCK_ROWS..((block + 1) * BLOCK_ROWS).min(num_rows);
+                Arch::new().dispatch(Norm {
+                    x,
+                    weight,
+                    bias,
+                    eps,
+                    out,
+                    rows,
+                });
+            });
+    })
 }
 
 struct Norm<'a> {
@@ -34,7 +41,8 @@ struct Norm<'a> {
     weight: &'a [f32],
     bias: &'a [f32],
     eps: f32,
-    out: &'a mut [f32],
+    out: SharedRows<'a>,
+    rows: Range<usize>,
 }
 
 impl WithSimd for Norm<'_> {
@@ -48,9 +56,13 @@ impl WithSimd for Norm<'_> {
             bias,
             eps,
             out,
+            rows,
         } = self;
         let width = weight.len();
-        for (x, out) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)) {
+        for row in rows {
+            let x = &x[row * width..][..width];
+            #[expect(unsafe_code, reason = "blocks of rows are disjoint")]
+            let out = unsafe { out.cells(row, 0..width) };
             let mean = sum(simd, x, |x| x) / width as f32;
             let centre = simd.splat_f32s(mean);
             let squares = |x| {
@@ -63,9 +75,9 @@ impl WithSimd for Norm<'_> {
             let scale = simd.splat_f32s(1.0 / (variance + eps).sqrt());
             for (index, out) in out.chunks_mut(S::F32_LANES).enumerate() {
                 let part = index * S::F32_LANES..index * S::F32_LANES + out.len();
-                let load = |from: &[f32]| simd.partial_load_f32s(&from[part.clone()]);
+                let load = |from: &[f32]| load(simd, &from[part.clone()]);
                 let x = simd.mul_f32s(simd.sub_f32s(load(x), centre), scale);
-                simd.partial_store_f32s(out, simd.mul_add_e_f32s(x, load(weight), load(bias)));
+                store(simd, out, simd.mul_add_e_f32s(x, load(weight), load(bias)));
             }
         }
     }

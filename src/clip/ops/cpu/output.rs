@@ -1,7 +1,28 @@
 //! Rows that several threads write at once.
 
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ops::Range;
+
+/// `num_rows` rows of `width` numbers, every one of which `fill` must write.
+///
+/// Not zeroed before: that took 3 % of ViT-B/32.
+pub(super) fn filled(num_rows: usize, width: usize, fill: impl FnOnce(SharedRows<'_>)) -> Vec<f32> {
+    let len = num_rows * width;
+    let mut numbers = Vec::with_capacity(len);
+    let room: &mut [MaybeUninit<f32>] = &mut numbers.spare_capacity_mut()[..len];
+    fill(SharedRows {
+        start: room.as_mut_ptr().cast(),
+        len,
+        stride: width,
+        lifetime: PhantomData,
+    });
+    #[expect(unsafe_code, reason = "`fill` has written all `len` numbers")]
+    unsafe {
+        numbers.set_len(len);
+    }
+    numbers
+}
 
 /// A row-major matrix whose cells different threads fill, each its own.
 #[derive(Clone, Copy)]

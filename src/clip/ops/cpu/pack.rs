@@ -106,9 +106,8 @@ pub(in crate::clip::ops) struct PackedMatrix {
 impl PackedMatrix {
     /// Packs `weight`, `outputs` rows of `inner` numbers.
     pub(in crate::clip::ops) fn new(weight: &[f32], outputs: usize, inner: usize) -> Self {
-        assert_eq!(
-            weight.len(),
-            outputs * inner,
+        assert!(
+            inner > 0 && weight.len() == outputs * inner,
             "weights do not fill their shape"
         );
         let source = Strided {
