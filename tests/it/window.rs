@@ -15,7 +15,7 @@ use shotlens::ui::ShotlensWindow;
 use shotlens::worker::thumbnail_reader;
 
 const TEST: &str = "window::folders_dropped_on_the_window_are_learned_from_live";
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 type Window = Harness<'static, ShotlensWindow>;
 
@@ -45,7 +45,7 @@ fn open(folder: &Path) -> Window {
     Harness::builder()
         .with_size(egui::vec2(1280.0, 800.0))
         .build_eframe(move |creation| {
-            ShotlensWindow::new(&creation.egui_ctx, app, thumbnail_reader::reader())
+            ShotlensWindow::new(&creation.egui_ctx, app, &thumbnail_reader::reader())
         })
 }
 
@@ -97,9 +97,7 @@ fn tiles(window: &Window) -> Vec<String> {
 }
 
 fn are_predicted(window: &Window) -> bool {
-    let num_tiles = window
-        .query_all_by_label_contains(" % — photo ")
-        .count();
+    let num_tiles = window.query_all_by_label_contains(" % — photo ").count();
     num_tiles >= 6 && window.state().app().is_idle()
 }
 
@@ -129,14 +127,20 @@ fn folders_dropped_on_the_window_are_learned_from_live() {
     window.run_steps(1);
     window.run_steps(1);
     let moved = tiles(&window);
-    assert_ne!(before, moved, "the slider changes what is on screen at once");
+    assert_ne!(
+        before, moved,
+        "the slider changes what is on screen at once"
+    );
 
     window.key_press(Key::Home);
     window.run_steps(3);
     window.key_press(Key::Num2);
     window.run_steps(3);
-    let is_labelled =
-        |window: &Window| window.query_all_by_label_contains(", labelled fruit").count();
+    let is_labelled = |window: &Window| {
+        window
+            .query_all_by_label_contains(", labelled fruit")
+            .count()
+    };
     assert_eq!(is_labelled(&window), 1);
     window.key_press_modifiers(Modifiers::COMMAND, Key::Z);
     window.run_steps(3);
