@@ -14,15 +14,14 @@ pub(super) fn adapter_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, settings: &Sett
     let current = options
         .iter()
         .find(|option| is_current(&option.choice, settings.adapter.as_deref()));
-    let title = current.map_or_else(
-        || {
-            settings
-                .adapter
-                .clone()
-                .unwrap_or_else(|| "None".to_owned())
-        },
-        |option| option.title.clone(),
-    );
+    let overlap = cx.app.overlap();
+    let title = match (current, &settings.adapter) {
+        // Without a choice the panel still shows what adapted features would do.
+        (_, None) if overlap.after.is_some() => format!("{} for comparison", overlap.adapter_title),
+        (Some(option), _) => option.title.clone(),
+        (None, Some(adapter)) => adapter.clone(),
+        (None, None) => "None".to_owned(),
+    };
     let combo = ComboBox::from_id_salt("adapter")
         .width(ui.available_width())
         .truncate()

@@ -103,7 +103,7 @@ fn scroll(_: &mut App, input: &mut egui::RawInput, frame: usize) {
 fn measure(scene: &Scene) -> Result<Row> {
     let mut app = App::synthetic(&scene.size, Arc::new(|| ()))?;
     ensure!(
-        app.wait_until_idle(Duration::from_secs(120)),
+        app.wait_until_idle(Duration::from_mins(2)),
         "no predictions came within two minutes"
     );
     let context = egui::Context::default();
@@ -114,7 +114,7 @@ fn measure(scene: &Scene) -> Result<Row> {
             image::Rgb([90, 120, 150]),
         ))
     });
-    let mut window = ShotlensWindow::new(&context, app, read);
+    let mut window = ShotlensWindow::new(&context, app, &read);
     let mut times_ms = Vec::with_capacity(FRAMES);
     // The first frames fill caches of text and layout, as the first frames of a window do while it opens.
     for frame in 0..FRAMES + 30 {

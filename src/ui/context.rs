@@ -16,6 +16,8 @@ pub(super) enum Request {
     Ask(Ask),
     /// Open the field for a typed path.
     TypePath(Ask),
+    /// Pick the selected photo's class by typing; this was typed.
+    QuickPick(String),
     /// Open the help.
     Help(Option<Topic>),
 }

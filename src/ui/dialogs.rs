@@ -159,11 +159,11 @@ fn dialog_future(ask: &Ask) -> Paths {
     match ask {
         Ask::ClassFolders | Ask::PoolFolders => {
             let answer = dialog.pick_folders();
-            Box::pin(async { answer.await.map(paths) })
+            Box::pin(async { answer.await.map(|files| paths(&files)) })
         }
         Ask::Shots(_) | Ask::PoolPhotos => {
             let answer = dialog.add_filter("Photos", PHOTOS).pick_files();
-            Box::pin(async { answer.await.map(paths) })
+            Box::pin(async { answer.await.map(|files| paths(&files)) })
         }
         Ask::ProjectFolder => one(dialog.pick_folder()),
         Ask::Project => one(dialog
@@ -180,10 +180,10 @@ fn dialog_future(ask: &Ask) -> Paths {
 }
 
 fn one(answer: impl Future<Output = Option<FileHandle>> + Send + 'static) -> Paths {
-    Box::pin(async { answer.await.map(|file| paths(vec![file])) })
+    Box::pin(async { answer.await.map(|file| paths(&[file])) })
 }
 
-fn paths(files: Vec<FileHandle>) -> Vec<PathBuf> {
+fn paths(files: &[FileHandle]) -> Vec<PathBuf> {
     files.iter().map(|file| file.path().to_owned()).collect()
 }
 

@@ -60,7 +60,7 @@ pub(super) fn demo() -> App {
     app.inspection = Some(inspection(&app, app.gallery.photos[1]));
     fit(&mut app);
     overlap(&mut app);
-    app.saved = SavedStatus::Saved(SystemTime::now() + Duration::from_secs(3600));
+    app.saved = SavedStatus::Saved(SystemTime::now() + Duration::from_hours(1));
     app
 }
 

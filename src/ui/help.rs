@@ -24,10 +24,14 @@ const TOPICS: [Topic; 5] = [
     Topic::Overlap,
 ];
 
-const KEYS: [(&str, &str); 10] = [
+const KEYS: [(&str, &str); 11] = [
     (
         "1 to 9, 0",
         "Label the selected photo as the class with that number",
+    ),
+    (
+        "Letters",
+        "Find a class by its name, and label as it with Enter",
     ),
     ("Enter", "Accept what is predicted"),
     ("Backspace", "Clear the label"),
@@ -72,8 +76,22 @@ impl Topic {
     }
 }
 
-/// Draws the help over everything; `true` when it is closed. `topic`: that panel alone.
-pub(super) fn help_ui(context: &egui::Context, topic: Option<Topic>) -> bool {
+/// What of the help is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Help {
+    /// Nothing.
+    Closed,
+    /// All panels and the keys.
+    All,
+    /// One panel.
+    Of(Topic),
+}
+
+/// Draws the help over everything; `true` when it is closed by the person.
+pub(super) fn help_ui(context: &egui::Context, help: Help) -> bool {
+    if help == Help::Closed {
+        return false;
+    }
     let mut is_closed = false;
     let modal = Modal::new(Id::unique("help")).frame(theme::dialog(&context.global_style()));
     let modal = modal.show(context, |ui| {
@@ -82,11 +100,11 @@ pub(super) fn help_ui(context: &egui::Context, topic: Option<Topic>) -> bool {
         let height = context.content_rect().height() - 180.0;
         ScrollArea::vertical().max_height(height).show(ui, |ui| {
             for shown in TOPICS {
-                if topic.is_none_or(|topic| topic == shown) {
+                if help == Help::All || help == Help::Of(shown) {
                     topic_ui(ui, shown);
                 }
             }
-            if topic.is_none() {
+            if help == Help::All {
                 keys_ui(ui);
             }
         });

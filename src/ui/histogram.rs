@@ -198,7 +198,7 @@ impl BinFacts {
         if !(-1.0..=1.0).contains(&x) || num_bins == 0 {
             return None;
         }
-        let index = (((x + 1.0) / 2.0 * num_bins as f64) as usize).min(num_bins - 1);
+        let index = ((f64::midpoint(x, 1.0) * num_bins as f64) as usize).min(num_bins - 1);
         let (from, to) = edges(index, num_bins);
         Some(Self {
             from,
@@ -228,11 +228,9 @@ impl BinFacts {
         let (paired, unpaired) = (f64::from(self.paired), f64::from(self.unpaired));
         match (height <= paired, height <= unpaired) {
             (true, false) => PairKind::Paired,
-            (false, true) => PairKind::Unpaired,
             (true, true) if paired < unpaired => PairKind::Paired,
-            (true, true) => PairKind::Unpaired,
             (false, false) if paired > unpaired => PairKind::Paired,
-            (false, false) => PairKind::Unpaired,
+            _ => PairKind::Unpaired,
         }
     }
 }

@@ -18,7 +18,7 @@ use super::theme::{self, Palette, class_colour, semibold};
 const MAX_BARS: usize = 8;
 const VOTE_SIDE: f32 = 46.0;
 /// Narrower than this, the votes go under the bars.
-const WIDE: f32 = 560.0;
+const WIDE: f32 = 400.0;
 /// Narrower than this, the buttons to label have no names.
 const COMPACT: f32 = 400.0;
 
@@ -30,7 +30,7 @@ pub(super) fn inspector_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     };
     let height = ui.available_height();
     let full = ui.available_rect_before_wrap();
-    let picture_width = height.min(full.width() * 0.34);
+    let picture_width = height.min(full.width() * 0.32);
     let picture = Rect::from_min_size(full.min, vec2(picture_width, height));
     picture_ui(ui, cx, photo, picture);
 
@@ -208,10 +208,17 @@ fn reasons_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo) {
         return;
     };
     if ui.available_width() >= WIDE {
-        ui.columns_const(|[left, right]| {
-            bars_ui(left, cx, inspection);
-            votes_ui(right, cx, &inspection.votes);
-        });
+        let area = ui.available_rect_before_wrap();
+        let split = area.left() + (area.width() * 0.58).max(250.0);
+        let beside = |ui: &mut Ui, left: f32, right: f32| {
+            let column = Rect::from_x_y_ranges(left..=right, area.y_range());
+            ui.new_child(egui::UiBuilder::new().max_rect(column))
+        };
+        let mut left = beside(ui, area.left(), split - 14.0);
+        bars_ui(&mut left, cx, inspection);
+        let mut right = beside(ui, split, area.right());
+        votes_ui(&mut right, cx, &inspection.votes);
+        ui.advance_cursor_after_rect(left.min_rect() | right.min_rect());
     } else {
         bars_ui(ui, cx, inspection);
         ui.add_space(4.0);
@@ -271,7 +278,7 @@ fn bar_row_ui(ui: &mut Ui, class: &Class, before: f32, after: f32) {
     let painter = ui.painter_at(rect);
     let chip = Rect::from_center_size(rect.left_center() + vec2(8.0, 0.0), Vec2::splat(15.0));
     paint_chip(&painter, chip, class);
-    let name_width = (width * 0.28).clamp(60.0, 130.0);
+    let name_width = (width * 0.28).clamp(56.0, 130.0);
     let figures_width = 86.0;
     let font = egui::FontId::proportional(12.0);
     let mut job =
@@ -312,7 +319,7 @@ fn votes_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, votes: &[Vote]) {
         return;
     }
     let per_row = ((ui.available_width() / (VOTE_SIDE + 6.0)) as usize).max(1);
-    let num_shown = votes.len().min((per_row * 2).max(6));
+    let num_shown = votes.len().min((per_row * 3).max(6));
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = vec2(6.0, 4.0);
         for vote in &votes[..num_shown] {

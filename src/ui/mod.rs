@@ -25,6 +25,7 @@ mod pair_list;
 mod parameter_slider;
 mod path_prompt;
 mod picture;
+mod quick_pick;
 mod screenshot;
 mod shortcuts;
 mod status_bar;
@@ -54,8 +55,9 @@ use context::{PanelContext, Request};
 use dialogs::{Answer, Dialogs};
 use drops::DropZones;
 use gallery_panel::GalleryPanel;
-use help::Topic;
+use help::Help;
 use path_prompt::PathPrompt;
+use quick_pick::QuickPick;
 use screenshot::Screenshot;
 use shortcuts::Strides;
 use support_panel::SupportPanel;
@@ -78,7 +80,7 @@ pub fn run(
         Box::new(move |creation| {
             let context = creation.egui_ctx.clone();
             wake(Arc::new(move || context.request_repaint()));
-            let window = ShotlensWindow::new(&creation.egui_ctx, app, read_thumbnail);
+            let window = ShotlensWindow::new(&creation.egui_ctx, app, &read_thumbnail);
             Ok(Box::new(window))
         }),
     )
@@ -95,7 +97,8 @@ pub struct ShotlensWindow {
     support: SupportPanel,
     gallery: GalleryPanel,
     path_prompt: Option<PathPrompt>,
-    help: Option<Option<Topic>>,
+    quick_pick: Option<QuickPick>,
+    help: Help,
     said: Option<(String, Instant)>,
     has_sides: [bool; 2],
     shows_demo_banner: bool,
@@ -108,7 +111,7 @@ pub struct ShotlensWindow {
 
 impl ShotlensWindow {
     /// A window on `app`; photos are read by `read_thumbnail`, on threads of the window's own.
-    pub fn new(context: &egui::Context, app: App, read_thumbnail: ReadThumbnail) -> Self {
+    pub fn new(context: &egui::Context, app: App, read_thumbnail: &ReadThumbnail) -> Self {
         theme::install(context);
         Self {
             app,
@@ -120,7 +123,8 @@ impl ShotlensWindow {
             support: SupportPanel::default(),
             gallery: GalleryPanel::default(),
             path_prompt: None,
-            help: None,
+            quick_pick: None,
+            help: Help::Closed,
             said: None,
             has_sides: [true, true],
             shows_demo_banner: true,
@@ -242,20 +246,23 @@ impl ShotlensWindow {
         pair_list::pair_list_ui(context, &mut cx);
         notices::notices_ui(context, &mut cx, &mut said);
         self.said = said;
-        if let Some(topic) = self.help
-            && help::help_ui(ui.ctx(), topic)
-        {
-            self.help = None;
+        if help::help_ui(ui.ctx(), self.help) {
+            self.help = Help::Closed;
         }
         if let Some(prompt) = &mut self.path_prompt
             && prompt.ui(context, &mut self.commands)
         {
             self.path_prompt = None;
         }
+        if let Some(pick) = &mut self.quick_pick
+            && pick.ui(context, &self.app, &mut self.commands)
+        {
+            self.quick_pick = None;
+        }
     }
 
     fn read_keys(&mut self, context: &egui::Context) {
-        if self.help.is_some() || self.path_prompt.is_some() {
+        if self.help != Help::Closed || self.path_prompt.is_some() || self.quick_pick.is_some() {
             return;
         }
         let strides = Strides {
@@ -295,7 +302,8 @@ impl ShotlensWindow {
                     }
                 }
                 Request::TypePath(ask) => self.path_prompt = Some(PathPrompt::new(ask, None)),
-                Request::Help(topic) => self.help = Some(topic),
+                Request::Help(topic) => self.help = topic.map_or(Help::All, Help::Of),
+                Request::QuickPick(text) => self.quick_pick = Some(QuickPick::new(&text)),
             }
             context.request_repaint();
         }

@@ -22,27 +22,36 @@ pub(super) fn model_chip_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
 }
 
 fn chip_text(model: &ModelStatus, rate: Option<f64>) -> String {
-    let mut text = if model.name.is_empty() {
-        "CLIP model".to_owned()
-    } else {
-        model.name.clone()
+    let name = match &*model.name {
+        _ if model.is_demo => "Demo model",
+        "" => "CLIP model",
+        name => name,
     };
-    match &model.state {
-        ModelState::Loading => text.push_str(" · loading"),
+    let state = match &model.state {
+        ModelState::Loading => "loading".to_owned(),
         ModelState::Downloading { done, total } => {
             let share = *done as f64 / (*total).max(1) as f64;
-            text.push_str(&format!(" · downloading {:.0} %", share * 100.0));
+            format!("downloading {:.0} %", share * 100.0)
         }
-        ModelState::Failed(_) => text.push_str(" · failed"),
+        ModelState::Failed(_) => "failed".to_owned(),
         ModelState::Ready => {
-            text.push_str(&format!(" · {}", model.device));
-            if let Some(rate) = rate {
-                text.push_str(&format!(" · {rate:.0} photos/s"));
-            }
+            // Why nothing better is in use stands in the menu.
+            let device = model.device.split(" (").next().unwrap_or_default();
+            let rate = rate.map(|rate| format!(" · {rate:.0} photos/s"));
+            format!("{device}{}", rate.unwrap_or_default())
         }
-    }
-    text.push_str(" ⌄");
-    text
+    };
+    format!("{name} · {state} ⌄")
+}
+
+/// As "Demo model on CPU (this build has no CUDA)".
+fn chip_title(model: &ModelStatus) -> String {
+    let name = if model.is_demo {
+        "Demo model"
+    } else {
+        &model.name
+    };
+    format!("{name} on {}", model.device)
 }
 
 /// The menu; also opened by the demo's banner.
@@ -50,7 +59,7 @@ pub(super) fn model_menu_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     ui.set_width(430.0);
     let model = cx.app.model();
     let palette = Palette::of(ui);
-    ui.label(semibold(format!("{} on {}", model.name, model.device)));
+    ui.label(semibold(chip_title(model)));
     if let Some(note) = &model.device_note {
         ui.add(egui::Label::new(RichText::new(note).small().weak()).wrap());
     }
@@ -123,7 +132,7 @@ mod tests {
     fn the_chip_names_model_device_and_rate() {
         let model = ModelStatus {
             name: "CLIP ViT-B/32".to_owned(),
-            device: "CPU".to_owned(),
+            device: "CPU (this build has no CUDA)".to_owned(),
             state: ModelState::Ready,
             ..ModelStatus::default()
         };

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use egui::{ColorImage, ViewportCommand};
 
 /// A picture is taken after this long, whatever is still under way.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// How long all has to be quiet before.
 const QUIET: Duration = Duration::from_millis(600);
 

@@ -1,6 +1,6 @@
 //! Keys to commands; nothing while a text field has the focus.
 
-use egui::{Context, Key, Modifiers};
+use egui::{Context, Event, Key, Modifiers};
 
 use crate::app::{App, Command, Step};
 
@@ -57,10 +57,24 @@ pub(super) fn handle_keys(
         if let Some(command) = labelling(app, &mut pressed, has_focus) {
             commands.push(command);
         }
+        if !has_focus && app.selected().is_some() {
+            requests.extend(typed_letters(&input.events).map(Request::QuickPick));
+        }
+        let mut pressed = |modifiers, key| input.consume_key(modifiers, key);
         if !has_focus {
             commands.extend(moves(strides, &mut pressed).map(Command::MoveSelection));
         }
     });
+}
+
+/// Letters without Ctrl or Alt; digits and signs are keys of their own.
+fn typed_letters(events: &[Event]) -> Option<String> {
+    events.iter().find_map(|event| match event {
+        Event::Text(text) if text.chars().all(char::is_alphabetic) && !text.is_empty() => {
+            Some(text.clone())
+        }
+        _ => None,
+    })
 }
 
 fn labelling(

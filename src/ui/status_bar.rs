@@ -102,7 +102,7 @@ fn saved_ui(ui: &mut Ui, saved: &SavedStatus) {
             ui.weak(format!("saved {} ago", age(since))).on_hover_text(
                 "Every change is written as it happens; there is nothing to save by hand",
             );
-            let step = if since < Duration::from_secs(60) {
+            let step = if since < Duration::from_mins(1) {
                 1
             } else {
                 60

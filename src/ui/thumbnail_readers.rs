@@ -66,12 +66,12 @@ pub(super) struct Readers {
 
 impl Readers {
     /// Starts them. Without threads (the system has none left) nothing is ever finished.
-    pub(super) fn start(context: &egui::Context, read: ReadThumbnail) -> Self {
+    pub(super) fn start(context: &egui::Context, read: &ReadThumbnail) -> Self {
         let shared = Arc::<Shared>::default();
         let (sender, finished) = bounded(MAX_WAITING);
         for index in 0..NUM_READERS {
             let (shared, sender) = (Arc::clone(&shared), sender.clone());
-            let (read, context) = (Arc::clone(&read), context.clone());
+            let (read, context) = (Arc::clone(read), context.clone());
             std::thread::Builder::new()
                 .name(format!("thumbnails {index}"))
                 .spawn(move || run(&shared, &sender, &read, &context))

@@ -57,7 +57,7 @@ pub(super) struct Thumbnails {
 
 impl Thumbnails {
     /// Starts the reader threads; they repaint `context` when something is ready.
-    pub(super) fn new(context: &egui::Context, read: ReadThumbnail) -> Self {
+    pub(super) fn new(context: &egui::Context, read: &ReadThumbnail) -> Self {
         Self {
             readers: Readers::start(context, read),
             slots: HashMap::new(),
@@ -216,7 +216,7 @@ mod tests {
     fn a_photo_arrives_as_a_texture_of_the_asked_size() {
         let context = egui::Context::default();
         let read: ReadThumbnail = Arc::new(|_, side| Ok(image::RgbImage::new(side, side / 2)));
-        let mut thumbnails = Thumbnails::new(&context, read);
+        let mut thumbnails = Thumbnails::new(&context, &read);
         let Thumbnail::Ready(texture) = wait(&mut thumbnails, &context, PhotoId(1)) else {
             panic!("no texture");
         };
@@ -228,7 +228,7 @@ mod tests {
     fn a_broken_file_says_why_and_is_not_read_again() {
         let context = egui::Context::default();
         let read: ReadThumbnail = Arc::new(|path, _| Err(format!("no picture in {path:?}")));
-        let mut thumbnails = Thumbnails::new(&context, read);
+        let mut thumbnails = Thumbnails::new(&context, &read);
         let Thumbnail::Broken(reason) = wait(&mut thumbnails, &context, PhotoId(1)) else {
             panic!("not broken");
         };
@@ -239,7 +239,7 @@ mod tests {
     fn textures_stay_within_the_budget() {
         let context = egui::Context::default();
         let read: ReadThumbnail = Arc::new(|_, side| Ok(image::RgbImage::new(side, side)));
-        let mut thumbnails = Thumbnails::new(&context, read);
+        let mut thumbnails = Thumbnails::new(&context, &read);
         for photo in 0..60 {
             let picture = ColorImage::filled([1200, 1200], egui::Color32::WHITE);
             let key = Key {

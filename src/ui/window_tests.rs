@@ -14,7 +14,7 @@ fn window(app: App) -> Harness<'static, ShotlensWindow> {
         .with_size(egui::vec2(1280.0, 800.0))
         .allow_missing_glyphs()
         .build_eframe(move |creation| {
-            ShotlensWindow::new(&creation.egui_ctx, app, fixture::read_thumbnail())
+            ShotlensWindow::new(&creation.egui_ctx, app, &fixture::read_thumbnail())
         });
     harness.run_steps(3);
     harness.state_mut().log.clear();

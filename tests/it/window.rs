@@ -49,7 +49,7 @@ fn open(start: StartWith) -> Window {
                 Arc::new(move || context.request_repaint()),
             )
             .unwrap();
-            ShotlensWindow::new(&creation.egui_ctx, app, thumbnail_reader::reader())
+            ShotlensWindow::new(&creation.egui_ctx, app, &thumbnail_reader::reader())
         })
 }
 
