@@ -23,14 +23,26 @@ impl DeviceChoice {
     pub(super) fn open(self) -> Result<(Device, String), ClipError> {
         match self {
             Self::Cpu => Ok((Device::Cpu, "CPU".to_owned())),
-            Self::Cuda => cuda().map_err(|reason| ClipError::Device { device: "CUDA", reason }),
-            Self::Metal => metal().map_err(|reason| ClipError::Device { device: "Metal", reason }),
-            Self::Auto => Ok(cuda().or_else(|no_cuda| {
-                metal().or_else(|no_metal| {
-                    let reason = if cfg!(target_os = "macos") { no_metal } else { no_cuda };
-                    Ok::<_, std::convert::Infallible>((Device::Cpu, format!("CPU ({reason})")))
+            Self::Cuda => cuda().map_err(|reason| ClipError::Device {
+                device: "CUDA",
+                reason,
+            }),
+            Self::Metal => metal().map_err(|reason| ClipError::Device {
+                device: "Metal",
+                reason,
+            }),
+            Self::Auto => Ok(cuda()
+                .or_else(|no_cuda| {
+                    metal().or_else(|no_metal| {
+                        let reason = if cfg!(target_os = "macos") {
+                            no_metal
+                        } else {
+                            no_cuda
+                        };
+                        Ok::<_, std::convert::Infallible>((Device::Cpu, format!("CPU ({reason})")))
+                    })
                 })
-            }).unwrap_or_else(|never| match never {})),
+                .unwrap_or_else(|never| match never {})),
         }
     }
 }
@@ -65,7 +77,10 @@ mod tests {
             return;
         }
         let error = DeviceChoice::Cuda.open().unwrap_err();
-        assert_eq!(error.to_string(), "CUDA cannot be used: this build has no CUDA");
+        assert_eq!(
+            error.to_string(),
+            "CUDA cannot be used: this build has no CUDA"
+        );
         assert!(DeviceChoice::Metal.open().is_err());
         let (device, description) = DeviceChoice::Auto.open().unwrap();
         assert!(device.is_cpu());

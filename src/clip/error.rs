@@ -6,7 +6,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum ClipError {
     /// The file cannot be opened or mapped.
-    #[error("cannot open the checkpoint ({source}); check that it exists and may be read: {path:?}")]
+    #[error(
+        "cannot open the checkpoint ({source}); check that it exists and may be read: {path:?}"
+    )]
     Open {
         /// What the system said.
         source: std::io::Error,
@@ -14,19 +16,25 @@ pub enum ClipError {
         path: PathBuf,
     },
     /// A pointer of Git LFS lies where the file should be.
-    #[error("this is a Git LFS pointer, not the checkpoint itself; run `git lfs pull` or download the file again: {path:?}")]
+    #[error(
+        "this is a Git LFS pointer, not the checkpoint itself; run `git lfs pull` or download the file again: {path:?}"
+    )]
     LfsPointer {
         /// The file.
         path: PathBuf,
     },
     /// A PyTorch pickle, which may run code when it is opened.
-    #[error("this is a PyTorch pickle; only safetensors files are opened, as pickles can run code: convert it with safetensors.torch.save_file: {path:?}")]
+    #[error(
+        "this is a PyTorch pickle; only safetensors files are opened, as pickles can run code: convert it with safetensors.torch.save_file: {path:?}"
+    )]
     Pickle {
         /// The file.
         path: PathBuf,
     },
     /// The file ends before its tensors do.
-    #[error("the file ends too early, {got} bytes where its header promises {expected}; download it again: {path:?}")]
+    #[error(
+        "the file ends too early, {got} bytes where its header promises {expected}; download it again: {path:?}"
+    )]
     Truncated {
         /// Bytes there.
         got: usize,
@@ -36,7 +44,9 @@ pub enum ClipError {
         path: PathBuf,
     },
     /// Neither of the above, and not safetensors.
-    #[error("this is not a safetensors file ({reason}); open the .safetensors file of a CLIP model: {path:?}")]
+    #[error(
+        "this is not a safetensors file ({reason}); open the .safetensors file of a CLIP model: {path:?}"
+    )]
     NotSafetensors {
         /// What the parser said.
         reason: String,
@@ -44,7 +54,9 @@ pub enum ClipError {
         path: PathBuf,
     },
     /// No known name of a patch embedding or first convolution.
-    #[error("this is no CLIP checkpoint of a known kind (Hugging Face, OpenAI, OpenCLIP): it has neither {hugging_face} nor {open_ai}: {path:?}")]
+    #[error(
+        "this is no CLIP checkpoint of a known kind (Hugging Face, OpenAI, OpenCLIP): it has neither {hugging_face} nor {open_ai}: {path:?}"
+    )]
     UnknownDialect {
         /// The tensor that Hugging Face's files have.
         hugging_face: &'static str,
@@ -54,7 +66,9 @@ pub enum ClipError {
         path: PathBuf,
     },
     /// A tensor that the configuration calls for is not there.
-    #[error("tensor {tensor} is missing; the file is incomplete or belongs to another configuration: {path:?}")]
+    #[error(
+        "tensor {tensor} is missing; the file is incomplete or belongs to another configuration: {path:?}"
+    )]
     MissingTensor {
         /// Its name.
         tensor: String,
@@ -62,7 +76,9 @@ pub enum ClipError {
         path: PathBuf,
     },
     /// A tensor that nothing reads.
-    #[error("tensor {tensor} is not part of this architecture ({count} such in all); check that configuration and weights belong together: {path:?}")]
+    #[error(
+        "tensor {tensor} is not part of this architecture ({count} such in all); check that configuration and weights belong together: {path:?}"
+    )]
     SurplusTensor {
         /// The first such name.
         tensor: String,
@@ -72,7 +88,9 @@ pub enum ClipError {
         path: PathBuf,
     },
     /// A tensor of another shape.
-    #[error("{tensor} has shape {got:?}, expected {expected:?}; check that configuration and weights belong together: {path:?}")]
+    #[error(
+        "{tensor} has shape {got:?}, expected {expected:?}; check that configuration and weights belong together: {path:?}"
+    )]
     WrongShape {
         /// Its name.
         tensor: String,
@@ -84,7 +102,9 @@ pub enum ClipError {
         path: PathBuf,
     },
     /// Numbers in a format that is not read.
-    #[error("{tensor} is stored as {got}; only F32, F16, BF16 and I8 with a .scale are read, convert the file: {path:?}")]
+    #[error(
+        "{tensor} is stored as {got}; only F32, F16, BF16 and I8 with a .scale are read, convert the file: {path:?}"
+    )]
     UnsupportedType {
         /// Its name.
         tensor: String,
@@ -110,7 +130,9 @@ pub enum ClipError {
         path: PathBuf,
     },
     /// Sizes that do not fit each other.
-    #[error("the tensors' shapes do not tell the model's sizes: {reason}; add its config.json or open_clip_config.json: {path:?}")]
+    #[error(
+        "the tensors' shapes do not tell the model's sizes: {reason}; add its config.json or open_clip_config.json: {path:?}"
+    )]
     Sizes {
         /// What does not fit.
         reason: String,
@@ -126,13 +148,17 @@ pub enum ClipError {
         reason: String,
     },
     /// An adapter without a scale, neither in its metadata nor given.
-    #[error("the adapter does not say its scale; give --adapter-scale (0.03 and 0.1 are the authors'): {path:?}")]
+    #[error(
+        "the adapter does not say its scale; give --adapter-scale (0.03 and 0.1 are the authors'): {path:?}"
+    )]
     AdapterScale {
         /// The file.
         path: PathBuf,
     },
     /// An adapter that was trained on another model.
-    #[error("the adapter was made for the model with hash {expected}, this one is {got}; choose that model: {path:?}")]
+    #[error(
+        "the adapter was made for the model with hash {expected}, this one is {got}; choose that model: {path:?}"
+    )]
     AdapterOfOtherModel {
         /// The hash in the adapter's metadata.
         expected: String,
@@ -142,7 +168,9 @@ pub enum ClipError {
         path: PathBuf,
     },
     /// An adapter for a tower without transformer blocks.
-    #[error("bottleneck adapters need a vision transformer, and this model's image tower is a ResNet")]
+    #[error(
+        "bottleneck adapters need a vision transformer, and this model's image tower is a ResNet"
+    )]
     AdapterNeedsTransformer,
     /// A crop of another size than the model's.
     #[error("a crop of {got} pixels a side, this model takes {expected}")]

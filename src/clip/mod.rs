@@ -10,6 +10,7 @@ mod device;
 mod error;
 mod ops;
 pub mod preprocess;
+mod resample;
 mod resnet;
 mod text;
 pub mod tokenizer;
@@ -18,7 +19,9 @@ mod transformer;
 mod vision_transformer;
 
 pub use adapter::{AdapterTensors, BottleneckAdapter};
-pub use checkpoint::{Activation, Architecture, CheckpointFiles, ConfigSource, JsonText, WeightsSource};
+pub use checkpoint::{
+    Activation, Architecture, CheckpointFiles, ConfigSource, JsonText, WeightsSource,
+};
 pub use device::DeviceChoice;
 pub use error::ClipError;
 pub use ops::Path;
@@ -83,19 +86,31 @@ impl Clip {
     /// Opens a checkpoint; every tensor in it is checked by name, shape and type.
     pub fn open(files: &CheckpointFiles, options: &OpenOptions) -> Result<Self, ClipError> {
         let (device, device_description) = options.device.open()?;
-        let placement = Placement { path: Path::for_device(&device), device };
-        Self::open_at(files, options, placement, device_description)
+        let placement = Placement {
+            path: Path::for_device(&device),
+            device,
+        };
+        Self::open_at(files, *options, placement, device_description)
     }
 
     /// As [`Clip::open`], with the operations computed in the given way: for tests, which run [`Path::BuiltIn`] on a CPU.
-    pub fn open_on_path(files: &CheckpointFiles, options: &OpenOptions, path: Path) -> Result<Self, ClipError> {
+    pub fn open_on_path(
+        files: &CheckpointFiles,
+        options: &OpenOptions,
+        path: Path,
+    ) -> Result<Self, ClipError> {
         let (device, device_description) = options.device.open()?;
-        Self::open_at(files, options, Placement { device, path }, device_description)
+        Self::open_at(
+            files,
+            *options,
+            Placement { device, path },
+            device_description,
+        )
     }
 
     fn open_at(
         files: &CheckpointFiles,
-        options: &OpenOptions,
+        options: OpenOptions,
         placement: Placement,
         device_description: String,
     ) -> Result<Self, ClipError> {
@@ -107,23 +122,50 @@ impl Clip {
         let (image, text) = towers(&tensors, &config, &placement)?;
         tensors.finish()?;
         let weights = Weights::File(file);
-        Ok(Self { image, text, tokenizer: Tokenizer::new(), config, weights, placement, device_description })
+        Ok(Self {
+            image,
+            text,
+            tokenizer: Tokenizer::new(),
+            config,
+            weights,
+            placement,
+            device_description,
+        })
     }
 
     /// A full-size model with random weights, for benchmarks and tests: its features mean nothing.
-    pub fn random(architecture: Architecture, seed: u64, device: DeviceChoice) -> Result<Self, ClipError> {
+    pub fn random(
+        architecture: Architecture,
+        seed: u64,
+        device: DeviceChoice,
+    ) -> Result<Self, ClipError> {
         let (device, device_description) = device.open()?;
-        let placement = Placement { path: Path::for_device(&device), device };
+        let placement = Placement {
+            path: Path::for_device(&device),
+            device,
+        };
         let config = architecture.config();
         let (image, text) = towers(&RandomTensors { seed }, &config, &placement)?;
         let weights = Weights::Random(format!("random-{}-{seed}", architecture.name()));
-        Ok(Self { image, text, tokenizer: Tokenizer::new(), config, weights, placement, device_description })
+        Ok(Self {
+            image,
+            text,
+            tokenizer: Tokenizer::new(),
+            config,
+            weights,
+            placement,
+            device_description,
+        })
     }
 
     /// Features of crops, in the same order; `adapter` only for this call.
     ///
     /// A batch gives the same numbers as its pictures one by one.
-    pub fn encode_crops(&self, crops: &[Crop], adapter: Option<&BottleneckAdapter>) -> Result<EncodedImages, ClipError> {
+    pub fn encode_crops(
+        &self,
+        crops: &[Crop],
+        adapter: Option<&BottleneckAdapter>,
+    ) -> Result<EncodedImages, ClipError> {
         self.check_pictures(crops, adapter)?;
         let (mut features, mut hidden, mut width) = (Vec::new(), Vec::new(), None);
         for batch in crops.chunks(self.image.batch_size()) {
@@ -137,23 +179,37 @@ impl Clip {
         }
         Ok(EncodedImages {
             features: Matrix::new(crops.len(), self.dim(), features)?,
-            hidden: width.map(|width| Matrix::new(crops.len(), width, hidden)).transpose()?,
+            hidden: width
+                .map(|width| Matrix::new(crops.len(), width, hidden))
+                .transpose()?,
         })
     }
 
     /// Features of crops as a tensor `[num_crops, dim]`, not normalised, with gradients for the adapter's variables.
     ///
     /// All at once: the caller chooses the batch.
-    pub fn crops_for_training(&self, crops: &[Crop], adapter: &BottleneckAdapter) -> Result<Tensor, ClipError> {
+    pub fn crops_for_training(
+        &self,
+        crops: &[Crop],
+        adapter: &BottleneckAdapter,
+    ) -> Result<Tensor, ClipError> {
         self.check_pictures(crops, Some(adapter))?;
         Ok(self.image.forward(crops, Some(adapter))?.features)
     }
 
-    fn check_pictures(&self, crops: &[Crop], adapter: Option<&BottleneckAdapter>) -> Result<(), ClipError> {
+    fn check_pictures(
+        &self,
+        crops: &[Crop],
+        adapter: Option<&BottleneckAdapter>,
+    ) -> Result<(), ClipError> {
         let expected = self.preprocess().size;
-        let wrong = |crop: &&Crop| crop.size != expected || crop.pixels.len() != expected * expected * 3;
+        let wrong =
+            |crop: &&Crop| crop.size != expected || crop.pixels.len() != expected * expected * 3;
         if let Some(crop) = crops.iter().find(wrong) {
-            return Err(ClipError::CropSize { got: crop.size, expected });
+            return Err(ClipError::CropSize {
+                got: crop.size,
+                expected,
+            });
         }
         if adapter.is_some() && self.adapter_places().is_none() {
             return Err(ClipError::AdapterNeedsTransformer);
@@ -168,10 +224,16 @@ impl Clip {
 
     /// Features of texts, in the same order.
     pub fn encode_texts(&self, texts: &[String]) -> Result<EncodedTexts, ClipError> {
-        let tokens: Vec<_> = texts.iter().map(|text| self.tokenizer.encode(text)).collect();
+        let tokens: Vec<_> = texts
+            .iter()
+            .map(|text| self.tokenizer.encode(text))
+            .collect();
         let ids: Vec<&[u32]> = tokens.iter().map(|tokens| tokens.ids.as_slice()).collect();
         let num_truncated = tokens.iter().filter(|tokens| tokens.truncated).count();
-        Ok(EncodedTexts { features: self.encode_tokens(&ids)?, num_truncated })
+        Ok(EncodedTexts {
+            features: self.encode_tokens(&ids)?,
+            num_truncated,
+        })
     }
 
     /// Features `[num_texts, dim]` of texts given as 77 token ids each, taken at the first end of text.
@@ -204,7 +266,10 @@ impl Clip {
 
     /// The last matrices of both towers: image `[dim, width]` and text `[dim, text_width]`; `None` for a ModifiedResNet.
     pub fn projections(&self) -> Option<(Matrix, Matrix)> {
-        Some((self.image.projection()?.clone(), self.text.projection().clone()))
+        Some((
+            self.image.projection()?.clone(),
+            self.text.projection().clone(),
+        ))
     }
 
     /// Number of blocks that a bottleneck adapter needs and their width; `None` for a ModifiedResNet.
@@ -225,11 +290,24 @@ impl Clip {
 type Towers = (Box<dyn ImageTower>, Box<dyn TextTower>);
 
 /// Both towers from their tensors.
-fn towers(source: &dyn TensorSource, config: &Config, placement: &Placement) -> Result<Towers, ClipError> {
-    let Config { dialect, dim, preprocess, .. } = config;
+fn towers(
+    source: &dyn TensorSource,
+    config: &Config,
+    placement: &Placement,
+) -> Result<Towers, ClipError> {
+    let Config {
+        dialect,
+        dim,
+        preprocess,
+        ..
+    } = config;
     let image: Box<dyn ImageTower> = match &config.image {
-        ImageConfig::Vit(vit) => Box::new(VisionTransformer::new(source, *dialect, vit, *dim, preprocess, placement)?),
-        ImageConfig::ResNet(resnet) => Box::new(ResNet::new(source, resnet, *dim, preprocess, placement)?),
+        ImageConfig::Vit(vit) => Box::new(VisionTransformer::new(
+            source, *dialect, vit, *dim, preprocess, placement,
+        )?),
+        ImageConfig::ResNet(resnet) => {
+            Box::new(ResNet::new(source, resnet, *dim, preprocess, placement)?)
+        }
     };
     let text = TextTransformer::new(source, *dialect, &config.text, *dim, placement)?;
     Ok((image, Box::new(text)))

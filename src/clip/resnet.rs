@@ -5,13 +5,13 @@
 use candle_core::{D, Result, Tensor};
 use rayon::prelude::*;
 
+use super::ClipError;
 use super::adapter::BottleneckAdapter;
 use super::checkpoint::{ResNetConfig, TensorSource};
 use super::ops::{Elementwise, Linear, average_pool, windows};
 use super::preprocess::{Crop, Preprocess};
 use super::towers::{ImageTensors, ImageTower};
 use super::transformer::Placement;
-use super::ClipError;
 use crate::features::Matrix;
 
 /// PyTorch's default for batch norms, which the model does not change.
@@ -42,12 +42,23 @@ impl ResNet {
         placement: &Placement,
     ) -> Loaded<Self> {
         let loader = Loader { source, placement };
-        let ResNetConfig { width, num_blocks, num_heads, grid } = *config;
+        let ResNetConfig {
+            width,
+            num_blocks,
+            num_heads,
+            grid,
+        } = *config;
         let half = width / 2;
         let stem = [
-            loader.conv("visual.conv1", "visual.bn1", [half, 3, 3])?.then(Elementwise::Relu),
-            loader.conv("visual.conv2", "visual.bn2", [half, half, 3])?.then(Elementwise::Relu),
-            loader.conv("visual.conv3", "visual.bn3", [width, half, 3])?.then(Elementwise::Relu),
+            loader
+                .conv("visual.conv1", "visual.bn1", [half, 3, 3])?
+                .then(Elementwise::Relu),
+            loader
+                .conv("visual.conv2", "visual.bn2", [half, half, 3])?
+                .then(Elementwise::Relu),
+            loader
+                .conv("visual.conv3", "visual.bn3", [width, half, 3])?
+                .then(Elementwise::Relu),
         ];
         let (mut blocks, mut channels) = (Vec::new(), width);
         for (stage, num_blocks) in num_blocks.into_iter().enumerate() {
@@ -60,7 +71,13 @@ impl ResNet {
             }
         }
         let pool = loader.attention_pool(channels, grid * grid + 1, dim, num_heads)?;
-        Ok(Self { preprocess: preprocess.clone(), placement: placement.clone(), stem, blocks, pool })
+        Ok(Self {
+            preprocess: preprocess.clone(),
+            placement: placement.clone(),
+            stem,
+            blocks,
+            pool,
+        })
     }
 
     /// The 3 × 3 neighbourhoods of every second pixel, normalised, zeros outside: `[num_crops, size / 2, size / 2, 27]`.
@@ -68,20 +85,27 @@ impl ResNet {
         let Preprocess { size, mean, std } = self.preprocess;
         let half = size / 2;
         let mut values = vec![0.0; crops.len() * half * half * 27];
-        values.par_chunks_mut(half * half * 27).zip(crops).for_each(|(values, crop)| {
-            for (cell, values) in values.chunks_exact_mut(27).enumerate() {
-                for (index, value) in values.iter_mut().enumerate() {
-                    let (dy, dx, channel) = (index / 9, index / 3 % 3, index % 3);
-                    let (y, x) = (cell / half * 2 + dy, cell % half * 2 + dx);
-                    // Coordinates are one too large; the picture's edge is padding.
-                    if y > 0 && x > 0 && y <= size && x <= size {
-                        let byte = crop.pixels[((y - 1) * size + x - 1) * 3 + channel];
-                        *value = (f32::from(byte) / 255.0 - mean[channel]) / std[channel];
+        values
+            .par_chunks_mut(half * half * 27)
+            .zip(crops)
+            .for_each(|(values, crop)| {
+                for (cell, values) in values.chunks_exact_mut(27).enumerate() {
+                    for (index, value) in values.iter_mut().enumerate() {
+                        let (dy, dx, channel) = (index / 9, index / 3 % 3, index % 3);
+                        let (y, x) = (cell / half * 2 + dy, cell % half * 2 + dx);
+                        // Coordinates are one too large; the picture's edge is padding.
+                        if y > 0 && x > 0 && y <= size && x <= size {
+                            let byte = crop.pixels[((y - 1) * size + x - 1) * 3 + channel];
+                            *value = (f32::from(byte) / 255.0 - mean[channel]) / std[channel];
+                        }
                     }
                 }
-            }
-        });
-        Tensor::from_vec(values, (crops.len(), half, half, 27), &self.placement.device)
+            });
+        Tensor::from_vec(
+            values,
+            (crops.len(), half, half, 27),
+            &self.placement.device,
+        )
     }
 
     fn features(&self, crops: &[Crop]) -> Result<Tensor> {
@@ -102,11 +126,18 @@ impl ResNet {
 
 impl ImageTower for ResNet {
     fn forward(&self, crops: &[Crop], _: Option<&BottleneckAdapter>) -> Result<ImageTensors> {
-        Ok(ImageTensors { features: self.features(crops)?, hidden: None })
+        Ok(ImageTensors {
+            features: self.features(crops)?,
+            hidden: None,
+        })
     }
 
     fn batch_size(&self) -> usize {
-        if self.placement.device.is_cpu() { CPU_BATCH } else { GPU_BATCH }
+        if self.placement.device.is_cpu() {
+            CPU_BATCH
+        } else {
+            GPU_BATCH
+        }
     }
 
     fn adapter_places(&self) -> Option<(usize, usize)> {
@@ -125,7 +156,9 @@ struct Conv {
 
 impl Conv {
     fn then(self, function: Elementwise) -> Self {
-        Self { linear: self.linear.then(function) }
+        Self {
+            linear: self.linear.then(function),
+        }
     }
 }
 
@@ -142,7 +175,13 @@ struct Bottleneck {
 impl Bottleneck {
     fn forward(&self, x: &Tensor, placement: &Placement) -> Result<Tensor> {
         let path = placement.path;
-        let pooled = |x: &Tensor| if self.halves { average_pool(x, path) } else { Ok(x.clone()) };
+        let pooled = |x: &Tensor| {
+            if self.halves {
+                average_pool(x, path)
+            } else {
+                Ok(x.clone())
+            }
+        };
         let inner = self.reduce.linear.forward(x)?;
         let inner = pooled(&self.middle.linear.forward(&windows(&inner, path)?)?)?;
         let residual = match &self.shortcut {
@@ -170,11 +209,19 @@ impl AttentionPool {
         let tokens = Tensor::cat(&[&mean, &cells], 1)?.broadcast_add(&self.position)?;
         let heads = |x: &Tensor| {
             let (num_pictures, num_tokens, width) = x.dims3()?;
-            let split = x.reshape((num_pictures, num_tokens, self.num_heads, width / self.num_heads))?;
+            let split = x.reshape((
+                num_pictures,
+                num_tokens,
+                self.num_heads,
+                width / self.num_heads,
+            ))?;
             split.transpose(1, 2)?.contiguous()
         };
         let q = heads(&self.query.forward(&tokens.narrow(1, 0, 1)?)?)?;
-        let (k, v) = (heads(&self.key.forward(&tokens)?)?, heads(&self.value.forward(&tokens)?)?);
+        let (k, v) = (
+            heads(&self.key.forward(&tokens)?)?,
+            heads(&self.value.forward(&tokens)?)?,
+        );
         let scale = 1.0 / (q.dim(D::Minus1)? as f64).sqrt();
         let scores = (q.matmul(&k.t()?.contiguous()?)? * scale)?;
         let weights = candle_nn::ops::softmax(&scores, D::Minus1)?;
@@ -190,24 +237,53 @@ struct Loader<'a> {
 impl Loader<'_> {
     /// A convolution of `[outputs, channels, side]` with the batch norm folded in.
     fn conv(&self, name: &str, norm: &str, [outputs, channels, side]: [usize; 3]) -> Loaded<Conv> {
-        let mut kernel = self.source.take(&format!("{name}.weight"), &[outputs, channels, side, side])?;
+        let mut kernel = self
+            .source
+            .take(&format!("{name}.weight"), &[outputs, channels, side, side])?;
         let norm = |part: &str| self.source.take(&format!("{norm}.{part}"), &[outputs]);
-        let (weight, bias, mean, variance) = (norm("weight")?, norm("bias")?, norm("running_mean")?, norm("running_var")?);
+        let (weight, bias, mean, variance) = (
+            norm("weight")?,
+            norm("bias")?,
+            norm("running_mean")?,
+            norm("running_var")?,
+        );
         let mut offsets = bias;
         let area = side * side;
         let mut sorted = Vec::with_capacity(kernel.len());
         for (output, filter) in kernel.chunks_exact_mut(channels * area).enumerate() {
             let factor = weight[output] / (variance[output] + NORM_EPS).sqrt();
             offsets[output] -= mean[output] * factor;
-            sorted.extend((0..filter.len()).map(|i| factor * filter[i % channels * area + i / channels]));
+            sorted.extend(
+                (0..filter.len()).map(|i| factor * filter[i % channels * area + i / channels]),
+            );
         }
-        Ok(Conv { linear: self.placement.linear(&sorted, Some(offsets), outputs)? })
+        Ok(Conv {
+            linear: self.placement.linear(&sorted, Some(offsets), outputs)?,
+        })
     }
 
-    fn bottleneck(&self, prefix: &str, channels: usize, planes: usize, halves: bool) -> Loaded<Bottleneck> {
-        let conv = |index, sizes| self.conv(&format!("{prefix}.conv{index}"), &format!("{prefix}.bn{index}"), sizes);
+    fn bottleneck(
+        &self,
+        prefix: &str,
+        channels: usize,
+        planes: usize,
+        halves: bool,
+    ) -> Loaded<Bottleneck> {
+        let conv = |index, sizes| {
+            self.conv(
+                &format!("{prefix}.conv{index}"),
+                &format!("{prefix}.bn{index}"),
+                sizes,
+            )
+        };
         let outputs = planes * EXPANSION;
-        let shortcut = || self.conv(&format!("{prefix}.downsample.0"), &format!("{prefix}.downsample.1"), [outputs, channels, 1]);
+        let shortcut = || {
+            self.conv(
+                &format!("{prefix}.downsample.0"),
+                &format!("{prefix}.downsample.1"),
+                [outputs, channels, 1],
+            )
+        };
         Ok(Bottleneck {
             reduce: conv(1, [planes, channels, 1])?.then(Elementwise::Relu),
             middle: conv(2, [planes, planes, 3])?.then(Elementwise::Relu),
@@ -217,14 +293,24 @@ impl Loader<'_> {
         })
     }
 
-    fn attention_pool(&self, width: usize, num_tokens: usize, dim: usize, num_heads: usize) -> Loaded<AttentionPool> {
+    fn attention_pool(
+        &self,
+        width: usize,
+        num_tokens: usize,
+        dim: usize,
+        num_heads: usize,
+    ) -> Loaded<AttentionPool> {
         let linear = |name: &str, outputs| {
             let name = format!("visual.attnpool.{name}_proj");
-            let weight = self.source.take(&format!("{name}.weight"), &[outputs, width])?;
+            let weight = self
+                .source
+                .take(&format!("{name}.weight"), &[outputs, width])?;
             let bias = self.source.take(&format!("{name}.bias"), &[outputs])?;
             Ok::<_, ClipError>(self.placement.linear(&weight, Some(bias), outputs)?)
         };
-        let position = self.source.take("visual.attnpool.positional_embedding", &[num_tokens, width])?;
+        let position = self
+            .source
+            .take("visual.attnpool.positional_embedding", &[num_tokens, width])?;
         Ok(AttentionPool {
             position: Tensor::from_vec(position, (num_tokens, width), &self.placement.device)?,
             query: linear("q", width)?,

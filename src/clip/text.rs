@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use super::ClipError;
-use super::checkpoint::{Dialect, TensorSource, TextConfig};
+use super::checkpoint::{Dialect, TensorSource, TextConfig, norm};
 use super::ops::{LayerNorm, Linear};
 use super::tokenizer::END_OF_TEXT;
 use super::towers::{TextTower, matrix};
@@ -34,10 +34,21 @@ impl TextTransformer {
         placement: &Placement,
     ) -> Result<Self, ClipError> {
         let names = dialect.text();
-        let TextConfig { width, vocabulary, num_positions, eps, .. } = *config;
+        let TextConfig {
+            width,
+            vocabulary,
+            num_positions,
+            eps,
+            ..
+        } = *config;
         let token = source.take(names.token, &[vocabulary, width])?;
         let position = source.take(names.position, &[num_positions, width])?;
-        let options = BlockOptions { num_heads: config.num_heads, is_causal: true, activation: config.activation, eps };
+        let options = BlockOptions {
+            num_heads: config.num_heads,
+            is_causal: true,
+            activation: config.activation,
+            eps,
+        };
         let blocks = (0..config.num_blocks).map(|index| {
             let prefix = format!("{}.{index}", names.blocks);
             let weights = dialect.block(source, &prefix, width, config.mlp_width)?;
@@ -48,7 +59,7 @@ impl TextTransformer {
             token: Tensor::from_vec(token, (vocabulary, width), &placement.device)?,
             position: Tensor::from_vec(position, (num_positions, width), &placement.device)?,
             blocks: blocks.collect::<Result<_, ClipError>>()?,
-            norm_after: placement.norm(dialect.norm(source, names.norm_after, width)?, eps)?,
+            norm_after: placement.norm(norm(source, names.norm_after, width)?, eps)?,
             project: placement.linear(&projection, None, dim)?,
             projection: Matrix::new(dim, width, projection)?,
             config: config.clone(),
@@ -59,11 +70,23 @@ impl TextTransformer {
     /// Features of a few texts, `[num_texts, dim]`, and of nothing past the last end of text: no token sees later ones.
     fn batch(&self, texts: &[&[u32]], ends: &[usize]) -> candle_core::Result<Tensor> {
         let num_tokens = ends.iter().max().map_or(0, |end| end + 1);
-        let ids: Vec<u32> = texts.iter().flat_map(|ids| &ids[..num_tokens]).copied().collect();
+        let ids: Vec<u32> = texts
+            .iter()
+            .flat_map(|ids| &ids[..num_tokens])
+            .copied()
+            .collect();
         let ids = Tensor::from_vec(ids, texts.len() * num_tokens, &self.placement.device)?;
-        let x = self.token.index_select(&ids, 0)?.reshape((texts.len(), num_tokens, self.config.width))?;
+        let x = self.token.index_select(&ids, 0)?.reshape((
+            texts.len(),
+            num_tokens,
+            self.config.width,
+        ))?;
         let x = x.broadcast_add(&self.position.narrow(0, 0, num_tokens)?)?;
-        let rows: Vec<u32> = ends.iter().enumerate().map(|(text, end)| (text * num_tokens + end) as u32).collect();
+        let rows: Vec<u32> = ends
+            .iter()
+            .enumerate()
+            .map(|(text, end)| (text * num_tokens + end) as u32)
+            .collect();
         let rows = Tensor::from_vec(rows, ends.len(), &self.placement.device)?;
         let at_end = |x: &Tensor| x.flatten(0, 1)?.index_select(&rows, 0);
         let pooled = pooled(&self.blocks, &x, &at_end, None)?;
@@ -72,19 +95,31 @@ impl TextTransformer {
 
     /// Where the first end of text is.
     fn end(&self, index: usize, ids: &[u32]) -> Result<usize, ClipError> {
-        let TextConfig { num_positions, vocabulary, .. } = self.config;
-        let is_valid = ids.len() == num_positions && ids.iter().all(|id| (*id as usize) < vocabulary);
+        let TextConfig {
+            num_positions,
+            vocabulary,
+            ..
+        } = self.config;
+        let is_valid =
+            ids.len() == num_positions && ids.iter().all(|id| (*id as usize) < vocabulary);
         let end = ids.iter().position(|id| *id == END_OF_TEXT);
         match end.filter(|_| is_valid) {
             Some(end) => Ok(end),
-            None => Err(ClipError::Tokens { index, expected: num_positions, vocabulary }),
+            None => Err(ClipError::Tokens {
+                index,
+                expected: num_positions,
+                vocabulary,
+            }),
         }
     }
 }
 
 impl TextTower for TextTransformer {
     fn encode(&self, texts: &[&[u32]]) -> Result<Matrix, ClipError> {
-        let ends = texts.iter().enumerate().map(|(index, ids)| self.end(index, ids));
+        let ends = texts
+            .iter()
+            .enumerate()
+            .map(|(index, ids)| self.end(index, ids));
         let ends = ends.collect::<Result<Vec<_>, _>>()?;
         let dim = self.projection.rows();
         let mut rows = Vec::with_capacity(texts.len() * dim);

@@ -2,9 +2,9 @@
 
 use candle_core::{Result, Tensor};
 
+use super::ClipError;
 use super::adapter::BottleneckAdapter;
 use super::preprocess::Crop;
-use super::ClipError;
 use crate::features::Matrix;
 
 /// What a tower makes of pictures.

@@ -19,10 +19,21 @@ impl Placement {
         Ok(LayerNorm::new(weight, bias, eps, self.path))
     }
 
-    pub(super) fn linear(&self, weight: &[f32], bias: Option<Vec<f32>>, outputs: usize) -> Result<Linear> {
+    pub(super) fn linear(
+        &self,
+        weight: &[f32],
+        bias: Option<Vec<f32>>,
+        outputs: usize,
+    ) -> Result<Linear> {
         Linear::frozen(weight, bias, outputs, self.path, &self.device)
     }
 }
+
+/// Picks rows of a tensor `[num_sequences, num_tokens, width]`.
+pub(super) type Pool<'a> = &'a dyn Fn(&Tensor) -> Result<Tensor>;
+
+/// From `h` and a block's output to its new output.
+type Adapt<'a> = &'a dyn Fn(&Tensor, &Tensor) -> Result<Tensor>;
 
 /// What is the same in all blocks of a tower.
 #[derive(Clone, Copy)]
@@ -46,20 +57,33 @@ pub(super) struct Block {
 }
 
 impl Block {
-    pub(super) fn new(weights: BlockWeights, options: BlockOptions, placement: &Placement) -> Result<Self> {
+    pub(super) fn new(
+        weights: BlockWeights,
+        options: BlockOptions,
+        placement: &Placement,
+    ) -> Result<Self> {
         let width = weights.norm1.weight.len();
         let mlp_width = weights.expand.bias.len();
         let function = match options.activation {
             Activation::QuickGelu => Elementwise::QuickGelu,
             Activation::Gelu => Elementwise::Gelu,
         };
-        let BlockWeights { norm1, qkv, out, norm2, expand, contract } = weights;
+        let BlockWeights {
+            norm1,
+            qkv,
+            out,
+            norm2,
+            expand,
+            contract,
+        } = weights;
         Ok(Self {
             norm1: placement.norm(norm1, options.eps)?,
             qkv: placement.linear(&qkv.weight, Some(qkv.bias), 3 * width)?,
             out: placement.linear(&out.weight, Some(out.bias), width)?,
             norm2: placement.norm(norm2, options.eps)?,
-            expand: placement.linear(&expand.weight, Some(expand.bias), mlp_width)?.then(function),
+            expand: placement
+                .linear(&expand.weight, Some(expand.bias), mlp_width)?
+                .then(function),
             contract: placement.linear(&contract.weight, Some(contract.bias), width)?,
             options,
             path: placement.path,
@@ -73,10 +97,14 @@ impl Block {
     fn forward(
         &self,
         x: &Tensor,
-        pool: Option<&dyn Fn(&Tensor) -> Result<Tensor>>,
-        beside: Option<&dyn Fn(&Tensor, &Tensor) -> Result<Tensor>>,
+        pool: Option<Pool<'_>>,
+        beside: Option<Adapt<'_>>,
     ) -> Result<Tensor> {
-        let BlockOptions { num_heads, is_causal, .. } = self.options;
+        let BlockOptions {
+            num_heads,
+            is_causal,
+            ..
+        } = self.options;
         let qkv = self.qkv.forward(&self.norm1.forward(x)?)?;
         let attended = attention(&qkv, num_heads, is_causal, self.path)?;
         let h = match pool {
@@ -99,14 +127,14 @@ pub(super) type Beside<'a> = &'a dyn Fn(usize, &Tensor, &Tensor) -> Result<Tenso
 pub(super) fn pooled(
     blocks: &[Block],
     x: &Tensor,
-    pool: &dyn Fn(&Tensor) -> Result<Tensor>,
+    pool: Pool<'_>,
     beside: Option<Beside<'_>>,
 ) -> Result<Tensor> {
     let mut x = x.clone();
     for (index, block) in blocks.iter().enumerate() {
         let is_last = index + 1 == blocks.len();
         let here = beside.map(|beside| move |h: &Tensor, sum: &Tensor| beside(index, h, sum));
-        let here = here.as_ref().map(|here| here as &dyn Fn(&Tensor, &Tensor) -> Result<Tensor>);
+        let here = here.as_ref().map(|here| here as Adapt<'_>);
         x = block.forward(&x, is_last.then_some(pool), here)?;
     }
     // Without blocks nothing is pooled yet.

@@ -3,13 +3,13 @@
 use candle_core::{Result, Tensor};
 use rayon::prelude::*;
 
+use super::ClipError;
 use super::adapter::BottleneckAdapter;
-use super::checkpoint::{Dialect, TensorSource, VitConfig};
+use super::checkpoint::{Dialect, TensorSource, VitConfig, norm};
 use super::ops::{LayerNorm, Linear};
 use super::preprocess::{Crop, Preprocess};
 use super::towers::{ImageTensors, ImageTower};
 use super::transformer::{Block, BlockOptions, Placement, pooled};
-use super::ClipError;
 use crate::features::Matrix;
 
 /// Tokens of a batch on a CPU: with fewer, weights are read from memory too often; with more, activations are.
@@ -43,13 +43,27 @@ impl VisionTransformer {
         placement: &Placement,
     ) -> std::result::Result<Self, ClipError> {
         let names = dialect.image();
-        let VitConfig { width, patch, grid, eps, .. } = *config;
+        let VitConfig {
+            width,
+            patch,
+            grid,
+            eps,
+            ..
+        } = *config;
         let num_tokens = grid * grid + 1;
         let kernel = source.take(names.patch, &[width, 3, patch, patch])?;
         let mut position = source.take(names.position, &[num_tokens, width])?;
         let class = source.take(names.class, &[width])?;
-        position.iter_mut().zip(class).for_each(|(position, class)| *position += class);
-        let options = BlockOptions { num_heads: config.num_heads, is_causal: false, activation: config.activation, eps };
+        position
+            .iter_mut()
+            .zip(class)
+            .for_each(|(position, class)| *position += class);
+        let options = BlockOptions {
+            num_heads: config.num_heads,
+            is_causal: false,
+            activation: config.activation,
+            eps,
+        };
         let blocks = (0..config.num_blocks).map(|index| {
             let prefix = format!("{}.{index}", names.blocks);
             let weights = dialect.block(source, &prefix, width, config.mlp_width)?;
@@ -60,9 +74,9 @@ impl VisionTransformer {
             pixels: PixelScale::new(preprocess, patch),
             patch: placement.linear(&pixels_last(&kernel, patch), None, width)?,
             position: Tensor::from_vec(position, (num_tokens, width), &placement.device)?,
-            norm_before: placement.norm(dialect.norm(source, names.norm_before, width)?, eps)?,
+            norm_before: placement.norm(norm(source, names.norm_before, width)?, eps)?,
             blocks: blocks.collect::<std::result::Result<_, ClipError>>()?,
-            norm_after: placement.norm(dialect.norm(source, names.norm_after, width)?, eps)?,
+            norm_after: placement.norm(norm(source, names.norm_after, width)?, eps)?,
             project: placement.linear(&projection, None, dim)?,
             projection: Matrix::new(dim, width, projection)?,
             config: config.clone(),
@@ -75,26 +89,36 @@ impl VisionTransformer {
         let VitConfig { patch, grid, .. } = self.config;
         let (num_tokens, token) = (grid * grid + 1, patch * patch * 3);
         let mut values = vec![0.0; crops.len() * num_tokens * token];
-        values.par_chunks_mut(num_tokens * token).zip(crops).for_each(|(values, crop)| {
-            for (index, values) in values[token..].chunks_exact_mut(token).enumerate() {
-                let (top, left) = (index / grid * patch, index % grid * patch);
-                for (row, values) in values.chunks_exact_mut(patch * 3).enumerate() {
-                    let first = ((top + row) * crop.size + left) * 3;
-                    self.pixels.scale(&crop.pixels[first..first + patch * 3], values);
+        values
+            .par_chunks_mut(num_tokens * token)
+            .zip(crops)
+            .for_each(|(values, crop)| {
+                for (index, values) in values[token..].chunks_exact_mut(token).enumerate() {
+                    let (top, left) = (index / grid * patch, index % grid * patch);
+                    for (row, values) in values.chunks_exact_mut(patch * 3).enumerate() {
+                        let first = ((top + row) * crop.size + left) * 3;
+                        self.pixels
+                            .scale(&crop.pixels[first..first + patch * 3], values);
+                    }
                 }
-            }
-        });
-        Tensor::from_vec(values, (crops.len(), num_tokens, token), &self.placement.device)
+            });
+        Tensor::from_vec(
+            values,
+            (crops.len(), num_tokens, token),
+            &self.placement.device,
+        )
     }
 
     /// Features before the projection, `[num_crops, width]`; differentiable with respect to the adapter.
     fn hidden(&self, patches: &Tensor, adapter: Option<&BottleneckAdapter>) -> Result<Tensor> {
         let x = self.patch.forward_plus(patches, &self.position)?;
         let x = self.norm_before.forward(&x)?;
-        let beside = adapter.map(|adapter| |index, h: &Tensor, sum: &Tensor| adapter.beside(index, h, sum));
+        let beside =
+            adapter.map(|adapter| |index, h: &Tensor, sum: &Tensor| adapter.beside(index, h, sum));
         let beside = beside.as_ref().map(|beside| beside as _);
         let class = |x: &Tensor| x.narrow(1, 0, 1)?.squeeze(1)?.contiguous();
-        self.norm_after.forward(&pooled(&self.blocks, &x, &class, beside)?)
+        self.norm_after
+            .forward(&pooled(&self.blocks, &x, &class, beside)?)
     }
 }
 
@@ -102,12 +126,19 @@ impl ImageTower for VisionTransformer {
     fn forward(&self, crops: &[Crop], adapter: Option<&BottleneckAdapter>) -> Result<ImageTensors> {
         let hidden = self.hidden(&self.patches(crops)?, adapter)?;
         let features = self.project.forward(&hidden)?;
-        Ok(ImageTensors { features, hidden: Some(hidden) })
+        Ok(ImageTensors {
+            features,
+            hidden: Some(hidden),
+        })
     }
 
     fn batch_size(&self) -> usize {
         let num_tokens = self.config.grid * self.config.grid + 1;
-        if self.placement.device.is_cpu() { (CPU_BATCH_TOKENS / num_tokens).max(1) } else { GPU_BATCH }
+        if self.placement.device.is_cpu() {
+            (CPU_BATCH_TOKENS / num_tokens).max(1)
+        } else {
+            GPU_BATCH
+        }
     }
 
     fn adapter_places(&self) -> Option<(usize, usize)> {
@@ -129,8 +160,12 @@ impl PixelScale {
     fn new(preprocess: &Preprocess, num_pixels: usize) -> Self {
         let Preprocess { mean, std, .. } = preprocess;
         Self {
-            factor: (0..3 * num_pixels).map(|i| 1.0 / (255.0 * std[i % 3])).collect(),
-            offset: (0..3 * num_pixels).map(|i| -mean[i % 3] / std[i % 3]).collect(),
+            factor: (0..3 * num_pixels)
+                .map(|i| 1.0 / (255.0 * std[i % 3]))
+                .collect(),
+            offset: (0..3 * num_pixels)
+                .map(|i| -mean[i % 3] / std[i % 3])
+                .collect(),
         }
     }
 

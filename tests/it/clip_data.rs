@@ -14,12 +14,17 @@ pub(crate) const NUM_CROPS: usize = 11;
 
 /// A file beside this project's tests.
 pub(crate) fn data(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/clip").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/clip")
+        .join(name)
 }
 
 /// A golden of the reference that is too large to be kept here, when it is there.
 pub(crate) fn shared_golden(name: &str) -> Option<PathBuf> {
-    let shared = std::env::var_os("SHOTLENS_SHARED").map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
+    let shared = std::env::var_os("SHOTLENS_SHARED").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared"),
+        PathBuf::from,
+    );
     Some(shared.join("goldens").join(name)).filter(|path| path.exists())
 }
 
@@ -30,7 +35,9 @@ pub(crate) fn bytes(path: &Path) -> Vec<u8> {
         return raw;
     }
     let mut bytes = Vec::new();
-    flate2::read::GzDecoder::new(raw.as_slice()).read_to_end(&mut bytes).unwrap();
+    flate2::read::GzDecoder::new(raw.as_slice())
+        .read_to_end(&mut bytes)
+        .unwrap();
     bytes
 }
 
@@ -42,17 +49,28 @@ pub(crate) fn weights(name: &str) -> WeightsSource {
 /// A JSON file of tests/data.
 pub(crate) fn json(name: &str) -> JsonText {
     let path = data(name);
-    JsonText { text: fs::read_to_string(&path).unwrap(), path }
+    JsonText {
+        text: fs::read_to_string(&path).unwrap(),
+        path,
+    }
 }
 
 /// How each golden checkpoint is described.
 pub(crate) fn files(name: &str) -> CheckpointFiles {
     let config = match name {
-        "vit" => ConfigSource::HuggingFace { config: json("vit/config.json"), preprocessor: None },
-        "open_clip" => ConfigSource::OpenClip { config: json("open_clip/open_clip_config.json") },
+        "vit" => ConfigSource::HuggingFace {
+            config: json("vit/config.json"),
+            preprocessor: None,
+        },
+        "open_clip" => ConfigSource::OpenClip {
+            config: json("open_clip/open_clip_config.json"),
+        },
         _ => ConfigSource::None,
     };
-    CheckpointFiles { weights: weights(name), config }
+    CheckpointFiles {
+        weights: weights(name),
+        config,
+    }
 }
 
 /// A golden checkpoint, opened with nothing special.
@@ -65,7 +83,13 @@ pub(crate) fn matrix(path: &Path, name: &str) -> Matrix {
     let bytes = bytes(path);
     let tensors = SafeTensors::deserialize(&bytes).unwrap();
     let tensor = tensors.tensor(name).unwrap();
-    let values = tensor.data().as_chunks().0.iter().map(|x| f32::from_le_bytes(*x)).collect();
+    let values = tensor
+        .data()
+        .as_chunks()
+        .0
+        .iter()
+        .map(|x| f32::from_le_bytes(*x))
+        .collect();
     Matrix::new(tensor.shape()[0], tensor.shape()[1], values).unwrap()
 }
 
@@ -76,18 +100,38 @@ pub(crate) fn expected(name: &str, tensor: &str) -> Matrix {
 
 /// The golden crops with this side, 224 or 96: rows of a strip, in the order of the features.
 pub(crate) fn crops(size: usize) -> Vec<Crop> {
-    let name = if size == 96 { "crops96.webp" } else { "crops.webp" };
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/preprocess").join(name);
+    let name = if size == 96 {
+        "crops96.webp"
+    } else {
+        "crops.webp"
+    };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/data/preprocess")
+        .join(name);
     let strip = image::open(path).unwrap().into_rgb8().into_raw();
-    let crops: Vec<Crop> = strip.chunks_exact(size * size * 3).map(|pixels| Crop { size, pixels: pixels.to_vec() }).collect();
+    let crops: Vec<Crop> = strip
+        .chunks_exact(size * size * 3)
+        .map(|pixels| Crop {
+            size,
+            pixels: pixels.to_vec(),
+        })
+        .collect();
     assert_eq!(crops.len(), NUM_CROPS);
     crops
 }
 
 /// The golden token ids, 77 for each text.
 pub(crate) fn token_ids() -> Vec<Vec<u32>> {
-    let rows: Vec<serde_json::Value> = serde_json::from_slice(&fs::read(data("tokens.json")).unwrap()).unwrap();
-    let ids = |row: &serde_json::Value| row["ids"].as_array().unwrap().iter().map(|id| id.as_u64().unwrap() as u32).collect();
+    let rows: Vec<serde_json::Value> =
+        serde_json::from_slice(&fs::read(data("tokens.json")).unwrap()).unwrap();
+    let ids = |row: &serde_json::Value| {
+        row["ids"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|id| id.as_u64().unwrap() as u32)
+            .collect()
+    };
     rows.iter().map(ids).collect()
 }
 
@@ -96,9 +140,20 @@ pub(crate) fn token_ids() -> Vec<Vec<u32>> {
 pub(crate) fn assert_close(got: &Matrix, expected: &Matrix, tolerance: f32) {
     assert_eq!((got.rows(), got.cols()), (expected.rows(), expected.cols()));
     for (index, (got, expected)) in got.iter_rows().zip(expected.iter_rows()).enumerate() {
-        let largest = expected.iter().fold(0f32, |largest, x| largest.max(x.abs()));
+        let largest = expected
+            .iter()
+            .fold(0f32, |largest, x| largest.max(x.abs()));
         let differences = got.iter().zip(expected).map(|(x, y)| (x - y).abs());
-        let worst = differences.fold(0f32, |worst, x| if x.is_nan() { f32::INFINITY } else { worst.max(x) });
-        assert!(worst <= tolerance * largest, "row {index}: off by {worst} of {largest}");
+        let worst = differences.fold(0f32, |worst, x| {
+            if x.is_nan() {
+                f32::INFINITY
+            } else {
+                worst.max(x)
+            }
+        });
+        assert!(
+            worst <= tolerance * largest,
+            "row {index}: off by {worst} of {largest}"
+        );
     }
 }

@@ -1,10 +1,15 @@
 //! Features of the towers against those of the reference implementations, from the same pixels and token ids.
 
 use shotlens::clip::preprocess::Crop;
-use shotlens::clip::{Architecture, BottleneckAdapter, CheckpointFiles, Clip, ConfigSource, DeviceChoice, OpenOptions, Path, WeightsSource};
+use shotlens::clip::{
+    Architecture, BottleneckAdapter, CheckpointFiles, Clip, ConfigSource, DeviceChoice,
+    OpenOptions, Path, WeightsSource,
+};
 use shotlens::features::Matrix;
 
-use crate::clip_data::{assert_close, crops, data, expected, files, matrix, open, shared_golden, token_ids};
+use crate::clip_data::{
+    assert_close, crops, data, expected, files, matrix, open, shared_golden, token_ids,
+};
 
 /// Relative to the largest number of a row.
 const TOLERANCE: f32 = 1e-3;
@@ -18,15 +23,33 @@ fn text_features(clip: &Clip) -> Matrix {
 }
 
 fn image_features(clip: &Clip, adapter: Option<&BottleneckAdapter>) -> Matrix {
-    clip.encode_crops(&crops(clip.preprocess().size), adapter).unwrap().features
+    clip.encode_crops(&crops(clip.preprocess().size), adapter)
+        .unwrap()
+        .features
 }
 
 #[track_caller]
 fn check(name: &str) {
     for path in [Path::Fused, Path::BuiltIn] {
-        let clip = Clip::open_on_path(&files(name), &OpenOptions { device: DeviceChoice::Cpu, activation: None }, path).unwrap();
-        assert_close(&image_features(&clip, None), &expected(name, "image_features"), TOLERANCE);
-        assert_close(&text_features(&clip), &expected(name, "text_features"), TOLERANCE);
+        let clip = Clip::open_on_path(
+            &files(name),
+            &OpenOptions {
+                device: DeviceChoice::Cpu,
+                activation: None,
+            },
+            path,
+        )
+        .unwrap();
+        assert_close(
+            &image_features(&clip, None),
+            &expected(name, "image_features"),
+            TOLERANCE,
+        );
+        assert_close(
+            &text_features(&clip),
+            &expected(name, "text_features"),
+            TOLERANCE,
+        );
     }
 }
 
@@ -57,10 +80,25 @@ fn the_full_resnet_golden_is_reproduced() {
         return;
     };
     let weights = WeightsSource::File(folder.join("model.safetensors"));
-    let clip = Clip::open(&CheckpointFiles { weights, config: ConfigSource::None }, &OpenOptions::default()).unwrap();
+    let clip = Clip::open(
+        &CheckpointFiles {
+            weights,
+            config: ConfigSource::None,
+        },
+        &OpenOptions::default(),
+    )
+    .unwrap();
     let path = folder.join("expected.safetensors");
-    assert_close(&image_features(&clip, None), &matrix(&path, "image_features"), TOLERANCE);
-    assert_close(&text_features(&clip), &matrix(&path, "text_features"), TOLERANCE);
+    assert_close(
+        &image_features(&clip, None),
+        &matrix(&path, "image_features"),
+        TOLERANCE,
+    );
+    assert_close(
+        &text_features(&clip),
+        &matrix(&path, "text_features"),
+        TOLERANCE,
+    );
     assert!(clip.projections().is_none());
 }
 
@@ -71,8 +109,16 @@ fn the_adapter_golden_is_reproduced_on_and_off_by_the_same_model() {
         let clip = Clip::open_on_path(&files("openai_vit"), &OpenOptions::default(), ops).unwrap();
         let adapter = BottleneckAdapter::open(&path, None, &clip).unwrap();
         for _ in 0..2 {
-            assert_close(&image_features(&clip, Some(&adapter)), &expected("imo_adapter", "image_features_adapter_on"), TOLERANCE);
-            assert_close(&image_features(&clip, None), &expected("imo_adapter", "image_features_adapter_off"), TOLERANCE);
+            assert_close(
+                &image_features(&clip, Some(&adapter)),
+                &expected("imo_adapter", "image_features_adapter_on"),
+                TOLERANCE,
+            );
+            assert_close(
+                &image_features(&clip, None),
+                &expected("imo_adapter", "image_features_adapter_off"),
+                TOLERANCE,
+            );
         }
     }
 }
@@ -83,7 +129,11 @@ fn the_adapters_scale_can_be_given_and_is_part_of_its_id() {
     let written = BottleneckAdapter::open(&path, None, &clip).unwrap();
     let given = BottleneckAdapter::open(&path, Some(0.0), &clip).unwrap();
     assert_ne!(written.id(), given.id());
-    assert_close(&image_features(&clip, Some(&given)), &image_features(&clip, None), ROUNDING);
+    assert_close(
+        &image_features(&clip, Some(&given)),
+        &image_features(&clip, None),
+        ROUNDING,
+    );
 }
 
 #[test]
@@ -93,12 +143,19 @@ fn a_batch_gives_the_same_as_single_pictures_and_texts() {
         let crops = crops(clip.preprocess().size);
         let batch = clip.encode_crops(&crops, None).unwrap().features;
         for (index, crop) in crops.iter().enumerate() {
-            let single = clip.encode_crops(std::slice::from_ref(crop), None).unwrap().features;
+            let single = clip
+                .encode_crops(std::slice::from_ref(crop), None)
+                .unwrap()
+                .features;
             assert_close(&single, &batch.select_rows(&[index]), ROUNDING);
         }
         let (ids, batch) = (token_ids(), text_features(&clip));
         for (index, ids) in ids.iter().enumerate() {
-            assert_close(&clip.encode_tokens(&[ids]).unwrap(), &batch.select_rows(&[index]), ROUNDING);
+            assert_close(
+                &clip.encode_tokens(&[ids]).unwrap(),
+                &batch.select_rows(&[index]),
+                ROUNDING,
+            );
         }
     }
 }
@@ -110,7 +167,11 @@ fn features_are_hidden_features_times_the_projection() {
         let encoded = clip.encode_crops(&crops(224), None).unwrap();
         let (image, text) = clip.projections().unwrap();
         assert_eq!((image.rows(), text.rows()), (clip.dim(), clip.dim()));
-        assert_close(&encoded.hidden.unwrap().times_transposed(&image), &encoded.features, ROUNDING);
+        assert_close(
+            &encoded.hidden.unwrap().times_transposed(&image),
+            &encoded.features,
+            ROUNDING,
+        );
     }
 }
 
@@ -119,9 +180,15 @@ fn an_empty_batch_and_a_wrong_size_are_no_panic() {
     let clip = open("openai_vit");
     assert_eq!(clip.encode_crops(&[], None).unwrap().features.rows(), 0);
     assert_eq!(clip.encode_texts(&[]).unwrap().features.rows(), 0);
-    let crop = Crop { size: 96, pixels: vec![0; 96 * 96 * 3] };
+    let crop = Crop {
+        size: 96,
+        pixels: vec![0; 96 * 96 * 3],
+    };
     let error = clip.encode_crops(&[crop], None).unwrap_err();
-    assert_eq!(error.to_string(), "a crop of 96 pixels a side, this model takes 224");
+    assert_eq!(
+        error.to_string(),
+        "a crop of 96 pixels a side, this model takes 224"
+    );
 }
 
 #[test]
@@ -133,11 +200,38 @@ fn candle_transformers_agrees_on_the_hugging_face_golden() {
     use candle_transformers::models::clip::{ClipConfig, ClipModel};
 
     let activation = Activation::QuickGelu;
-    let vision_config = ClipVisionConfig { embed_dim: 64, activation, intermediate_size: 256, num_hidden_layers: 4, num_attention_heads: 4, projection_dim: 48, num_channels: 3, image_size: 224, patch_size: 32 };
-    let text_config = ClipTextConfig { vocab_size: 49408, embed_dim: 32, activation, intermediate_size: 128, max_position_embeddings: 77, pad_with: None, num_hidden_layers: 3, num_attention_heads: 4, projection_dim: 48 };
+    let vision_config = ClipVisionConfig {
+        embed_dim: 64,
+        activation,
+        intermediate_size: 256,
+        num_hidden_layers: 4,
+        num_attention_heads: 4,
+        projection_dim: 48,
+        num_channels: 3,
+        image_size: 224,
+        patch_size: 32,
+    };
+    let text_config = ClipTextConfig {
+        vocab_size: 49408,
+        embed_dim: 32,
+        activation,
+        intermediate_size: 128,
+        max_position_embeddings: 77,
+        pad_with: None,
+        num_hidden_layers: 3,
+        num_attention_heads: 4,
+        projection_dim: 48,
+    };
     let bytes = crate::clip_data::bytes(&data("vit/model.safetensors.gz"));
-    let weights = VarBuilder::from_buffered_safetensors(bytes, candle_core::DType::F32, &Device::Cpu).unwrap();
-    let config = ClipConfig { text_config, vision_config, logit_scale_init_value: 2.6592, image_size: 224 };
+    let weights =
+        VarBuilder::from_buffered_safetensors(bytes, candle_core::DType::F32, &Device::Cpu)
+            .unwrap();
+    let config = ClipConfig {
+        text_config,
+        vision_config,
+        logit_scale_init_value: 2.6592,
+        image_size: 224,
+    };
     let theirs = ClipModel::new(weights, &config).unwrap();
 
     let ours = open("vit");
@@ -147,20 +241,42 @@ fn candle_transformers_agrees_on_the_hugging_face_golden() {
         let (channel, cell) = (i / (224 * 224), i % (224 * 224));
         (f32::from(crop.pixels[cell * 3 + channel]) / 255.0 - mean[channel]) / std[channel]
     };
-    let values: Vec<f32> = crops.iter().flat_map(|crop| (0..3 * 224 * 224).map(move |i| pixel(crop, i))).collect();
+    let values: Vec<f32> = crops
+        .iter()
+        .flat_map(|crop| (0..3 * 224 * 224).map(move |i| pixel(crop, i)))
+        .collect();
     let pixels = Tensor::from_vec(values, (crops.len(), 3, 224, 224), &Device::Cpu).unwrap();
     let features = theirs.get_image_features(&pixels).unwrap();
-    let features = Matrix::new(crops.len(), 48, features.flatten_all().unwrap().to_vec1().unwrap()).unwrap();
+    let features = Matrix::new(
+        crops.len(),
+        48,
+        features.flatten_all().unwrap().to_vec1().unwrap(),
+    )
+    .unwrap();
     assert_close(&image_features(&ours, None), &features, 1e-4);
 }
 
 #[test]
 fn a_random_model_has_the_published_sizes_and_finite_features() {
     let clip = Clip::random(Architecture::VitB32, 1, DeviceChoice::Cpu).unwrap();
-    let crop = Crop { size: 224, pixels: (0..224 * 224 * 3).map(|i| (i * 7 % 251) as u8).collect() };
-    let features = clip.encode_crops(&[crop.clone()], None).unwrap().features;
+    let crop = Crop {
+        size: 224,
+        pixels: (0..224 * 224 * 3).map(|i| (i * 7 % 251) as u8).collect(),
+    };
+    let features = clip
+        .encode_crops(std::slice::from_ref(&crop), None)
+        .unwrap()
+        .features;
     assert_eq!(features.cols(), 512);
-    assert!(features.as_slice().iter().all(|x| x.is_finite() && x.abs() < 100.0));
+    assert!(
+        features
+            .as_slice()
+            .iter()
+            .all(|x| x.is_finite() && x.abs() < 100.0)
+    );
     let again = Clip::random(Architecture::VitB32, 1, DeviceChoice::Cpu).unwrap();
-    assert_eq!(again.encode_crops(&[crop], None).unwrap().features, features);
+    assert_eq!(
+        again.encode_crops(&[crop], None).unwrap().features,
+        features
+    );
 }

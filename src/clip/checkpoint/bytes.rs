@@ -73,9 +73,16 @@ impl WeightBytes {
             return Err(ClipError::Pickle { path: path() });
         }
         if let Some(expected) = promised_len(bytes).filter(|expected| *expected > bytes.len()) {
-            return Err(ClipError::Truncated { got: bytes.len(), expected, path: path() });
+            return Err(ClipError::Truncated {
+                got: bytes.len(),
+                expected,
+                path: path(),
+            });
         }
-        SafeTensors::deserialize(bytes).map_err(|error| ClipError::NotSafetensors { reason: error.to_string(), path: path() })
+        SafeTensors::deserialize(bytes).map_err(|error| ClipError::NotSafetensors {
+            reason: error.to_string(),
+            path: path(),
+        })
     }
 }
 
@@ -88,12 +95,18 @@ fn is_pickle(bytes: &[u8]) -> bool {
 
 /// Maps a file into memory.
 fn map(path: &Path) -> Result<Content, ClipError> {
-    let error = |source| ClipError::Open { source, path: path.to_owned() };
+    let error = |source| ClipError::Open {
+        source,
+        path: path.to_owned(),
+    };
     let file = File::open(path).map_err(error)?;
     if file.metadata().map_err(error)?.is_dir() {
         return Err(error(std::io::ErrorKind::IsADirectory.into()));
     }
-    #[expect(unsafe_code, reason = "a checkpoint of gigabytes is mapped; whoever overwrites it while it is open gets other numbers or a crash, as with every program that maps files")]
+    #[expect(
+        unsafe_code,
+        reason = "a checkpoint of gigabytes is mapped; whoever overwrites it while it is open gets other numbers or a crash, as with every program that maps files"
+    )]
     let map = unsafe { memmap2::Mmap::map(&file) }.map_err(error)?;
     Ok(Content::Mapped(map))
 }
@@ -110,6 +123,9 @@ fn promised_len(bytes: &[u8]) -> Option<usize> {
         return Some(8 + header_len);
     };
     let header: serde_json::Value = serde_json::from_slice(header).ok()?;
-    let ends = header.as_object()?.values().filter_map(|info| info.get("data_offsets")?.get(1)?.as_u64());
+    let ends = header
+        .as_object()?
+        .values()
+        .filter_map(|info| info.get("data_offsets")?.get(1)?.as_u64());
     Some(8 + header_len + usize::try_from(ends.max()?).ok()?)
 }

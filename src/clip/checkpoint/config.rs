@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use super::open_clip::open_clip;
 use super::{ConfigSource, Dialect, FileTensors, JsonText, shapes};
 use crate::clip::ClipError;
 use crate::clip::preprocess::Preprocess;
@@ -86,7 +87,10 @@ impl Config {
         let dialect = shapes::dialect(tensors)?;
         let mut config = match source {
             ConfigSource::None => return shapes::config(tensors, dialect, activation),
-            ConfigSource::HuggingFace { config, preprocessor } => hugging_face(config, preprocessor.as_ref(), dialect)?,
+            ConfigSource::HuggingFace {
+                config,
+                preprocessor,
+            } => hugging_face(config, preprocessor.as_ref(), dialect)?,
             ConfigSource::OpenClip { config } => open_clip(config, dialect)?,
         };
         if let Some(activation) = activation {
@@ -108,11 +112,15 @@ impl Config {
         for (width, num_heads) in [image, (self.text.width, self.text.num_heads)] {
             if num_heads == 0 || !width.is_multiple_of(num_heads) {
                 let json = match source {
-                    ConfigSource::HuggingFace { config, .. } | ConfigSource::OpenClip { config } => Some(config),
+                    ConfigSource::HuggingFace { config, .. }
+                    | ConfigSource::OpenClip { config } => Some(config),
                     ConfigSource::None => None,
                 };
                 let reason = format!("width {width} cannot be cut into {num_heads} heads");
-                return Err(ClipError::Config { reason, path: json.map(|json| json.path.clone()).unwrap_or_default() });
+                return Err(ClipError::Config {
+                    reason,
+                    path: json.map(|json| json.path.clone()).unwrap_or_default(),
+                });
             }
         }
         Ok(())
@@ -141,13 +149,22 @@ struct HuggingFaceTower {
 }
 
 impl HuggingFaceTower {
-    fn activation(&self, json: &JsonText, notes: &mut Vec<String>) -> Result<Activation, ClipError> {
+    fn activation(
+        &self,
+        json: &JsonText,
+        notes: &mut Vec<String>,
+    ) -> Result<Activation, ClipError> {
         match self.hidden_act.as_deref() {
             Some("quick_gelu") => Ok(Activation::QuickGelu),
             Some("gelu") => Ok(Activation::Gelu),
-            Some(other) => Err(json.error(format!("hidden_act {other:?} is neither quick_gelu nor gelu"))),
+            Some(other) => Err(json.error(format!(
+                "hidden_act {other:?} is neither quick_gelu nor gelu"
+            ))),
             None => {
-                notes.push("config.json does not say hidden_act: quick_gelu, transformers' default".to_owned());
+                notes.push(
+                    "config.json does not say hidden_act: quick_gelu, transformers' default"
+                        .to_owned(),
+                );
                 Ok(Activation::QuickGelu)
             }
         }
@@ -155,22 +172,27 @@ impl HuggingFaceTower {
 
     fn eps(&self, notes: &mut Vec<String>) -> f64 {
         self.layer_norm_eps.unwrap_or_else(|| {
-            notes.push("config.json does not say layer_norm_eps: 1e-5, transformers' default".to_owned());
+            notes.push(
+                "config.json does not say layer_norm_eps: 1e-5, transformers' default".to_owned(),
+            );
             1e-5
         })
     }
 }
 
 impl JsonText {
-    fn error(&self, reason: impl std::fmt::Display) -> ClipError {
-        ClipError::Config { reason: reason.to_string(), path: self.path.clone() }
+    pub(super) fn error(&self, reason: impl std::fmt::Display) -> ClipError {
+        ClipError::Config {
+            reason: reason.to_string(),
+            path: self.path.clone(),
+        }
     }
 
-    fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ClipError> {
+    pub(super) fn parse<'a, T: Deserialize<'a>>(&'a self) -> Result<T, ClipError> {
         serde_json::from_str(&self.text).map_err(|error| self.error(error))
     }
 
-    fn required(&self, value: Option<usize>, key: &str) -> Result<usize, ClipError> {
+    pub(super) fn required(&self, value: Option<usize>, key: &str) -> Result<usize, ClipError> {
         match value {
             Some(value) if value > 0 => Ok(value),
             _ => Err(self.error(format!("{key} is missing or 0"))),
@@ -179,7 +201,11 @@ impl JsonText {
 }
 
 /// From Hugging Face's `config.json` and `preprocessor_config.json`.
-fn hugging_face(json: &JsonText, preprocessor: Option<&JsonText>, dialect: Dialect) -> Result<Config, ClipError> {
+fn hugging_face(
+    json: &JsonText,
+    preprocessor: Option<&JsonText>,
+    dialect: Dialect,
+) -> Result<Config, ClipError> {
     let parsed: HuggingFaceConfig = json.parse()?;
     let mut notes = Vec::new();
     let (vision, text) = (&parsed.vision_config, &parsed.text_config);
@@ -200,20 +226,29 @@ fn hugging_face(json: &JsonText, preprocessor: Option<&JsonText>, dialect: Diale
         num_blocks: text.num_hidden_layers,
         num_heads: text.num_attention_heads,
         mlp_width: text.intermediate_size,
-        num_positions: json.required(text.max_position_embeddings, "text_config.max_position_embeddings")?,
+        num_positions: json.required(
+            text.max_position_embeddings,
+            "text_config.max_position_embeddings",
+        )?,
         vocabulary: json.required(text.vocab_size, "text_config.vocab_size")?,
         activation: text.activation(json, &mut notes)?,
         eps: text.eps(&mut notes),
     };
-    let preprocess = match preprocessor {
-        Some(json) => json.parse::<Preprocessor>()?.checked(size, json)?,
-        None => {
-            notes.push("no preprocessor_config.json: OpenAI's mean and std".to_owned());
-            Preprocess::openai(size)
-        }
+    let preprocess = if let Some(json) = preprocessor {
+        json.parse::<Preprocessor>()?.checked(size, json)?
+    } else {
+        notes.push("no preprocessor_config.json: OpenAI's mean and std".to_owned());
+        Preprocess::openai(size)
     };
     let image = ImageConfig::Vit(image);
-    Ok(Config { dialect, dim: parsed.projection_dim, image, text, preprocess, notes })
+    Ok(Config {
+        dialect,
+        dim: parsed.projection_dim,
+        image,
+        text,
+        preprocess,
+        notes,
+    })
 }
 
 #[derive(Deserialize)]
@@ -238,7 +273,10 @@ enum Side {
 impl Side {
     fn is(&self, size: usize) -> bool {
         match *self {
-            Self::Number(side) | Self::Shortest { shortest_edge: side } => side == size,
+            Self::Number(side)
+            | Self::Shortest {
+                shortest_edge: side,
+            } => side == size,
             Self::Both { height, width } => height == size && width == size,
         }
     }
@@ -251,134 +289,21 @@ impl Preprocessor {
         const BICUBIC: u32 = 3;
         let sides = [&self.size, &self.crop_size];
         if sides.into_iter().flatten().any(|side| !side.is(size)) {
-            return Err(json.error(format!("size and crop_size must both be image_size, {size}")));
+            return Err(json.error(format!(
+                "size and crop_size must both be image_size, {size}"
+            )));
         }
-        if self.resample.is_some_and(|resample| resample != BICUBIC) || self.do_center_crop == Some(false) {
-            return Err(json.error("only bicubic resizing (resample 3) with a centre crop is supported"));
+        if self.resample.is_some_and(|resample| resample != BICUBIC)
+            || self.do_center_crop == Some(false)
+        {
+            return Err(
+                json.error("only bicubic resizing (resample 3) with a centre crop is supported")
+            );
         }
-        Ok(Preprocess { size, mean: self.image_mean, std: self.image_std })
-    }
-}
-
-#[derive(Deserialize)]
-struct OpenClipFile {
-    model_cfg: OpenClipModel,
-    preprocess_cfg: Option<OpenClipPreprocess>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OpenClipModel {
-    embed_dim: usize,
-    #[serde(default)]
-    quick_gelu: bool,
-    vision_cfg: OpenClipVision,
-    text_cfg: OpenClipText,
-}
-
-/// Unknown keys are refused: they change the architecture (`timm_model_name`, `attentional_pool`, `no_ln_pre`...).
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OpenClipVision {
-    image_size: usize,
-    layers: Layers,
-    width: usize,
-    patch_size: Option<usize>,
-    head_width: Option<usize>,
-    mlp_ratio: Option<f64>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Layers {
-    Transformer(usize),
-    ResNet([usize; 4]),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OpenClipText {
-    context_length: Option<usize>,
-    vocab_size: Option<usize>,
-    width: usize,
-    heads: usize,
-    layers: usize,
-    mlp_ratio: Option<f64>,
-}
-
-#[derive(Deserialize)]
-struct OpenClipPreprocess {
-    mean: Option<[f32; 3]>,
-    std: Option<[f32; 3]>,
-    interpolation: Option<String>,
-    resize_mode: Option<String>,
-}
-
-/// PyTorch's layer norm, which OpenCLIP does not change.
-const OPEN_CLIP_EPS: f64 = 1e-5;
-/// OpenCLIP's defaults (`CLIPVisionCfg`, `CLIPTextCfg`), which its files leave out.
-const HEAD_WIDTH: usize = 64;
-const MLP_RATIO: f64 = 4.0;
-
-/// From OpenCLIP's `open_clip_config.json`.
-fn open_clip(json: &JsonText, dialect: Dialect) -> Result<Config, ClipError> {
-    let OpenClipFile { model_cfg, preprocess_cfg } = json.parse()?;
-    let OpenClipModel { embed_dim, quick_gelu, vision_cfg: vision, text_cfg: text } = model_cfg;
-    let activation = if quick_gelu { Activation::QuickGelu } else { Activation::Gelu };
-    let head_width = vision.head_width.unwrap_or(HEAD_WIDTH).max(1);
-    let image = match vision.layers {
-        Layers::Transformer(num_blocks) => {
-            let patch = json.required(vision.patch_size, "vision_cfg.patch_size")?;
-            ImageConfig::Vit(VitConfig {
-                width: vision.width,
-                num_blocks,
-                num_heads: vision.width / head_width,
-                mlp_width: (vision.width as f64 * vision.mlp_ratio.unwrap_or(MLP_RATIO)) as usize,
-                patch,
-                grid: vision.image_size / patch,
-                activation,
-                eps: OPEN_CLIP_EPS,
-            })
-        }
-        Layers::ResNet(num_blocks) => ImageConfig::ResNet(ResNetConfig {
-            width: vision.width,
-            num_blocks,
-            num_heads: 32 * vision.width / head_width,
-            grid: vision.image_size / 32,
-        }),
-    };
-    let text = TextConfig {
-        width: text.width,
-        num_blocks: text.layers,
-        num_heads: text.heads,
-        mlp_width: (text.width as f64 * text.mlp_ratio.unwrap_or(MLP_RATIO)) as usize,
-        num_positions: text.context_length.unwrap_or(77),
-        vocabulary: text.vocab_size.unwrap_or(49_408),
-        activation,
-        eps: OPEN_CLIP_EPS,
-    };
-    let mut notes = Vec::new();
-    let preprocess = open_clip_preprocess(json, preprocess_cfg, vision.image_size, &mut notes)?;
-    Ok(Config { dialect, dim: embed_dim, image, text, preprocess, notes })
-}
-
-fn open_clip_preprocess(
-    json: &JsonText,
-    given: Option<OpenClipPreprocess>,
-    size: usize,
-    notes: &mut Vec<String>,
-) -> Result<Preprocess, ClipError> {
-    let Some(given) = given else {
-        notes.push("open_clip_config.json has no preprocess_cfg: OpenAI's mean and std".to_owned());
-        return Ok(Preprocess::openai(size));
-    };
-    let is_bicubic = given.interpolation.is_none_or(|it| it == "bicubic");
-    let is_shortest = given.resize_mode.is_none_or(|it| it == "shortest");
-    if !is_bicubic || !is_shortest {
-        return Err(json.error("only bicubic resizing of the shortest side is supported"));
-    }
-    match (given.mean, given.std) {
-        (Some(mean), Some(std)) => Ok(Preprocess { size, mean, std }),
-        _ => Err(json.error("preprocess_cfg lacks mean or std")),
+        Ok(Preprocess {
+            size,
+            mean: self.image_mean,
+            std: self.image_std,
+        })
     }
 }

@@ -123,19 +123,11 @@ impl Dialect {
             Self::HuggingFace => source.take(name, &[dim, width]),
             Self::OpenAi => {
                 let stored = source.take(name, &[width, dim])?;
-                Ok((0..dim * width).map(|i| stored[i % width * dim + i / width]).collect())
+                Ok((0..dim * width)
+                    .map(|i| stored[i % width * dim + i / width])
+                    .collect())
             }
         }
-    }
-
-    /// `NAME.weight` and `NAME.bias` of a layer norm; the same in both.
-    pub(in crate::clip) fn norm(
-        self,
-        source: &dyn TensorSource,
-        name: &str,
-        width: usize,
-    ) -> Result<NormWeights, ClipError> {
-        norm(source, name, width)
     }
 
     /// The tensors of the block under `prefix`.
@@ -147,10 +139,15 @@ impl Dialect {
         mlp_width: usize,
     ) -> Result<BlockWeights, ClipError> {
         let norm = |name: &str| norm(source, &format!("{prefix}.{name}"), width);
-        let linear = |name: &str, outputs, inner| linear(source, &format!("{prefix}.{name}"), outputs, inner);
+        let linear = |name: &str, outputs, inner| {
+            linear(source, &format!("{prefix}.{name}"), outputs, inner)
+        };
         match self {
             Self::HuggingFace => {
-                let mut qkv = LinearWeights { weight: Vec::new(), bias: Vec::new() };
+                let mut qkv = LinearWeights {
+                    weight: Vec::new(),
+                    bias: Vec::new(),
+                };
                 for part in ["q", "k", "v"] {
                     let part = linear(&format!("self_attn.{part}_proj"), width, width)?;
                     qkv.weight.extend(part.weight);
@@ -168,7 +165,10 @@ impl Dialect {
             Self::OpenAi => Ok(BlockWeights {
                 norm1: norm("ln_1")?,
                 qkv: LinearWeights {
-                    weight: source.take(&format!("{prefix}.attn.in_proj_weight"), &[3 * width, width])?,
+                    weight: source.take(
+                        &format!("{prefix}.attn.in_proj_weight"),
+                        &[3 * width, width],
+                    )?,
                     bias: source.take(&format!("{prefix}.attn.in_proj_bias"), &[3 * width])?,
                 },
                 out: linear("attn.out_proj", width, width)?,
@@ -180,8 +180,12 @@ impl Dialect {
     }
 }
 
-/// `NAME.weight` and `NAME.bias` of a layer norm.
-fn norm(source: &dyn TensorSource, name: &str, width: usize) -> Result<NormWeights, ClipError> {
+/// `NAME.weight` and `NAME.bias` of a layer norm, which all dialects name so.
+pub(in crate::clip) fn norm(
+    source: &dyn TensorSource,
+    name: &str,
+    width: usize,
+) -> Result<NormWeights, ClipError> {
     Ok(NormWeights {
         weight: source.take(&format!("{name}.weight"), &[width])?,
         bias: source.take(&format!("{name}.bias"), &[width])?,

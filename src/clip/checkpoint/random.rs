@@ -1,6 +1,8 @@
 //! Full-size models with random weights, for benchmarks and tests; nothing else may ask for one.
 
-use super::{Activation, Config, Dialect, ImageConfig, ResNetConfig, TensorSource, TextConfig, VitConfig};
+use super::{
+    Activation, Config, Dialect, ImageConfig, ResNetConfig, TensorSource, TextConfig, VitConfig,
+};
 use crate::clip::ClipError;
 use crate::clip::preprocess::Preprocess;
 
@@ -33,7 +35,9 @@ impl Architecture {
 
     /// The architecture with this name on the command line.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|architecture| architecture.name() == name)
+        Self::ALL
+            .into_iter()
+            .find(|architecture| architecture.name() == name)
     }
 
     /// The published sizes.
@@ -55,7 +59,12 @@ impl Architecture {
             Self::VitB16 => (vit(768, 12, 16), 512, 512),
             Self::VitL14 => (vit(1024, 24, 14), 768, 768),
             Self::Rn50 => {
-                let resnet = ResNetConfig { width: 64, num_blocks: [3, 4, 6, 3], num_heads: 32, grid: 7 };
+                let resnet = ResNetConfig {
+                    width: 64,
+                    num_blocks: [3, 4, 6, 3],
+                    num_heads: 32,
+                    grid: 7,
+                };
                 (ImageConfig::ResNet(resnet), 1024, 512)
             }
         };
@@ -69,9 +78,19 @@ impl Architecture {
             activation: Activation::QuickGelu,
             eps: 1e-5,
         };
-        let notes = vec![format!("{} with random weights: its features mean nothing", self.name())];
+        let notes = vec![format!(
+            "{} with random weights: its features mean nothing",
+            self.name()
+        )];
         let preprocess = Preprocess::openai(224);
-        Config { dialect: Dialect::OpenAi, dim, image, text, preprocess, notes }
+        Config {
+            dialect: Dialect::OpenAi,
+            dim,
+            image,
+            text,
+            preprocess,
+            notes,
+        }
     }
 }
 
@@ -87,16 +106,22 @@ impl TensorSource for RandomTensors {
         if name.ends_with("bias") || name.ends_with("running_mean") {
             return Ok(vec![0.0; len]);
         }
-        let is_norm = ["ln_", "bn", "downsample.1"].iter().any(|part| name.contains(part));
+        let is_norm = ["ln_", "bn", "downsample.1"]
+            .iter()
+            .any(|part| name.contains(part));
         if is_norm {
             return Ok(vec![1.0; len]);
         }
         let row_len: usize = shape.iter().skip(1).product();
         let deviation = 1.0 / (row_len as f32).sqrt();
-        let mut state = name.bytes().fold(self.seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        let mut state = name.bytes().fold(self.seed, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
         // Uniform numbers of variance 1.
         let spread = deviation * 12f32.sqrt();
-        Ok((0..len).map(|_| (next_uniform(&mut state) - 0.5) * spread).collect())
+        Ok((0..len)
+            .map(|_| (next_uniform(&mut state) - 0.5) * spread)
+            .collect())
     }
 }
 

@@ -4,14 +4,20 @@ use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
 use half::{bf16, f16};
-use safetensors::tensor::{Dtype, TensorView};
 use safetensors::SafeTensors;
+use safetensors::tensor::{Dtype, TensorView};
 
 use super::bytes::WeightBytes;
 use crate::clip::ClipError;
 
 /// Buffers that checkpoints carry and no tower needs; product.md lists them.
-const IGNORED: [&str; 5] = ["input_resolution", "context_length", "vocab_size", "attn_mask", "logit_bias"];
+const IGNORED: [&str; 5] = [
+    "input_resolution",
+    "context_length",
+    "vocab_size",
+    "attn_mask",
+    "logit_bias",
+];
 const IGNORED_ENDS: [&str; 2] = [".position_ids", ".num_batches_tracked"];
 
 /// Where the towers take their tensors from.
@@ -30,12 +36,19 @@ pub(in crate::clip) struct FileTensors<'a> {
 impl<'a> FileTensors<'a> {
     /// The tensors of `file`.
     pub(in crate::clip) fn open(file: &'a WeightBytes) -> Result<Self, ClipError> {
-        Ok(Self { tensors: file.tensors()?, file, taken: Mutex::default() })
+        Ok(Self {
+            tensors: file.tensors()?,
+            file,
+            taken: Mutex::default(),
+        })
     }
 
     /// The shape of `name`, when there is such a tensor.
     pub(in crate::clip) fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        self.tensors.tensor(name).ok().map(|tensor| tensor.shape().to_vec())
+        self.tensors
+            .tensor(name)
+            .ok()
+            .map(|tensor| tensor.shape().to_vec())
     }
 
     /// The file's own words about itself under `key`.
@@ -51,13 +64,21 @@ impl<'a> FileTensors<'a> {
 
     /// An error when there are tensors that nobody took and that are no known buffers.
     pub(in crate::clip) fn finish(self) -> Result<(), ClipError> {
-        let mut taken = self.taken.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self
+            .taken
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         for name in self.tensors.names() {
             if is_ignored(name) {
                 taken.insert(name.to_owned());
             }
         }
-        let mut surplus: Vec<&str> = self.tensors.names().into_iter().filter(|name| !taken.contains(*name)).collect();
+        let mut surplus: Vec<&str> = self
+            .tensors
+            .names()
+            .into_iter()
+            .filter(|name| !taken.contains(*name))
+            .collect();
         surplus.sort_unstable();
         match surplus.first() {
             None => Ok(()),
@@ -72,9 +93,15 @@ impl<'a> FileTensors<'a> {
     /// A tensor of any shape, as stored.
     fn view(&self, name: &str) -> Result<TensorView<'a>, ClipError> {
         let Ok(view) = self.tensors.tensor(name) else {
-            return Err(ClipError::MissingTensor { tensor: name.to_owned(), path: self.file.path().to_owned() });
+            return Err(ClipError::MissingTensor {
+                tensor: name.to_owned(),
+                path: self.file.path().to_owned(),
+            });
         };
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+        self.taken
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned());
         Ok(view)
     }
 
@@ -82,9 +109,24 @@ impl<'a> FileTensors<'a> {
     fn floats(&self, name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, ClipError> {
         let data = view.data();
         match view.dtype() {
-            Dtype::F32 => Ok(data.as_chunks().0.iter().map(|x| f32::from_le_bytes(*x)).collect()),
-            Dtype::F16 => Ok(data.as_chunks().0.iter().map(|x| f16::from_le_bytes(*x).to_f32()).collect()),
-            Dtype::BF16 => Ok(data.as_chunks().0.iter().map(|x| bf16::from_le_bytes(*x).to_f32()).collect()),
+            Dtype::F32 => Ok(data
+                .as_chunks()
+                .0
+                .iter()
+                .map(|x| f32::from_le_bytes(*x))
+                .collect()),
+            Dtype::F16 => Ok(data
+                .as_chunks()
+                .0
+                .iter()
+                .map(|x| f16::from_le_bytes(*x).to_f32())
+                .collect()),
+            Dtype::BF16 => Ok(data
+                .as_chunks()
+                .0
+                .iter()
+                .map(|x| bf16::from_le_bytes(*x).to_f32())
+                .collect()),
             other => Err(ClipError::UnsupportedType {
                 tensor: name.to_owned(),
                 got: format!("{other:?}"),
@@ -99,7 +141,12 @@ impl<'a> FileTensors<'a> {
         let scales = self.take(&format!("{name}.scale"), &[num_rows])?;
         let width = (view.data().len() / num_rows.max(1)).max(1);
         let rows = view.data().chunks_exact(width).zip(scales);
-        Ok(rows.flat_map(|(row, scale)| row.iter().map(move |byte| f32::from(byte.cast_signed()) * scale)).collect())
+        Ok(rows
+            .flat_map(|(row, scale)| {
+                row.iter()
+                    .map(move |byte| f32::from(byte.cast_signed()) * scale)
+            })
+            .collect())
     }
 }
 
@@ -118,11 +165,17 @@ impl TensorSource for FileTensors<'_> {
             Dtype::I8 => self.scaled_bytes(name, &view)?,
             _ => self.floats(name, &view)?,
         };
-        // `x - x` is 0 for finite numbers only, and sums vectorise where a search does not.
-        if numbers.iter().map(|x| x - x).sum::<f32>() == 0.0 {
+        // An `all` with an early exit does not vectorise; this does.
+        if numbers
+            .iter()
+            .fold(true, |finite, x| finite & x.is_finite())
+        {
             Ok(numbers)
         } else {
-            Err(ClipError::NotFinite { tensor: name.to_owned(), path: self.file.path().to_owned() })
+            Err(ClipError::NotFinite {
+                tensor: name.to_owned(),
+                path: self.file.path().to_owned(),
+            })
         }
     }
 }

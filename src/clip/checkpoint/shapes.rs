@@ -1,6 +1,8 @@
 //! What a checkpoint's shapes tell when no configuration lies beside it.
 
-use super::{Activation, Config, Dialect, FileTensors, ImageConfig, ResNetConfig, TextConfig, VitConfig};
+use super::{
+    Activation, Config, Dialect, FileTensors, ImageConfig, ResNetConfig, TextConfig, VitConfig,
+};
 use crate::clip::ClipError;
 use crate::clip::preprocess::Preprocess;
 
@@ -11,13 +13,20 @@ const RESNET_STRIDE: usize = 32;
 
 /// Whose names the tensors have.
 pub(super) fn dialect(tensors: &FileTensors<'_>) -> Result<Dialect, ClipError> {
-    let (hugging_face, open_ai) = (Dialect::HuggingFace.image().patch, Dialect::OpenAi.image().patch);
+    let (hugging_face, open_ai) = (
+        Dialect::HuggingFace.image().patch,
+        Dialect::OpenAi.image().patch,
+    );
     if tensors.shape(hugging_face).is_some() {
         Ok(Dialect::HuggingFace)
     } else if tensors.shape(open_ai).is_some() {
         Ok(Dialect::OpenAi)
     } else {
-        Err(ClipError::UnknownDialect { hugging_face, open_ai, path: tensors.file().path().to_owned() })
+        Err(ClipError::UnknownDialect {
+            hugging_face,
+            open_ai,
+            path: tensors.file().path().to_owned(),
+        })
     }
 }
 
@@ -47,7 +56,14 @@ pub(super) fn config(
     let note = format!(
         "no configuration beside the file: {size} pixels, heads of {HEAD_WIDTH}, OpenAI's mean and std assumed; {activation}"
     );
-    Ok(Config { dialect, dim, image, text, preprocess: Preprocess::openai(size), notes: vec![note] })
+    Ok(Config {
+        dialect,
+        dim,
+        image,
+        text,
+        preprocess: Preprocess::openai(size),
+        notes: vec![note],
+    })
 }
 
 struct Shapes<'a>(&'a FileTensors<'a>);
@@ -57,30 +73,45 @@ impl Shapes<'_> {
     fn of(&self, name: &str, rank: usize) -> Result<Vec<usize>, ClipError> {
         let path = || self.0.file().path().to_owned();
         match self.0.shape(name) {
-            None => Err(ClipError::MissingTensor { tensor: name.to_owned(), path: path() }),
-            Some(shape) if shape.len() != rank || shape.contains(&0) => {
-                Err(self.error(format!("{name} has shape {shape:?}, {rank} dimensions expected")))
-            }
+            None => Err(ClipError::MissingTensor {
+                tensor: name.to_owned(),
+                path: path(),
+            }),
+            Some(shape) if shape.len() != rank || shape.contains(&0) => Err(self.error(format!(
+                "{name} has shape {shape:?}, {rank} dimensions expected"
+            ))),
             Some(shape) => Ok(shape),
         }
     }
 
     fn error(&self, reason: String) -> ClipError {
-        ClipError::Sizes { reason, path: self.0.file().path().to_owned() }
+        ClipError::Sizes {
+            reason,
+            path: self.0.file().path().to_owned(),
+        }
     }
 
     /// How many of `prefix.0`, `prefix.1`... have `suffix`.
     fn count(&self, prefix: &str, suffix: &str) -> usize {
-        (0..)
-            .take_while(|index| self.0.shape(&format!("{prefix}.{index}.{suffix}")).is_some())
-            .count()
+        let has = |index: usize| {
+            self.0
+                .shape(&format!("{prefix}.{index}.{suffix}"))
+                .is_some()
+        };
+        let mut count = 0;
+        while has(count) {
+            count += 1;
+        }
+        count
     }
 
     fn heads(&self, width: usize) -> Result<usize, ClipError> {
         if width.is_multiple_of(HEAD_WIDTH) {
             Ok(width / HEAD_WIDTH)
         } else {
-            Err(self.error(format!("width {width} cannot be cut into heads of {HEAD_WIDTH}")))
+            Err(self.error(format!(
+                "width {width} cannot be cut into heads of {HEAD_WIDTH}"
+            )))
         }
     }
 
@@ -91,18 +122,33 @@ impl Shapes<'_> {
         if grid > 0 && grid * grid + 1 == num_positions {
             Ok(grid)
         } else {
-            Err(self.error(format!("{position} has {num_positions} rows, which is no square plus one")))
+            Err(self.error(format!(
+                "{position} has {num_positions} rows, which is no square plus one"
+            )))
         }
     }
 
-    fn vit(&self, dialect: Dialect, activation: Activation) -> Result<(ImageConfig, usize), ClipError> {
+    fn vit(
+        &self,
+        dialect: Dialect,
+        activation: Activation,
+    ) -> Result<(ImageConfig, usize), ClipError> {
         let names = dialect.image();
         let patch_shape = self.of(names.patch, 4)?;
         let (width, patch) = (patch_shape[0], patch_shape[2]);
         let grid = self.grid(names.position)?;
         let (num_blocks, mlp_width) = self.blocks(dialect, names.blocks)?;
         let num_heads = self.heads(width)?;
-        let vit = VitConfig { width, num_blocks, num_heads, mlp_width, patch, grid, activation, eps: 1e-5 };
+        let vit = VitConfig {
+            width,
+            num_blocks,
+            num_heads,
+            mlp_width,
+            patch,
+            grid,
+            activation,
+            eps: 1e-5,
+        };
         Ok((ImageConfig::Vit(vit), grid * patch))
     }
 
@@ -110,9 +156,15 @@ impl Shapes<'_> {
         // The third convolution of the stem has all its channels, the first two half of them.
         let width = self.of("visual.conv3.weight", 4)?[0];
         let grid = self.grid("visual.attnpool.positional_embedding")?;
-        let num_blocks = [1, 2, 3, 4].map(|stage| self.count(&format!("visual.layer{stage}"), "conv1.weight"));
+        let num_blocks =
+            [1, 2, 3, 4].map(|stage| self.count(&format!("visual.layer{stage}"), "conv1.weight"));
         let num_heads = self.heads(RESNET_STRIDE * width)?;
-        let resnet = ResNetConfig { width, num_blocks, num_heads, grid };
+        let resnet = ResNetConfig {
+            width,
+            num_blocks,
+            num_heads,
+            grid,
+        };
         Ok((ImageConfig::ResNet(resnet), grid * RESNET_STRIDE))
     }
 

@@ -25,7 +25,12 @@ impl AttentionShape {
 }
 
 /// Attention, shape `[num_sequences, num_tokens, width]`, for `qkv` of shape `[num_sequences, num_tokens, 3 · width]`.
-pub(crate) fn attention(qkv: &Tensor, num_heads: usize, is_causal: bool, path: Path) -> Result<Tensor> {
+pub(crate) fn attention(
+    qkv: &Tensor,
+    num_heads: usize,
+    is_causal: bool,
+    path: Path,
+) -> Result<Tensor> {
     let (_, num_tokens, columns) = qkv.dims3()?;
     let shape = AttentionShape {
         num_tokens,
@@ -34,7 +39,9 @@ pub(crate) fn attention(qkv: &Tensor, num_heads: usize, is_causal: bool, path: P
         is_causal,
     };
     if !columns.is_multiple_of(3 * num_heads) {
-        candle_core::bail!("{columns} columns are not queries, keys and values of {num_heads} heads");
+        candle_core::bail!(
+            "{columns} columns are not queries, keys and values of {num_heads} heads"
+        );
     }
     match path {
         Path::Fused => qkv.contiguous()?.apply_op1(Fused(shape)),
@@ -68,7 +75,12 @@ impl Parts {
 
 /// `[sequences, tokens, width]` to `[sequences, heads, tokens, head width]`.
 fn split(x: &Tensor, shape: AttentionShape) -> Result<Tensor> {
-    let dims = (x.dim(0)?, shape.num_tokens, shape.num_heads, shape.head_width());
+    let dims = (
+        x.dim(0)?,
+        shape.num_tokens,
+        shape.num_heads,
+        shape.head_width(),
+    );
     x.reshape(dims)?.transpose(1, 2)?.contiguous()
 }
 
@@ -87,7 +99,13 @@ fn weights(q: &Tensor, k: &Tensor, shape: AttentionShape) -> Result<Tensor> {
     if shape.is_causal {
         let n = shape.num_tokens;
         let mask: Vec<f32> = (0..n * n)
-            .map(|cell| if cell % n > cell / n { f32::NEG_INFINITY } else { 0.0 })
+            .map(|cell| {
+                if cell % n > cell / n {
+                    f32::NEG_INFINITY
+                } else {
+                    0.0
+                }
+            })
             .collect();
         let mask = Tensor::from_vec(mask, (n, n), q.device())?.to_dtype(q.dtype())?;
         scores = scores.broadcast_add(&mask)?;
@@ -120,7 +138,11 @@ impl CustomOp1 for Fused {
         let s_gradient = ((p_gradient.broadcast_sub(&mean)? * p)? * scale(shape))?;
         let q_gradient = s_gradient.matmul(&k)?;
         let k_gradient = s_gradient.t()?.contiguous()?.matmul(&q)?;
-        let parts = [joined(&q_gradient)?, joined(&k_gradient)?, joined(&v_gradient)?];
+        let parts = [
+            joined(&q_gradient)?,
+            joined(&k_gradient)?,
+            joined(&v_gradient)?,
+        ];
         Ok(Some(Tensor::cat(&parts, D::Minus1)?))
     }
 }

@@ -27,7 +27,10 @@ impl LayerNorm {
     /// Normalises every row of `x`, shape `[.., width]`.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self.path {
-            Path::Fused => x.contiguous()?.apply_op3(&self.weight, &self.bias, Fused { eps: self.eps }),
+            Path::Fused => {
+                x.contiguous()?
+                    .apply_op3(&self.weight, &self.bias, Fused { eps: self.eps })
+            }
             Path::BuiltIn => standardised(x, self.eps)?
                 .0
                 .broadcast_mul(&self.weight)?

@@ -19,7 +19,10 @@ enum Weight {
     /// Packed for the CPU's kernel, with the bias; never trained.
     Packed(Arc<Packed>),
     /// `[outputs, inner]` and `[outputs]`; trained when they are variables.
-    Plain { weight: Tensor, bias: Option<Tensor> },
+    Plain {
+        weight: Tensor,
+        bias: Option<Tensor>,
+    },
 }
 
 struct Packed {
@@ -120,7 +123,12 @@ struct PackedLinear {
 }
 
 impl PackedLinear {
-    fn compute(&self, x: &[f32], layout: &Layout, residual: Option<&[f32]>) -> Result<(CpuStorage, Shape)> {
+    fn compute(
+        &self,
+        x: &[f32],
+        layout: &Layout,
+        residual: Option<&[f32]>,
+    ) -> Result<(CpuStorage, Shape)> {
         let Packed { weight, bias } = self.packed.as_ref();
         let mut shape = layout.dims().to_vec();
         match shape.last_mut() {
@@ -136,7 +144,12 @@ impl PackedLinear {
     }
 
     /// Gradient of the sum before `function`.
-    fn sum_gradient(&self, x: &Tensor, residual: Option<&Tensor>, gradient: &Tensor) -> Result<Tensor> {
+    fn sum_gradient(
+        &self,
+        x: &Tensor,
+        residual: Option<&Tensor>,
+        gradient: &Tensor,
+    ) -> Result<Tensor> {
         if self.function == Elementwise::Identity {
             return gradient.contiguous();
         }
@@ -197,7 +210,10 @@ impl CustomOp2 for PackedLinear {
     ) -> Result<(CpuStorage, Shape)> {
         let outputs = self.packed.weight.outputs();
         if residual_layout.dims().last() != Some(&outputs) {
-            candle_core::bail!("residual {:?} for rows of {outputs}", residual_layout.dims());
+            candle_core::bail!(
+                "residual {:?} for rows of {outputs}",
+                residual_layout.dims()
+            );
         }
         let residual = numbers(residual, residual_layout)?;
         self.compute(numbers(x, layout)?, layout, Some(residual))

@@ -29,7 +29,11 @@ pub enum Path {
 impl Path {
     /// The faster way on `device`.
     pub fn for_device(device: &Device) -> Self {
-        if device.is_cpu() { Self::Fused } else { Self::BuiltIn }
+        if device.is_cpu() {
+            Self::Fused
+        } else {
+            Self::BuiltIn
+        }
     }
 }
 

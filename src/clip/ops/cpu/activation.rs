@@ -31,14 +31,29 @@ pub(super) fn store<S: Simd>(simd: S, to: &mut [f32], vector: S::f32s) {
 pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // 1.5 · 2²³: adding it leaves round(x · log2 e) in the lowest bits.
     const ROUND: f32 = 12_582_912.0;
-    let x = simd.max_f32s(simd.splat_f32s(-87.0), simd.min_f32s(simd.splat_f32s(88.0), x));
-    let shifted = simd.mul_add_e_f32s(x, simd.splat_f32s(std::f32::consts::LOG2_E), simd.splat_f32s(ROUND));
+    let x = simd.max_f32s(
+        simd.splat_f32s(-87.0),
+        simd.min_f32s(simd.splat_f32s(88.0), x),
+    );
+    let shifted = simd.mul_add_e_f32s(
+        x,
+        simd.splat_f32s(std::f32::consts::LOG2_E),
+        simd.splat_f32s(ROUND),
+    );
     let n = simd.sub_f32s(shifted, simd.splat_f32s(ROUND));
     // ln 2 in two parts, the first exact in 15 bits.
     let r = simd.mul_add_e_f32s(n, simd.splat_f32s(-0.693_145_75), x);
     let r = simd.mul_add_e_f32s(n, simd.splat_f32s(-1.428_606_8e-6), r);
     let mut p = simd.splat_f32s(1.0 / 5040.0);
-    for coefficient in [1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0] {
+    for coefficient in [
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+        1.0,
+    ] {
         p = simd.mul_add_e_f32s(p, r, simd.splat_f32s(coefficient));
     }
     let power = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(23));
@@ -58,7 +73,10 @@ fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 fn erf<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let one = simd.splat_f32s(1.0);
     let size = simd.abs_f32s(x);
-    let t = simd.div_f32s(one, simd.mul_add_e_f32s(size, simd.splat_f32s(0.327_591_1), one));
+    let t = simd.div_f32s(
+        one,
+        simd.mul_add_e_f32s(size, simd.splat_f32s(0.327_591_1), one),
+    );
     let mut p = simd.splat_f32s(1.061_405_4);
     for coefficient in [-1.453_152_1, 1.421_413_8, -0.284_496_74, 0.254_829_6] {
         p = simd.mul_add_e_f32s(p, t, simd.splat_f32s(coefficient));

@@ -11,16 +11,28 @@ use crate::clip::ops::AttentionShape;
 
 /// Attention of `qkv`, rows of `[q | k | v]`, each `num_heads` heads side by side; every sequence and head is a task.
 pub(in crate::clip::ops) fn attention(qkv: &[f32], shape: AttentionShape) -> Vec<f32> {
-    let AttentionShape { num_tokens, width, num_heads, .. } = shape;
+    let AttentionShape {
+        num_tokens,
+        width,
+        num_heads,
+        ..
+    } = shape;
     let num_sequences = qkv.len() / (num_tokens * 3 * width);
     filled(num_sequences * num_tokens, width, |out| {
-        (0..num_sequences * num_heads).into_par_iter().for_each(|index| {
-            let (sequence, head) = (index / num_heads, index % num_heads);
-            let column = head * shape.head_width();
-            let from = sequence * num_tokens * 3 * width + column;
-            let out = out.from(sequence * num_tokens, column);
-            Head { qkv: &qkv[from..], shape, out }.attend();
-        });
+        (0..num_sequences * num_heads)
+            .into_par_iter()
+            .for_each(|index| {
+                let (sequence, head) = (index / num_heads, index % num_heads);
+                let column = head * shape.head_width();
+                let from = sequence * num_tokens * 3 * width + column;
+                let out = out.from(sequence * num_tokens, column);
+                Head {
+                    qkv: &qkv[from..],
+                    shape,
+                    out,
+                }
+                .attend();
+            });
     })
 }
 
@@ -35,7 +47,9 @@ struct Head<'a> {
 
 impl Head<'_> {
     fn attend(&self) {
-        let AttentionShape { num_tokens, width, .. } = self.shape;
+        let AttentionShape {
+            num_tokens, width, ..
+        } = self.shape;
         let head_width = self.shape.head_width();
         let stride = 3 * width;
         let keys = Strided {
@@ -53,7 +67,11 @@ impl Head<'_> {
             inner_stride: stride,
         };
         let mut scores = vec![0.0; num_tokens * num_tokens];
-        let queries = Rows { data: self.qkv, num_rows: num_tokens, stride };
+        let queries = Rows {
+            data: self.qkv,
+            count: num_tokens,
+            stride,
+        };
         multiply(queries, keys, SharedRows::new(&mut scores, num_tokens));
         Arch::new().dispatch(Softmax {
             scores: &mut scores,
@@ -61,7 +79,11 @@ impl Head<'_> {
             scale: 1.0 / (head_width as f32).sqrt(),
             is_causal: self.shape.is_causal,
         });
-        let weights = Rows { data: &scores, num_rows: num_tokens, stride: num_tokens };
+        let weights = Rows {
+            data: &scores,
+            count: num_tokens,
+            stride: num_tokens,
+        };
         multiply(weights, values, self.out);
     }
 }
@@ -70,8 +92,19 @@ impl Head<'_> {
 fn multiply(a: Rows<'_>, b: Strided<'_>, out: SharedRows<'_>) {
     let mut panels = vec![0.0; b.packed_len()];
     b.pack_into(&mut panels);
-    let b = PackedView { data: &panels, outputs: b.outputs, inner: b.inner };
-    let task = Task { a, b, finish: Finish::default(), out, rows: 0..a.num_rows, panels: 0..b.num_panels() };
+    let b = PackedView {
+        data: &panels,
+        outputs: b.outputs,
+        inner: b.inner,
+    };
+    let task = Task {
+        a,
+        b,
+        finish: Finish::default(),
+        out,
+        rows: 0..a.count,
+        panels: 0..b.num_panels(),
+    };
     task.run();
 }
 
@@ -104,11 +137,16 @@ impl WithSimd for Softmax<'_> {
             let mut total = simd.reduce_sum_f32s(total);
             if !rest.is_empty() {
                 let vector = simd.partial_load_f32s(rest);
-                simd.partial_store_f32s(rest, exp(simd, simd.mul_add_e_f32s(vector, scale, offset)));
+                simd.partial_store_f32s(
+                    rest,
+                    exp(simd, simd.mul_add_e_f32s(vector, scale, offset)),
+                );
                 total += rest.iter().sum::<f32>();
             }
             let inverse = 1.0 / total;
-            row.iter_mut().for_each(|weight| *weight *= inverse);
+            for weight in row {
+                *weight *= inverse;
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ const SERIAL_WORK: usize = 1 << 18;
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
     pub(super) data: &'a [f32],
-    pub(super) num_rows: usize,
+    pub(super) count: usize,
     pub(super) stride: usize,
 }
 
@@ -41,8 +41,14 @@ pub(in crate::clip::ops) struct Finish<'a> {
 /// `finish(a · bᵀ)` for `a` with `b.inner()` columns, in parallel.
 pub(in crate::clip::ops) fn matmul(a: &[f32], b: &PackedMatrix, finish: Finish<'_>) -> Vec<f32> {
     let num_rows = a.len() / b.inner();
-    let rows = Rows { data: a, num_rows, stride: b.inner() };
-    filled(num_rows, b.outputs(), |out| parallel(rows, b.view(), finish, out))
+    let rows = Rows {
+        data: a,
+        count: num_rows,
+        stride: b.inner(),
+    };
+    filled(num_rows, b.outputs(), |out| {
+        parallel(rows, b.view(), finish, out);
+    })
 }
 
 /// Cuts the output into tasks: blocks of rows, and groups of panels where there are few rows.
@@ -52,15 +58,19 @@ fn parallel(a: Rows<'_>, b: PackedView<'_>, finish: Finish<'_>, out: SharedRows<
         b,
         finish,
         out,
-        rows: 0..a.num_rows,
+        rows: 0..a.count,
         panels: 0..b.num_panels(),
     };
-    if a.num_rows * b.outputs * b.inner < SERIAL_WORK {
-        return whole.run();
+    if a.count * b.outputs * b.inner < SERIAL_WORK {
+        whole.run();
+        return;
     }
     let most_rows = BLOCK_NUMBERS / b.inner.min(BLOCK_INNER);
-    let block_rows = a.num_rows.div_ceil(a.num_rows.div_ceil(most_rows)).next_multiple_of(TILE_ROWS);
-    let row_blocks = a.num_rows.div_ceil(block_rows);
+    let block_rows = a
+        .count
+        .div_ceil(a.count.div_ceil(most_rows))
+        .next_multiple_of(TILE_ROWS);
+    let row_blocks = a.count.div_ceil(block_rows);
     let wanted = 4 * rayon::current_num_threads();
     let panel_groups = wanted.div_ceil(row_blocks).clamp(1, b.num_panels());
     let group = b.num_panels().div_ceil(panel_groups);
@@ -69,7 +79,7 @@ fn parallel(a: Rows<'_>, b: PackedView<'_>, finish: Finish<'_>, out: SharedRows<
         .for_each(|index| {
             let (block, first) = (index / panel_groups, index % panel_groups * group);
             let panels = first.min(b.num_panels())..(first + group).min(b.num_panels());
-            let rows = block * block_rows..((block + 1) * block_rows).min(a.num_rows);
+            let rows = block * block_rows..((block + 1) * block_rows).min(a.count);
             Task {
                 rows,
                 panels,
@@ -117,19 +127,44 @@ impl WithSimd for Task<'_> {
 
 /// All rows of the task against the inner columns `inner` of one panel of `V` vectors.
 #[inline(always)]
-fn sweep_panel<S: Simd, const V: usize>(simd: S, task: &Task<'_>, panel: usize, inner: Range<usize>) {
+fn sweep_panel<S: Simd, const V: usize>(
+    simd: S,
+    task: &Task<'_>,
+    panel: usize,
+    inner: Range<usize>,
+) {
     let (vectors, _) = S::as_simd_f32s(task.b.panel(panel));
-    let part = &vectors[inner.start * V..inner.end * V];
     let first = panel * panel_width();
     let columns = first..(first + V * S::F32_LANES).min(task.b.outputs);
+    sweep_part::<S, V>(
+        simd,
+        task,
+        &vectors[inner.start * V..inner.end * V],
+        columns.clone(),
+        inner.start,
+    );
+    if inner.end == task.b.inner {
+        finish_panel(simd, task, columns);
+    }
+}
+
+/// All rows of the task against a part of a panel, from inner column `start` on.
+#[inline(always)]
+fn sweep_part<S: Simd, const V: usize>(
+    simd: S,
+    task: &Task<'_>,
+    part: &[S::f32s],
+    columns: Range<usize>,
+    start: usize,
+) {
     let mut row = task.rows.start;
     while row < task.rows.end {
         let tile = Tile {
-            a: &task.a.data[row * task.a.stride + inner.start..],
+            a: &task.a.data[row * task.a.stride + start..],
             stride: task.a.stride,
             out: task.out.from(row, 0),
             columns: columns.clone(),
-            first: inner.start == 0,
+            first: start == 0,
         };
         // Half the rows where half the registers are there (AVX2).
         let left = task.rows.end - row;
@@ -142,9 +177,6 @@ fn sweep_panel<S: Simd, const V: usize>(simd: S, task: &Task<'_>, panel: usize, 
         } else {
             tile.compute::<S, 1, V>(simd, part)
         };
-    }
-    if inner.end == task.b.inner {
-        finish_panel(simd, task, columns);
     }
 }
 
@@ -161,7 +193,11 @@ struct Tile<'a> {
 impl Tile<'_> {
     /// Adds `a · panel` to `R` rows of `V` vectors, and returns `R`.
     #[inline(always)]
-    fn compute<S: Simd, const R: usize, const V: usize>(&self, simd: S, panel: &[S::f32s]) -> usize {
+    fn compute<S: Simd, const R: usize, const V: usize>(
+        &self,
+        simd: S,
+        panel: &[S::f32s],
+    ) -> usize {
         let (panel, _) = panel.as_chunks::<V>();
         let rows: [&[f32]; R] = std::array::from_fn(|r| &self.a[r * self.stride..][..panel.len()]);
         let mut sums = [[simd.splat_f32s(0.0); V]; R];
@@ -176,19 +212,43 @@ impl Tile<'_> {
         for (r, sums) in sums.iter().enumerate() {
             #[expect(unsafe_code, reason = "tasks are disjoint rectangles of the output")]
             let cells = unsafe { self.out.cells(r, self.columns.clone()) };
-            for (cells, sum) in cells.chunks_mut(S::F32_LANES).zip(sums) {
-                let sum = if self.first { *sum } else { simd.add_f32s(load(simd, cells), *sum) };
-                store(simd, cells, sum);
-            }
+            self.put(simd, sums, cells);
         }
         R
+    }
+
+    /// Adds `sums` to one row of the output.
+    #[inline(always)]
+    fn put<S: Simd, const V: usize>(&self, simd: S, sums: &[S::f32s; V], cells: &mut [f32]) {
+        if let Some(whole) = S::as_mut_simd_f32s(cells).0.first_chunk_mut::<V>() {
+            for v in 0..V {
+                whole[v] = if self.first {
+                    sums[v]
+                } else {
+                    simd.add_f32s(whole[v], sums[v])
+                };
+            }
+            return;
+        }
+        for (cells, sum) in cells.chunks_mut(S::F32_LANES).zip(sums) {
+            let sum = if self.first {
+                *sum
+            } else {
+                simd.add_f32s(load(simd, cells), *sum)
+            };
+            store(simd, cells, sum);
+        }
     }
 }
 
 /// Bias, residual and function on the cells that were just computed, while they are in the first-level cache.
 #[inline(always)]
 fn finish_panel<S: Simd>(simd: S, task: &Task<'_>, columns: Range<usize>) {
-    let Finish { bias, residual, function } = task.finish;
+    let Finish {
+        bias,
+        residual,
+        function,
+    } = task.finish;
     if bias.is_none() && residual.is_none() && function == Elementwise::Identity {
         return;
     }
@@ -197,7 +257,8 @@ fn finish_panel<S: Simd>(simd: S, task: &Task<'_>, columns: Range<usize>) {
     for row in task.rows.clone() {
         #[expect(unsafe_code, reason = "tasks are disjoint rectangles of the output")]
         let cells = unsafe { task.out.cells(row, columns.clone()) };
-        let residual = residual.map(|residual| &residual[row % period * outputs..][columns.clone()]);
+        let residual =
+            residual.map(|residual| &residual[row % period * outputs..][columns.clone()]);
         for (index, cells) in cells.chunks_mut(S::F32_LANES).enumerate() {
             let start = index * S::F32_LANES;
             let part = start..start + cells.len();
@@ -218,7 +279,9 @@ mod tests {
     use super::*;
 
     fn numbers(len: usize, seed: usize) -> Vec<f32> {
-        (0..len).map(|i| (((i + seed) * 7919 % 2003) as f32 / 1001.5) - 1.0).collect()
+        (0..len)
+            .map(|i| (((i + seed) * 7919 % 2003) as f32 / 1001.5) - 1.0)
+            .collect()
     }
 
     #[test]
@@ -228,13 +291,22 @@ mod tests {
             let (bias, residual) = (numbers(outputs, 3), numbers(rows * outputs, 4));
             let packed = PackedMatrix::new(&w, outputs, inner);
             assert_eq!(packed.unpacked(), w);
-            let finish = Finish { bias: Some(&bias), residual: Some(&residual), function: Elementwise::Relu };
+            let finish = Finish {
+                bias: Some(&bias),
+                residual: Some(&residual),
+                function: Elementwise::Relu,
+            };
             let out = matmul(&a, &packed, finish);
             for row in 0..rows {
                 for column in 0..outputs {
                     let (x, y) = (&a[row * inner..][..inner], &w[column * inner..][..inner]);
-                    let sum: f64 = x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
-                    let expected = (sum as f32 + bias[column] + residual[row * outputs + column]).max(0.0);
+                    let sum: f64 = x
+                        .iter()
+                        .zip(y)
+                        .map(|(x, y)| f64::from(*x) * f64::from(*y))
+                        .sum();
+                    let expected =
+                        (sum as f32 + bias[column] + residual[row * outputs + column]).max(0.0);
                     assert!((out[row * outputs + column] - expected).abs() < 1e-3);
                 }
             }

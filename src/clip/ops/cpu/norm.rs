@@ -12,13 +12,27 @@ use super::output::{SharedRows, filled};
 const BLOCK_ROWS: usize = 32;
 
 /// `(x - mean) / sqrt(variance + eps) · weight + bias` for every row of `weight.len()` numbers, in parallel.
-pub(in crate::clip::ops) fn layer_norm(x: &[f32], weight: &[f32], bias: &[f32], eps: f32) -> Vec<f32> {
+pub(in crate::clip::ops) fn layer_norm(
+    x: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    eps: f32,
+) -> Vec<f32> {
     let (width, num_rows) = (weight.len(), x.len() / weight.len());
     filled(num_rows, width, |out| {
-        (0..num_rows.div_ceil(BLOCK_ROWS)).into_par_iter().for_each(|block| {
-            let rows = block * BLOCK_ROWS..((block + 1) * BLOCK_ROWS).min(num_rows);
-            Arch::new().dispatch(Norm { x, weight, bias, eps, out, rows });
-        });
+        (0..num_rows.div_ceil(BLOCK_ROWS))
+            .into_par_iter()
+            .for_each(|block| {
+                let rows = block * BLOCK_ROWS..((block + 1) * BLOCK_ROWS).min(num_rows);
+                Arch::new().dispatch(Norm {
+                    x,
+                    weight,
+                    bias,
+                    eps,
+                    out,
+                    rows,
+                });
+            });
     })
 }
 
@@ -36,7 +50,14 @@ impl WithSimd for Norm<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { x, weight, bias, eps, out, rows } = self;
+        let Self {
+            x,
+            weight,
+            bias,
+            eps,
+            out,
+            rows,
+        } = self;
         let width = weight.len();
         for row in rows {
             let x = &x[row * width..][..width];

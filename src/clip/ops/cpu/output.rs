@@ -11,7 +11,12 @@ pub(super) fn filled(num_rows: usize, width: usize, fill: impl FnOnce(SharedRows
     let len = num_rows * width;
     let mut numbers = Vec::with_capacity(len);
     let room: &mut [MaybeUninit<f32>] = &mut numbers.spare_capacity_mut()[..len];
-    fill(SharedRows { start: room.as_mut_ptr().cast(), len, stride: width, lifetime: PhantomData });
+    fill(SharedRows {
+        start: room.as_mut_ptr().cast(),
+        len,
+        stride: width,
+        lifetime: PhantomData,
+    });
     #[expect(unsafe_code, reason = "`fill` has written all `len` numbers")]
     unsafe {
         numbers.set_len(len);

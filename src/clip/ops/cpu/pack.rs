@@ -66,10 +66,7 @@ impl Strided<'_> {
 
     /// Writes all panels, one after the other.
     pub(super) fn pack_into(&self, target: &mut [f32]) {
-        for (panel, target) in target
-            .chunks_mut(panel_width() * self.inner)
-            .enumerate()
-        {
+        for (panel, target) in target.chunks_mut(panel_width() * self.inner).enumerate() {
             self.pack_panel(panel, target);
         }
     }
@@ -109,7 +106,10 @@ pub(in crate::clip::ops) struct PackedMatrix {
 impl PackedMatrix {
     /// Packs `weight`, `outputs` rows of `inner` numbers.
     pub(in crate::clip::ops) fn new(weight: &[f32], outputs: usize, inner: usize) -> Self {
-        assert!(inner > 0 && weight.len() == outputs * inner, "weights do not fill their shape");
+        assert!(
+            inner > 0 && weight.len() == outputs * inner,
+            "weights do not fill their shape"
+        );
         let source = Strided {
             data: weight,
             outputs,
@@ -119,7 +119,10 @@ impl PackedMatrix {
         };
         let len = source.packed_len();
         let mut data = vec![0.0; len + LINE];
-        let offset = data.as_ptr().align_offset(LINE * size_of::<f32>()).min(LINE);
+        let offset = data
+            .as_ptr()
+            .align_offset(LINE * size_of::<f32>())
+            .min(LINE);
         data[offset..offset + len]
             .par_chunks_mut(panel_width() * inner)
             .enumerate()
