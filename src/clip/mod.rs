@@ -90,7 +90,7 @@ impl Clip {
             path: Path::for_device(&device),
             device,
         };
-        Self::open_at(files, options, placement, device_description)
+        Self::open_at(files, *options, placement, device_description)
     }
 
     /// As [`Clip::open`], with the operations computed in the given way: for tests, which run [`Path::BuiltIn`] on a CPU.
@@ -102,7 +102,7 @@ impl Clip {
         let (device, device_description) = options.device.open()?;
         Self::open_at(
             files,
-            options,
+            *options,
             Placement { device, path },
             device_description,
         )
@@ -110,7 +110,7 @@ impl Clip {
 
     fn open_at(
         files: &CheckpointFiles,
-        options: &OpenOptions,
+        options: OpenOptions,
         placement: Placement,
         device_description: String,
     ) -> Result<Self, ClipError> {

@@ -3,7 +3,7 @@
 use candle_core::{DType, Tensor};
 
 use super::ClipError;
-use super::checkpoint::{Dialect, TensorSource, TextConfig};
+use super::checkpoint::{Dialect, TensorSource, TextConfig, norm};
 use super::ops::{LayerNorm, Linear};
 use super::tokenizer::END_OF_TEXT;
 use super::towers::{TextTower, matrix};
@@ -59,7 +59,7 @@ impl TextTransformer {
             token: Tensor::from_vec(token, (vocabulary, width), &placement.device)?,
             position: Tensor::from_vec(position, (num_positions, width), &placement.device)?,
             blocks: blocks.collect::<Result<_, ClipError>>()?,
-            norm_after: placement.norm(dialect.norm(source, names.norm_after, width)?, eps)?,
+            norm_after: placement.norm(norm(source, names.norm_after, width)?, eps)?,
             project: placement.linear(&projection, None, dim)?,
             projection: Matrix::new(dim, width, projection)?,
             config: config.clone(),

@@ -29,6 +29,12 @@ impl Placement {
     }
 }
 
+/// Picks rows of a tensor `[num_sequences, num_tokens, width]`.
+pub(super) type Pool<'a> = &'a dyn Fn(&Tensor) -> Result<Tensor>;
+
+/// From `h` and a block's output to its new output.
+type Adapt<'a> = &'a dyn Fn(&Tensor, &Tensor) -> Result<Tensor>;
+
 /// What is the same in all blocks of a tower.
 #[derive(Clone, Copy)]
 pub(super) struct BlockOptions {
@@ -91,8 +97,8 @@ impl Block {
     fn forward(
         &self,
         x: &Tensor,
-        pool: Option<&dyn Fn(&Tensor) -> Result<Tensor>>,
-        beside: Option<&dyn Fn(&Tensor, &Tensor) -> Result<Tensor>>,
+        pool: Option<Pool<'_>>,
+        beside: Option<Adapt<'_>>,
     ) -> Result<Tensor> {
         let BlockOptions {
             num_heads,
@@ -121,16 +127,14 @@ pub(super) type Beside<'a> = &'a dyn Fn(usize, &Tensor, &Tensor) -> Result<Tenso
 pub(super) fn pooled(
     blocks: &[Block],
     x: &Tensor,
-    pool: &dyn Fn(&Tensor) -> Result<Tensor>,
+    pool: Pool<'_>,
     beside: Option<Beside<'_>>,
 ) -> Result<Tensor> {
     let mut x = x.clone();
     for (index, block) in blocks.iter().enumerate() {
         let is_last = index + 1 == blocks.len();
         let here = beside.map(|beside| move |h: &Tensor, sum: &Tensor| beside(index, h, sum));
-        let here = here
-            .as_ref()
-            .map(|here| here as &dyn Fn(&Tensor, &Tensor) -> Result<Tensor>);
+        let here = here.as_ref().map(|here| here as Adapt<'_>);
         x = block.forward(&x, is_last.then_some(pool), here)?;
     }
     // Without blocks nothing is pooled yet.

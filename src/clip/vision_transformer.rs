@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::ClipError;
 use super::adapter::BottleneckAdapter;
-use super::checkpoint::{Dialect, TensorSource, VitConfig};
+use super::checkpoint::{Dialect, TensorSource, VitConfig, norm};
 use super::ops::{LayerNorm, Linear};
 use super::preprocess::{Crop, Preprocess};
 use super::towers::{ImageTensors, ImageTower};
@@ -74,9 +74,9 @@ impl VisionTransformer {
             pixels: PixelScale::new(preprocess, patch),
             patch: placement.linear(&pixels_last(&kernel, patch), None, width)?,
             position: Tensor::from_vec(position, (num_tokens, width), &placement.device)?,
-            norm_before: placement.norm(dialect.norm(source, names.norm_before, width)?, eps)?,
+            norm_before: placement.norm(norm(source, names.norm_before, width)?, eps)?,
             blocks: blocks.collect::<std::result::Result<_, ClipError>>()?,
-            norm_after: placement.norm(dialect.norm(source, names.norm_after, width)?, eps)?,
+            norm_after: placement.norm(norm(source, names.norm_after, width)?, eps)?,
             project: placement.linear(&projection, None, dim)?,
             projection: Matrix::new(dim, width, projection)?,
             config: config.clone(),

@@ -263,7 +263,10 @@ fn a_random_model_has_the_published_sizes_and_finite_features() {
         size: 224,
         pixels: (0..224 * 224 * 3).map(|i| (i * 7 % 251) as u8).collect(),
     };
-    let features = clip.encode_crops(&[crop.clone()], None).unwrap().features;
+    let features = clip
+        .encode_crops(std::slice::from_ref(&crop), None)
+        .unwrap()
+        .features;
     assert_eq!(features.cols(), 512);
     assert!(
         features

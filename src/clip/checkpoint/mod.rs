@@ -5,6 +5,7 @@
 mod bytes;
 mod config;
 mod names;
+mod open_clip;
 mod random;
 mod reader;
 mod shapes;
@@ -16,7 +17,7 @@ pub use random::Architecture;
 
 pub(super) use bytes::WeightBytes;
 pub(super) use config::{Config, ImageConfig, ResNetConfig, TextConfig, VitConfig};
-pub(super) use names::{BlockWeights, Dialect, NormWeights};
+pub(super) use names::{BlockWeights, Dialect, NormWeights, norm};
 pub(super) use random::RandomTensors;
 pub(super) use reader::{FileTensors, TensorSource};
 

@@ -130,16 +130,6 @@ impl Dialect {
         }
     }
 
-    /// `NAME.weight` and `NAME.bias` of a layer norm; the same in both.
-    pub(in crate::clip) fn norm(
-        self,
-        source: &dyn TensorSource,
-        name: &str,
-        width: usize,
-    ) -> Result<NormWeights, ClipError> {
-        norm(source, name, width)
-    }
-
     /// The tensors of the block under `prefix`.
     pub(in crate::clip) fn block(
         self,
@@ -190,8 +180,12 @@ impl Dialect {
     }
 }
 
-/// `NAME.weight` and `NAME.bias` of a layer norm.
-fn norm(source: &dyn TensorSource, name: &str, width: usize) -> Result<NormWeights, ClipError> {
+/// `NAME.weight` and `NAME.bias` of a layer norm, which all dialects name so.
+pub(in crate::clip) fn norm(
+    source: &dyn TensorSource,
+    name: &str,
+    width: usize,
+) -> Result<NormWeights, ClipError> {
     Ok(NormWeights {
         weight: source.take(&format!("{name}.weight"), &[width])?,
         bias: source.take(&format!("{name}.bias"), &[width])?,

@@ -165,8 +165,11 @@ impl TensorSource for FileTensors<'_> {
             Dtype::I8 => self.scaled_bytes(name, &view)?,
             _ => self.floats(name, &view)?,
         };
-        // `x - x` is 0 for finite numbers only, and sums vectorise where a search does not.
-        if numbers.iter().map(|x| x - x).sum::<f32>() == 0.0 {
+        // An `all` with an early exit does not vectorise; this does.
+        if numbers
+            .iter()
+            .fold(true, |finite, x| finite & x.is_finite())
+        {
             Ok(numbers)
         } else {
             Err(ClipError::NotFinite {

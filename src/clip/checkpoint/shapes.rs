@@ -93,13 +93,16 @@ impl Shapes<'_> {
 
     /// How many of `prefix.0`, `prefix.1`... have `suffix`.
     fn count(&self, prefix: &str, suffix: &str) -> usize {
-        (0..)
-            .take_while(|index| {
-                self.0
-                    .shape(&format!("{prefix}.{index}.{suffix}"))
-                    .is_some()
-            })
-            .count()
+        let has = |index: usize| {
+            self.0
+                .shape(&format!("{prefix}.{index}.{suffix}"))
+                .is_some()
+        };
+        let mut count = 0;
+        while has(count) {
+            count += 1;
+        }
+        count
     }
 
     fn heads(&self, width: usize) -> Result<usize, ClipError> {

@@ -164,7 +164,7 @@ fn functions_stay_finite_for_huge_numbers() {
             .to_vec1()
             .unwrap();
         assert!(y.iter().all(|y| y.is_finite()), "{function:?}: {y:?}");
-        assert_eq!(y[8], 1e30);
+        assert!((y[8] / 1e30 - 1.0).abs() < 1e-6);
         assert!(
             y[..3].iter().all(|y| y.abs() < 1e-30),
             "{function:?}: {y:?}"

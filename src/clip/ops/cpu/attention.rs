@@ -69,7 +69,7 @@ impl Head<'_> {
         let mut scores = vec![0.0; num_tokens * num_tokens];
         let queries = Rows {
             data: self.qkv,
-            num_rows: num_tokens,
+            count: num_tokens,
             stride,
         };
         multiply(queries, keys, SharedRows::new(&mut scores, num_tokens));
@@ -81,7 +81,7 @@ impl Head<'_> {
         });
         let weights = Rows {
             data: &scores,
-            num_rows: num_tokens,
+            count: num_tokens,
             stride: num_tokens,
         };
         multiply(weights, values, self.out);
@@ -102,7 +102,7 @@ fn multiply(a: Rows<'_>, b: Strided<'_>, out: SharedRows<'_>) {
         b,
         finish: Finish::default(),
         out,
-        rows: 0..a.num_rows,
+        rows: 0..a.count,
         panels: 0..b.num_panels(),
     };
     task.run();
@@ -144,7 +144,9 @@ impl WithSimd for Softmax<'_> {
                 total += rest.iter().sum::<f32>();
             }
             let inverse = 1.0 / total;
-            row.iter_mut().for_each(|weight| *weight *= inverse);
+            for weight in row {
+                *weight *= inverse;
+            }
         }
     }
 }

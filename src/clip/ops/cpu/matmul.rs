@@ -23,7 +23,7 @@ const SERIAL_WORK: usize = 1 << 18;
 #[derive(Clone, Copy)]
 pub(super) struct Rows<'a> {
     pub(super) data: &'a [f32],
-    pub(super) num_rows: usize,
+    pub(super) count: usize,
     pub(super) stride: usize,
 }
 
@@ -43,11 +43,11 @@ pub(in crate::clip::ops) fn matmul(a: &[f32], b: &PackedMatrix, finish: Finish<'
     let num_rows = a.len() / b.inner();
     let rows = Rows {
         data: a,
-        num_rows,
+        count: num_rows,
         stride: b.inner(),
     };
     filled(num_rows, b.outputs(), |out| {
-        parallel(rows, b.view(), finish, out)
+        parallel(rows, b.view(), finish, out);
     })
 }
 
@@ -58,18 +58,19 @@ fn parallel(a: Rows<'_>, b: PackedView<'_>, finish: Finish<'_>, out: SharedRows<
         b,
         finish,
         out,
-        rows: 0..a.num_rows,
+        rows: 0..a.count,
         panels: 0..b.num_panels(),
     };
-    if a.num_rows * b.outputs * b.inner < SERIAL_WORK {
-        return whole.run();
+    if a.count * b.outputs * b.inner < SERIAL_WORK {
+        whole.run();
+        return;
     }
     let most_rows = BLOCK_NUMBERS / b.inner.min(BLOCK_INNER);
     let block_rows = a
-        .num_rows
-        .div_ceil(a.num_rows.div_ceil(most_rows))
+        .count
+        .div_ceil(a.count.div_ceil(most_rows))
         .next_multiple_of(TILE_ROWS);
-    let row_blocks = a.num_rows.div_ceil(block_rows);
+    let row_blocks = a.count.div_ceil(block_rows);
     let wanted = 4 * rayon::current_num_threads();
     let panel_groups = wanted.div_ceil(row_blocks).clamp(1, b.num_panels());
     let group = b.num_panels().div_ceil(panel_groups);
@@ -78,7 +79,7 @@ fn parallel(a: Rows<'_>, b: PackedView<'_>, finish: Finish<'_>, out: SharedRows<
         .for_each(|index| {
             let (block, first) = (index / panel_groups, index % panel_groups * group);
             let panels = first.min(b.num_panels())..(first + group).min(b.num_panels());
-            let rows = block * block_rows..((block + 1) * block_rows).min(a.num_rows);
+            let rows = block * block_rows..((block + 1) * block_rows).min(a.count);
             Task {
                 rows,
                 panels,
@@ -133,17 +134,37 @@ fn sweep_panel<S: Simd, const V: usize>(
     inner: Range<usize>,
 ) {
     let (vectors, _) = S::as_simd_f32s(task.b.panel(panel));
-    let part = &vectors[inner.start * V..inner.end * V];
     let first = panel * panel_width();
     let columns = first..(first + V * S::F32_LANES).min(task.b.outputs);
+    sweep_part::<S, V>(
+        simd,
+        task,
+        &vectors[inner.start * V..inner.end * V],
+        columns.clone(),
+        inner.start,
+    );
+    if inner.end == task.b.inner {
+        finish_panel(simd, task, columns);
+    }
+}
+
+/// All rows of the task against a part of a panel, from inner column `start` on.
+#[inline(always)]
+fn sweep_part<S: Simd, const V: usize>(
+    simd: S,
+    task: &Task<'_>,
+    part: &[S::f32s],
+    columns: Range<usize>,
+    start: usize,
+) {
     let mut row = task.rows.start;
     while row < task.rows.end {
         let tile = Tile {
-            a: &task.a.data[row * task.a.stride + inner.start..],
+            a: &task.a.data[row * task.a.stride + start..],
             stride: task.a.stride,
             out: task.out.from(row, 0),
             columns: columns.clone(),
-            first: inner.start == 0,
+            first: start == 0,
         };
         // Half the rows where half the registers are there (AVX2).
         let left = task.rows.end - row;
@@ -156,9 +177,6 @@ fn sweep_panel<S: Simd, const V: usize>(
         } else {
             tile.compute::<S, 1, V>(simd, part)
         };
-    }
-    if inner.end == task.b.inner {
-        finish_panel(simd, task, columns);
     }
 }
 
@@ -194,16 +212,32 @@ impl Tile<'_> {
         for (r, sums) in sums.iter().enumerate() {
             #[expect(unsafe_code, reason = "tasks are disjoint rectangles of the output")]
             let cells = unsafe { self.out.cells(r, self.columns.clone()) };
-            for (cells, sum) in cells.chunks_mut(S::F32_LANES).zip(sums) {
-                let sum = if self.first {
-                    *sum
-                } else {
-                    simd.add_f32s(load(simd, cells), *sum)
-                };
-                store(simd, cells, sum);
-            }
+            self.put(simd, sums, cells);
         }
         R
+    }
+
+    /// Adds `sums` to one row of the output.
+    #[inline(always)]
+    fn put<S: Simd, const V: usize>(&self, simd: S, sums: &[S::f32s; V], cells: &mut [f32]) {
+        if let Some(whole) = S::as_mut_simd_f32s(cells).0.first_chunk_mut::<V>() {
+            for v in 0..V {
+                whole[v] = if self.first {
+                    sums[v]
+                } else {
+                    simd.add_f32s(whole[v], sums[v])
+                };
+            }
+            return;
+        }
+        for (cells, sum) in cells.chunks_mut(S::F32_LANES).zip(sums) {
+            let sum = if self.first {
+                *sum
+            } else {
+                simd.add_f32s(load(simd, cells), *sum)
+            };
+            store(simd, cells, sum);
+        }
     }
 }
 

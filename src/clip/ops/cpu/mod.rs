@@ -4,6 +4,11 @@
 //! The matrix product has its own kernel because weights never change: they are packed once at load, where a general
 //! product packs them in every call, and bias, residual and activation are applied while the sums are in the cache.
 
+#![expect(
+    clippy::inline_always,
+    reason = "only what is inlined into a dispatched function is compiled for its instructions"
+)]
+
 mod activation;
 mod attention;
 mod matmul;
