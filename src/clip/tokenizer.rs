@@ -21,7 +21,7 @@ pub const START_OF_TEXT: u32 = 49406;
 pub const END_OF_TEXT: u32 = 49407;
 
 const NUM_BYTES: usize = 256;
-const VOCABULARY: &[u8] = include_bytes!("../../assets/bpe_simple_vocab_16e6.txt.gz");
+const VOCABULARY: &[u8] = include_bytes!("../../assets/clip_bpe_merges.txt.gz");
 
 /// The token ids of one text.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -105,6 +105,17 @@ pub fn read_photo(path: &Path) -> Result<(Vec<u8>, ContentHash), DecodeError> {
 ///
 /// A JPEG that ends early is refused, as PIL refuses it: half a picture, half grey, would get a confident wrong label.
 pub fn decode_rgb(bytes: &[u8], path: &Path) -> Result<RgbImage, DecodeError> {
+    // A decoder that panics over one broken file must not take ten thousand good ones with it.
+    let decoded = std::panic::catch_unwind(|| decode_upright(bytes, path));
+    decoded.unwrap_or_else(|_panic| {
+        Err(DecodeError::Damaged {
+            message: "its decoder gave up".to_owned(),
+            path: path.to_owned(),
+        })
+    })
+}
+
+fn decode_upright(bytes: &[u8], path: &Path) -> Result<RgbImage, DecodeError> {
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|source| DecodeError::Read {
@@ -228,6 +239,26 @@ mod tests {
                     decode(&bytes[..num_bytes]).is_err(),
                     "{format:?} cut to {num_bytes} bytes"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_with_wrong_bytes_never_panics() {
+        for format in [
+            ImageFormat::Jpeg,
+            ImageFormat::Png,
+            ImageFormat::Gif,
+            ImageFormat::WebP,
+            ImageFormat::Tiff,
+        ] {
+            let bytes = encoded(format);
+            for place in (4..bytes.len()).step_by(5) {
+                let mut wrong = bytes.clone();
+                wrong[place] ^= 0x55;
+                if let Ok(image) = decode(&wrong) {
+                    assert!(image.width() > 0, "{format:?} with a wrong byte {place}");
+                }
             }
         }
     }

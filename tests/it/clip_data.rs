@@ -41,9 +41,27 @@ pub(crate) fn bytes(path: &Path) -> Vec<u8> {
     bytes
 }
 
-/// A checkpoint of tests/data, in memory for the rest of the run.
+/// A checkpoint of tests/data, in memory for the rest of the run; the larger ones are read beside the project.
 pub(crate) fn weights(name: &str) -> WeightsSource {
-    WeightsSource::Bytes(bytes(&data(&format!("{name}/model.safetensors.gz"))).leak())
+    let here = data(&format!("{name}/model.safetensors.gz"));
+    let path = if here.exists() {
+        Some(here)
+    } else {
+        shared_golden(&format!("{name}/model.safetensors"))
+    };
+    WeightsSource::Bytes(bytes(&path.expect("asked is_here first")).leak())
+}
+
+/// Whether a golden checkpoint is at hand; says what is skipped when it is not.
+pub(crate) fn is_here(name: &str) -> bool {
+    let is_here = data(&format!("{name}/model.safetensors.gz")).exists()
+        || shared_golden(&format!("{name}/model.safetensors")).is_some();
+    if !is_here {
+        println!(
+            "skipped: the golden {name}, which is too large to be kept here (set SHOTLENS_SHARED)"
+        );
+    }
+    is_here
 }
 
 /// A JSON file of tests/data.

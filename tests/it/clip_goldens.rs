@@ -8,7 +8,7 @@ use shotlens::clip::{
 use shotlens::features::Matrix;
 
 use crate::clip_data::{
-    assert_close, crops, data, expected, files, matrix, open, shared_golden, token_ids,
+    assert_close, crops, data, expected, files, is_here, matrix, open, shared_golden, token_ids,
 };
 
 /// Relative to the largest number of a row.
@@ -55,7 +55,9 @@ fn check(name: &str) {
 
 #[test]
 fn the_hugging_face_golden_is_reproduced() {
-    check("vit");
+    if is_here("vit") {
+        check("vit");
+    }
 }
 
 #[test]
@@ -138,7 +140,10 @@ fn the_adapters_scale_can_be_given_and_is_part_of_its_id() {
 
 #[test]
 fn a_batch_gives_the_same_as_single_pictures_and_texts() {
-    for name in ["vit", "openai_vit", "open_clip", "openai_rn_small"] {
+    for name in ["vit", "openai_vit", "open_clip", "openai_rn_small"]
+        .into_iter()
+        .filter(|name| is_here(name))
+    {
         let clip = open(name);
         let crops = crops(clip.preprocess().size);
         let batch = clip.encode_crops(&crops, None).unwrap().features;
@@ -162,7 +167,10 @@ fn a_batch_gives_the_same_as_single_pictures_and_texts() {
 
 #[test]
 fn features_are_hidden_features_times_the_projection() {
-    for name in ["vit", "openai_vit"] {
+    for name in ["vit", "openai_vit"]
+        .into_iter()
+        .filter(|name| is_here(name))
+    {
         let clip = open(name);
         let encoded = clip.encode_crops(&crops(224), None).unwrap();
         let (image, text) = clip.projections().unwrap();
@@ -193,6 +201,9 @@ fn an_empty_batch_and_a_wrong_size_are_no_panic() {
 
 #[test]
 fn candle_transformers_agrees_on_the_hugging_face_golden() {
+    if !is_here("vit") {
+        return;
+    }
     use candle_core::{Device, Tensor};
     use candle_nn::VarBuilder;
     use candle_transformers::models::clip::text_model::{Activation, ClipTextConfig};

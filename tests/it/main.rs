@@ -7,6 +7,7 @@
 
 mod assets;
 mod checkpoints;
+mod cli;
 mod clip_data;
 mod clip_goldens;
 mod golden;

@@ -1,0 +1,337 @@
+//! The command line as scripts use it: the real binary, the embedded model, the goldens.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use safetensors::SafeTensors;
+use serde_json::Value;
+
+/// A place of its own for what Shotlens keeps.
+struct Shell {
+    folder: tempfile::TempDir,
+}
+
+impl Shell {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_shotlens"))
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("SHOTLENS_HOME", self.path("home"))
+            .env_remove("DISPLAY")
+            .env_remove("WAYLAND_DISPLAY")
+            .output()
+            .unwrap()
+    }
+
+    #[track_caller]
+    fn succeed(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[track_caller]
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.succeed(arguments)).unwrap()
+    }
+
+    /// What a failing command says, with its status.
+    #[track_caller]
+    fn fail(&self, arguments: &[&str], status: i32) -> String {
+        let output = self.run(arguments);
+        assert_eq!(output.status.code(), Some(status), "{arguments:?}");
+        String::from_utf8(output.stderr).unwrap()
+    }
+}
+
+fn project(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+fn floats(path: &Path, name: &str) -> (Vec<usize>, Vec<f32>) {
+    let bytes = std::fs::read(path).unwrap();
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let view = file.tensor(name).unwrap();
+    let values = view
+        .data()
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|bytes| f32::from_le_bytes(*bytes))
+        .collect();
+    (view.shape().to_vec(), values)
+}
+
+#[test]
+fn score_reproduces_the_reference() {
+    let shell = Shell::new();
+    let file = project("tests/data/methods/0.safetensors");
+    let golden: Value =
+        serde_json::from_slice(&std::fs::read(project("tests/data/methods/0.json")).unwrap())
+            .unwrap();
+    let out = shell.path("logits.safetensors");
+    for (method, hyper) in golden["hyper"].as_object().unwrap() {
+        let mut arguments = vec![
+            "score".to_owned(),
+            text(&file).to_owned(),
+            "--method".to_owned(),
+            method.clone(),
+        ];
+        for (name, value) in hyper.as_object().unwrap() {
+            let flag = if name == "lam" { "lambda" } else { name };
+            arguments.extend([format!("--{flag}"), value.to_string()]);
+        }
+        arguments.extend(["--out".to_owned(), text(&out).to_owned()]);
+        shell.succeed(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+        let (shape, logits) = floats(&out, "logits");
+        let (expected_shape, expected) = floats(&file, &format!("logits.{method}"));
+        assert_eq!(shape, expected_shape);
+        let largest = expected
+            .iter()
+            .fold(0.0_f32, |largest, x| largest.max(x.abs()));
+        let error = logits
+            .iter()
+            .zip(&expected)
+            .map(|(x, y)| (x - y).abs())
+            .fold(0.0, f32::max);
+        assert!(
+            error < 1e-3 * largest,
+            "{method}: off by {error} of {largest}"
+        );
+    }
+}
+
+#[test]
+fn embed_walks_folders_names_classes_and_skips_what_is_broken() {
+    let shell = Shell::new();
+    let photos = shell.path("photos");
+    for (from, to) in [
+        ("birds/crow-01.jpg", "b/1.jpg"),
+        ("birds/crow-01.jpg", "a/2.jpg"),
+        ("birds/crow-01.jpg", "loose.jpg"),
+    ] {
+        let to = photos.join(to);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        let any = std::fs::read_dir(project("assets/demo/pool/birds"))
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .path();
+        let from = Some(project("assets/demo/pool").join(from))
+            .filter(|path| path.exists())
+            .unwrap_or(any);
+        std::fs::copy(from, to).unwrap();
+    }
+    std::fs::write(photos.join("a/broken.jpg"), b"no picture").unwrap();
+    let out = shell.path("features.safetensors");
+    let output = shell.run(&["embed", text(&photos), "--out", text(&out)]);
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("broken.jpg"));
+    let bytes = std::fs::read(&out).unwrap();
+    let (_, metadata) = SafeTensors::read_metadata(&bytes).unwrap();
+    let metadata = metadata.metadata().clone().unwrap();
+    assert_eq!(metadata["paths"], r#"["a/2.jpg","b/1.jpg","loose.jpg"]"#);
+    assert_eq!(metadata["classes"], r#"["a","b"]"#);
+    assert_eq!(metadata["skipped"], r#"["a/broken.jpg"]"#);
+    let file = SafeTensors::deserialize(&bytes).unwrap();
+    let labels = file.tensor("labels").unwrap();
+    let labels: Vec<i64> = labels
+        .data()
+        .as_chunks::<8>()
+        .0
+        .iter()
+        .map(|bytes| i64::from_le_bytes(*bytes))
+        .collect();
+    assert_eq!(labels, [0, 1, -1]);
+    let (shape, features) = floats(&out, "features");
+    assert_eq!(shape, [3, 256]);
+    for row in features.chunks(256) {
+        assert!(
+            (row.iter().map(|x| x * x).sum::<f32>() - 1.0).abs() < 1e-5,
+            "rows have unit length"
+        );
+    }
+}
+
+#[test]
+fn crops_give_the_same_features_as_their_photos() {
+    let shell = Shell::new();
+    let photos = project("assets/demo/pool/fruit");
+    let [crops, from_crops, from_photos] =
+        ["c", "fc", "fp"].map(|name| shell.path(&format!("{name}.safetensors")));
+    shell.succeed(&["preprocess", text(&photos), "--out", text(&crops)]);
+    shell.succeed(&["embed", "--crops", text(&crops), "--out", text(&from_crops)]);
+    shell.succeed(&["embed", text(&photos), "--out", text(&from_photos)]);
+    let (shape, a) = floats(&from_crops, "features");
+    let (_, b) = floats(&from_photos, "features");
+    assert_eq!(shape[1], 256);
+    let error = a
+        .iter()
+        .zip(&b)
+        .map(|(x, y)| (x - y).abs())
+        .fold(0.0, f32::max);
+    assert!(error < 1e-4, "off by {error}");
+}
+
+#[test]
+fn texts_keep_blank_lines_and_count_what_was_cut() {
+    let shell = Shell::new();
+    let lines = shell.path("texts.txt");
+    std::fs::write(
+        &lines,
+        format!("\u{feff}a photo of a cat\r\n\n{}\n", "word ".repeat(200)),
+    )
+    .unwrap();
+    let out = shell.path("texts.safetensors");
+    let json = shell.json(&[
+        "embed",
+        "--texts",
+        text(&lines),
+        "--out",
+        text(&out),
+        "--json",
+    ]);
+    assert_eq!(
+        (json["features"].as_u64(), json["truncated"].as_u64()),
+        (Some(3), Some(1))
+    );
+}
+
+#[test]
+fn eval_compares_methods_and_never_reports_on_what_was_learnt() {
+    let shell = Shell::new();
+    let (support, pool) = (project("assets/demo/support"), project("assets/demo/pool"));
+    let rows = shell.json(&[
+        "eval",
+        "--support",
+        text(&support),
+        "--test",
+        text(&pool),
+        "--json",
+        "--methods",
+        "zero-shot,tip-adapter,tip-adapter-pp",
+    ]);
+    let accuracy = |method: &str| {
+        let row = rows
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|row| row["method"] == method)
+            .unwrap();
+        row["accuracy"].as_f64().unwrap()
+    };
+    assert!(
+        accuracy("tip-adapter") > accuracy("zero-shot") + 15.0,
+        "{rows}"
+    );
+    assert!(
+        accuracy("tip-adapter-pp") > accuracy("zero-shot") + 15.0,
+        "{rows}"
+    );
+    let message = shell.fail(
+        &[
+            "eval",
+            "--support",
+            text(&support),
+            "--test",
+            text(&support),
+        ],
+        1,
+    );
+    assert!(message.contains("also in the support set"), "{message}");
+}
+
+#[test]
+fn overlap_and_tune_print_the_keys_of_the_contract() {
+    let shell = Shell::new();
+    let file = project("tests/data/methods/0.safetensors");
+    let overlap = shell.json(&["overlap", text(&file), "--json", "--bins", "50"]);
+    let keys = [
+        "overlap",
+        "auroc",
+        "paired_mean",
+        "unpaired_mean",
+        "num_paired",
+        "num_unpaired",
+        "variance",
+        "bins",
+        "paired",
+        "unpaired",
+    ];
+    assert!(keys.iter().all(|key| !overlap[key].is_null()), "{overlap}");
+    assert_eq!(overlap["paired"].as_array().unwrap().len(), 50);
+    let tuned = shell.json(&["tune", text(&file), "--method", "tip-adapter", "--json"]);
+    assert_eq!(tuned["combinations"], 4000);
+    assert!(
+        ["method", "alpha", "beta", "gamma", "accuracy", "seconds"]
+            .iter()
+            .all(|key| !tuned[key].is_null()),
+        "{tuned}"
+    );
+}
+
+#[test]
+fn mistakes_are_told_with_their_remedy() {
+    let shell = Shell::new();
+    let empty = shell.path("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let message = shell.fail(&["embed", text(&empty), "--out", "x"], 1);
+    assert!(
+        message.contains("no photos") && message.contains("jpg"),
+        "{message}"
+    );
+    let message = shell.fail(&["model", "path", "vit-b-32"], 1);
+    assert!(message.contains("shotlens model"), "{message}");
+    let message = shell.fail(
+        &[
+            "--model",
+            "nowhere.safetensors",
+            "embed",
+            text(&empty),
+            "--out",
+            "x",
+        ],
+        1,
+    );
+    assert!(message.contains("nowhere.safetensors"), "{message}");
+    let message = shell.fail(&["score", "x", "--method", "magic", "--out", "y"], 2);
+    assert!(message.contains("tip-adapter"), "{message}");
+    assert!(!shell.fail(&["embed"], 2).is_empty());
+}
+
+#[test]
+fn without_a_display_the_demo_runs_without_a_window() {
+    let shell = Shell::new();
+    let output = shell.run(&[]);
+    let (printed, said) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    if cfg!(target_os = "linux") {
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("no display"), "{said}");
+        assert!(
+            printed.contains("Tip-Adapter") && printed.contains("overlap after"),
+            "{printed}"
+        );
+    }
+}
