@@ -55,7 +55,7 @@ impl Pool {
     /// Predicts everything anew, and tells it as soon as it is done.
     pub(super) fn restart(&mut self) {
         self.scored.clear();
-        self.told = None;
+        (self.told, self.is_untold) = (None, true);
     }
 
     /// There are `rows` rows to predict now.
