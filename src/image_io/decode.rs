@@ -5,7 +5,8 @@ use std::io::{self, Cursor, Read as _};
 use std::path::{Path, PathBuf};
 
 use image::{
-    DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits, RgbImage,
+    ColorType, DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits,
+    RgbImage,
 };
 
 use super::ContentHash;
@@ -130,7 +131,11 @@ pub fn decode_rgb(bytes: &[u8], path: &Path) -> Result<RgbImage, DecodeError> {
     let orientation = decoder
         .orientation()
         .map_err(|error| from_image_error(error, path))?;
-    let mut image = match is_jpeg.then(|| decode_colour_jpeg(bytes)).flatten() {
+    let is_colour_jpeg = is_jpeg && decoder.color_type() == ColorType::Rgb8;
+    let has_right_size =
+        |image: &DynamicImage| (image.width(), image.height()) == decoder.dimensions();
+    let exact = is_colour_jpeg.then(|| decode_colour_jpeg(bytes)).flatten();
+    let mut image = match exact.filter(has_right_size) {
         Some(image) => image,
         None => {
             DynamicImage::from_decoder(decoder).map_err(|error| from_image_error(error, path))?
@@ -228,6 +233,26 @@ mod tests {
                     decode(&bytes[..num_bytes]).is_err(),
                     "{format:?} cut to {num_bytes} bytes"
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn a_file_with_wrong_bytes_never_panics() {
+        for format in [
+            ImageFormat::Jpeg,
+            ImageFormat::Png,
+            ImageFormat::Gif,
+            ImageFormat::WebP,
+            ImageFormat::Tiff,
+        ] {
+            let bytes = encoded(format);
+            for place in (4..bytes.len()).step_by(5) {
+                let mut wrong = bytes.clone();
+                wrong[place] ^= 0x55;
+                if let Ok(image) = decode(&wrong) {
+                    assert!(image.width() > 0, "{format:?} with a wrong byte {place}");
+                }
             }
         }
     }
