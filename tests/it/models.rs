@@ -192,10 +192,12 @@ fn content() -> Vec<u8> {
 }
 
 fn sha256_of(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    use std::fmt::Write as _;
+    let mut hex = String::new();
+    for byte in Sha256::digest(bytes) {
+        write!(hex, "{byte:02x}").unwrap();
+    }
+    hex
 }
 
 fn fake_hub(stated_sha256: String) -> FakeHub {

@@ -1,4 +1,4 @@
-//! Token ids against OpenAI's tokenizer.
+//! Token ids against those of `clip.tokenize`.
 
 use serde::Deserialize;
 use shotlens::clip::tokenizer::{CONTEXT_LENGTH, Tokenizer};
@@ -15,7 +15,7 @@ fn goldens(json: &str) -> Vec<Golden> {
     serde_json::from_str(json).unwrap()
 }
 
-/// How many texts get other ids than OpenAI's, each printed.
+/// How many texts get other ids than `clip.tokenize` gives them, each printed.
 fn num_wrong(goldens: &[Golden]) -> usize {
     let tokenizer = Tokenizer::new();
     let is_wrong = |golden: &&Golden| {
