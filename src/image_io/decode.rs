@@ -5,7 +5,8 @@ use std::io::{self, Cursor, Read as _};
 use std::path::{Path, PathBuf};
 
 use image::{
-    DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits, RgbImage,
+    ColorType, DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits,
+    RgbImage,
 };
 
 use super::ContentHash;
@@ -141,7 +142,11 @@ fn decode_upright(bytes: &[u8], path: &Path) -> Result<RgbImage, DecodeError> {
     let orientation = decoder
         .orientation()
         .map_err(|error| from_image_error(error, path))?;
-    let mut image = match is_jpeg.then(|| decode_colour_jpeg(bytes)).flatten() {
+    let is_colour_jpeg = is_jpeg && decoder.color_type() == ColorType::Rgb8;
+    let has_right_size =
+        |image: &DynamicImage| (image.width(), image.height()) == decoder.dimensions();
+    let exact = is_colour_jpeg.then(|| decode_colour_jpeg(bytes)).flatten();
+    let mut image = match exact.filter(has_right_size) {
         Some(image) => image,
         None => {
             DynamicImage::from_decoder(decoder).map_err(|error| from_image_error(error, path))?

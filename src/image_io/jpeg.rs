@@ -1,25 +1,23 @@
 //! JPEG, with libjpeg's colours.
 
-use std::io::Cursor;
+use std::panic::catch_unwind;
 
 use image::{DynamicImage, RgbImage};
-use jpeg_decoder::{Decoder, PixelFormat};
+use libjpeg_turbo_rs::{PixelFormat, decompress_to};
 
-/// Decodes an ordinary colour JPEG, not turned upright; `None` for grey, CMYK and whatever this decoder does not know,
-/// which the `image` crate's does.
+/// Decodes a colour JPEG to libjpeg's very bytes, not turned upright; `None` for CMYK and whatever this decoder does not
+/// know, which the `image` crate's does.
 ///
 /// Nearly all photos have chroma at half resolution. `zune-jpeg`, which `image` uses, rounds twice when it interpolates
-/// it, which reddens pictures by 0.1 levels on average and puts crops up to 3 levels off PIL's; this decoder interpolates
-/// as libjpeg does.
+/// it: pictures get redder by 0.1 levels on average, and crops are up to 3 levels off PIL's. This one takes about as
+/// long (1.4 ms against 0.9 for 400 x 533 pixels, 6.7 against 15.9 for a progressive 1001 x 777). Its vector kernels stay
+/// off, for its authors do not yet vouch for their memory safety; it is young, so a panic counts as not knowing.
 pub(super) fn decode_colour_jpeg(bytes: &[u8]) -> Option<DynamicImage> {
-    let mut decoder = Decoder::new(Cursor::new(bytes));
-    decoder.read_info().ok()?;
-    let info = decoder
-        .info()
-        .filter(|info| info.pixel_format == PixelFormat::RGB24)?;
-    let pixels = decoder.decode().ok()?;
-    RgbImage::from_raw(u32::from(info.width), u32::from(info.height), pixels)
-        .map(DynamicImage::from)
+    let decoded = catch_unwind(|| decompress_to(bytes, PixelFormat::Rgb));
+    let decoded = decoded.ok()?.ok()?;
+    let width = u32::try_from(decoded.width).ok()?;
+    let height = u32::try_from(decoded.height).ok()?;
+    RgbImage::from_raw(width, height, decoded.data).map(DynamicImage::from)
 }
 
 /// Whether a JPEG's end-of-image marker follows its scans.

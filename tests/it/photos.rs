@@ -14,18 +14,9 @@ fn decode(path: &Path) -> RgbImage {
     decode_rgb(&bytes, path).unwrap()
 }
 
-/// Grey levels by which a pixel may differ from PIL's: JPEG and lossy WebP leave decoders some freedom, and CMYK is
-/// rounded differently.
+/// Grey levels by which a pixel may differ from PIL's: CMYK in TIFF is rounded differently.
 fn tolerance(name: &str) -> u8 {
-    let is_jpeg = Path::new(name)
-        .extension()
-        .is_some_and(|extension| extension == "jpg");
-    match name {
-        "cmyk.tif" => 1,
-        "lossy.webp" | "jpeg.tif" => 3,
-        _ if is_jpeg => 3,
-        _ => 0,
-    }
+    u8::from(name == "cmyk.tif")
 }
 
 #[test]
