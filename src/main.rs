@@ -71,6 +71,8 @@ fn open_window(start: StartWith, common: &Common) -> anyhow::Result<()> {
     let model = ModelChoice {
         model: common.model.clone(),
         device: common.device.choice(),
+        activation: common.activation.map(cli::ActivationName::choice),
+        is_forced: common.model.is_some(),
     };
     let app = App::start(start, model, wake)?;
     let opened = ui::run(app, thumbnail_reader::reader(), move |wake| {

@@ -115,8 +115,8 @@ pub enum Command {
     SetUseClassNames(bool),
     /// Choose the adapted features.
     SetAdapter(AdapterChoice),
-    /// List the pairs of photos whose cosine lies in `[low, high)`.
-    ShowPairs(PairKind, f32, f32),
+    /// List the pairs of photos whose cosine lies in `[low, high)`, of the adapted features where the last is true.
+    ShowPairs(PairKind, f32, f32, bool),
     /// Close that list.
     HidePairs,
 

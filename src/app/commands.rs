@@ -129,7 +129,9 @@ impl App {
             Command::SetAdapter(choice) => {
                 self.change_settings(|settings| settings.adapter = adapter_setting(&choice))
             }
-            Command::ShowPairs(kind, low, high) => self.show_pairs(kind, low, high),
+            Command::ShowPairs(kind, low, high, adapted) => {
+                self.show_pairs(kind, low, high, adapted)
+            }
             Command::HidePairs => self.overlap.pairs = None,
             _ => {}
         }
@@ -193,9 +195,12 @@ impl App {
 
     /// Another CLIP, remembered by the project.
     fn use_model(&mut self, model: Option<String>) {
-        let device = self.scoring.model.device;
         let setting = model.clone();
-        self.open_model(ModelChoice { model, device });
+        self.open_model(ModelChoice {
+            model,
+            is_forced: false,
+            ..self.scoring.model.clone()
+        });
         self.change_settings(|settings| settings.model = setting);
     }
 }

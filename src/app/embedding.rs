@@ -6,7 +6,6 @@ use super::{Activity, App, ModelState};
 use crate::engine::embed::PhotoRequest;
 use crate::ids::{ClassId, Generation, PhotoId};
 use crate::progress::CancelToken;
-use crate::project::FileStamp;
 use crate::worker::clip_worker::{ClipEvent, ClipJob, EmbeddedPhoto, ModelInfo};
 use crate::worker::scoring_worker::ScoreJob;
 
@@ -20,6 +19,12 @@ pub(crate) struct Embedding {
     embedded: HashSet<PhotoId>,
     failed: HashSet<PhotoId>,
     on_their_way: HashSet<PhotoId>,
+    /// With features through the bottleneck adapter too.
+    adapted: HashSet<PhotoId>,
+    has_bad_adapter: bool,
+    /// What an older job still tells belongs to another project or model: ids begin at 1 in each.
+    oldest: Generation,
+    oldest_text: Generation,
     requested_texts: HashMap<ClassId, Vec<String>>,
     text_generation: Generation,
     pub(super) texts: HashMap<ClassId, Vec<f32>>,
@@ -46,10 +51,13 @@ impl Embedding {
 impl App {
     /// Sends for the features of whatever has none; shots first, then what is on screen, then the rest.
     pub(super) fn embed_what_is_missing(&mut self) {
-        if self.model.state != ModelState::Ready || self.embedding.is_paused {
+        if !self.has_model || self.model.state == ModelState::Loading {
             return;
         }
         self.embed_texts();
+        if self.embedding.is_paused {
+            return;
+        }
         let requests = self.missing_photos();
         let embedding = &mut self.embedding;
         let is_new =
@@ -62,7 +70,10 @@ impl App {
         embedding.on_their_way = requests.iter().map(|request| request.key).collect();
         if requests.is_empty() {
             embedding.is_running = false;
-            self.activity = Activity::default();
+            self.activity = Activity {
+                rate: self.activity.rate,
+                ..Activity::default()
+            };
             return;
         }
         embedding.is_running = true;
@@ -82,9 +93,17 @@ impl App {
     }
 
     fn missing_photos(&self) -> Vec<PhotoRequest<PhotoId>> {
+        let needs_adapter =
+            self.scoring.bottleneck_file().is_some() && !self.embedding.has_bad_adapter;
         let Embedding {
-            embedded, failed, ..
+            embedded,
+            adapted,
+            failed,
+            ..
         } = &self.embedding;
+        let is_done = |photo: &PhotoId| {
+            embedded.contains(photo) && (!needs_adapter || adapted.contains(photo))
+        };
         let classes = self.project().classes().iter();
         let shots = classes
             .flat_map(|class| self.project().shots(class.id))
@@ -93,13 +112,13 @@ impl App {
         let mut seen = HashSet::new();
         first
             .chain(self.project().pool().iter().copied())
-            .filter(|photo| !embedded.contains(photo) && !failed.contains(photo))
+            .filter(|photo| !is_done(photo) && !failed.contains(photo))
             .filter(|photo| seen.insert(*photo))
             .filter_map(|photo| self.project().photo(photo))
             .map(|photo| PhotoRequest {
                 key: photo.id,
                 path: photo.path.to_path_buf(),
-                known_hash: photo.file.hash,
+                known: Some(photo.file),
             })
             .collect()
     }
@@ -135,10 +154,7 @@ impl App {
         {
             match event {
                 ClipEvent::ModelOpened(info) => self.model_opened(info),
-                ClipEvent::ModelFailed(message) => {
-                    self.error(message.clone());
-                    self.model.state = ModelState::Failed(message);
-                }
+                ClipEvent::ModelFailed(message) => self.model_failed(message),
                 ClipEvent::Photos {
                     generation,
                     embedded,
@@ -157,6 +173,11 @@ impl App {
                 ClipEvent::PhotosFinished { generation, error } => {
                     self.finish_photos(generation, error);
                 }
+                ClipEvent::AdapterFailed(message) => {
+                    self.embedding.has_bad_adapter = true;
+                    self.error(message);
+                }
+                ClipEvent::Texts { generation, .. } if generation < self.embedding.oldest_text => {}
                 ClipEvent::Texts { classes, .. } => {
                     self.embedding.texts.extend(classes);
                     self.scoring.mark_dirty();
@@ -172,11 +193,8 @@ impl App {
     }
 
     fn model_opened(&mut self, info: Box<ModelInfo>) {
-        let generation = self.embedding.generation;
-        self.embedding = Embedding {
-            generation,
-            ..Embedding::default()
-        };
+        self.forget_embedded();
+        self.has_model = true;
         self.model.name = if info.is_demo {
             "Demo model".to_owned()
         } else {
@@ -191,9 +209,18 @@ impl App {
         self.adapters = super::scoring::adapter_options(&info);
         self.scoring.forget_features();
         self.submit_scoring(ScoreJob::Reset(info));
-        if self.scoring.needs_words() {
-            self.submit_clip(ClipJob::EmbedWords);
-        }
+        self.follow_settings();
+        self.embed_what_is_missing();
+    }
+
+    /// The model before, if there was one, is still there and goes on.
+    fn model_failed(&mut self, message: String) {
+        self.error(message.clone());
+        self.model.state = if self.has_model {
+            ModelState::Ready
+        } else {
+            ModelState::Failed(message)
+        };
         self.embed_what_is_missing();
     }
 
@@ -203,26 +230,21 @@ impl App {
         embedded: Vec<EmbeddedPhoto>,
         skipped: Vec<(PhotoId, String)>,
     ) {
-        // Rows of an overtaken job are as good as any, unless another model was opened since: then their generation is gone.
-        if self.model.state != ModelState::Ready || generation > self.embedding.generation {
+        if generation < self.embedding.oldest {
             return;
         }
         let mut stamps = Vec::new();
         for EmbeddedPhoto {
-            photo, original, ..
+            photo,
+            original,
+            adapted,
         } in &embedded
         {
             self.embedding.embedded.insert(*photo);
-            let file = self.project().photo(*photo).map(|photo| photo.file);
-            stamps.extend(file.map(|file| {
-                (
-                    *photo,
-                    FileStamp {
-                        hash: Some(original.hash),
-                        ..file
-                    },
-                )
-            }));
+            if adapted.is_some() {
+                self.embedding.adapted.insert(*photo);
+            }
+            stamps.push((*photo, original.stamp));
         }
         self.project.set_files(stamps);
         for (photo, reason) in skipped {
@@ -261,26 +283,28 @@ impl App {
         }
         self.embedding.is_running = false;
         self.embedding.on_their_way.clear();
-        let rate = self.activity.rate;
-        self.activity = Activity {
-            rate,
-            paused: self.embedding.is_paused,
-            ..Activity::default()
-        };
+        if !self.embedding.is_paused {
+            self.activity = Activity {
+                rate: self.activity.rate,
+                ..Activity::default()
+            };
+        }
         if let Some(error) = error {
             self.error(format!("Embedding stopped: {error}"));
         }
         self.scoring.mark_dirty();
     }
 
+    /// Stops after the batch in hand; the counts stay on show.
     pub(super) fn cancel_work(&mut self) {
+        self.stop_embedding();
+        self.embedding.is_paused = true;
+        (self.activity.label, self.activity.paused) = (None, true);
+    }
+
+    pub(super) fn stop_embedding(&mut self) {
         self.embedding.cancel.cancel();
         self.embedding.on_their_way.clear();
-        self.embedding.is_paused = true;
-        self.activity = Activity {
-            paused: true,
-            ..Activity::default()
-        };
     }
 
     pub(super) fn resume_work(&mut self) {
@@ -289,19 +313,25 @@ impl App {
         self.embed_what_is_missing();
     }
 
-    /// Another project: nothing is embedded yet as far as it is concerned.
+    /// Another project or model: nothing is embedded yet as far as it is concerned, and what older jobs still tell is not its.
     pub(super) fn forget_embedded(&mut self) {
         self.embedding.cancel.cancel();
         let generation = self.embedding.generation.next();
+        let text_generation = self.embedding.text_generation.next();
         self.embedding = Embedding {
             generation,
+            oldest: generation,
+            text_generation,
+            oldest_text: text_generation,
             ..Embedding::default()
         };
+        self.activity = Activity::default();
     }
 
     /// Another bottleneck adapter: photos go through the encoder again (their original features come from the cache).
     pub(super) fn embed_again(&mut self) {
-        self.embedding.embedded.clear();
+        self.embedding.adapted.clear();
+        self.embedding.has_bad_adapter = false;
         self.embedding.on_their_way.clear();
         self.embed_what_is_missing();
     }

@@ -1,7 +1,7 @@
 //! Taking in dropped files: what was found becomes classes, shots and pool photos, as one step of the history.
 
-use std::collections::HashMap;
-use std::path::PathBuf;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 
 use super::{App, Destination};
 use crate::ids::ClassId;
@@ -14,12 +14,17 @@ pub(crate) struct PendingFiles {
     next_tag: u64,
     destinations: HashMap<u64, Destination>,
     pub(super) opening: bool,
-    waiting: Option<(Intake, Destination)>,
+    waiting: Vec<(Intake, Destination)>,
 }
 
 impl PendingFiles {
     pub(super) fn is_empty(&self) -> bool {
         self.destinations.is_empty() && !self.opening
+    }
+
+    /// What waited for a project that could not be opened is not for the next one.
+    pub(super) fn forget_what_waited(&mut self) {
+        self.waiting.clear();
     }
 
     fn tag(&mut self, destination: Destination) -> u64 {
@@ -97,6 +102,7 @@ impl App {
                     self.project_opened(*project, is_demo)
                 }
                 FileEvent::OpenFailed(message) => self.open_failed(message),
+                FileEvent::Models(here) => self.models_listed(&here),
             }
         }
     }
@@ -104,15 +110,17 @@ impl App {
     fn take_in(&mut self, intake: Intake, destination: Destination) {
         // Classes of one's own do not belong among the demo's: they begin a project of their own.
         if self.is_demo && !intake.classes.is_empty() {
-            self.files.waiting = Some((intake, destination));
-            self.open(super::StartWith::New(None));
+            if self.files.waiting.is_empty() {
+                self.open(super::StartWith::New(None));
+            }
+            self.files.waiting.push((intake, destination));
             return;
         }
         for (path, reason) in intake.rejected {
             self.warn(format!("{reason}: {}", path.display()));
             self.skip(path, reason);
         }
-        let mut edits = Vec::new();
+        let (mut edits, mut seen) = (Vec::new(), HashSet::new());
         let (mut num_photos, mut num_known) = (0, 0);
         let mut count = |added: usize, given: usize| {
             num_photos += added;
@@ -121,7 +129,10 @@ impl App {
         for (name, found) in intake.classes {
             let given = found.len();
             let class = self.class_for(&name, &mut edits);
-            count(self.add_photos(found, Role::Shot(class), &mut edits), given);
+            count(
+                self.add_photos(found, Role::Shot(class), &mut seen, &mut edits),
+                given,
+            );
         }
         let shots_of = match destination {
             Destination::Class(class) => Role::Shot(class),
@@ -129,7 +140,7 @@ impl App {
         };
         for (found, role) in [(intake.shots, shots_of), (intake.pool, Role::Pool)] {
             let given = found.len();
-            count(self.add_photos(found, role, &mut edits), given);
+            count(self.add_photos(found, role, &mut seen, &mut edits), given);
         }
         if num_known > 0 {
             self.info(format!("{} already in the project", photos(num_known)));
@@ -142,9 +153,12 @@ impl App {
 
     /// What was dropped on the demo begins the project that was made for it.
     pub(super) fn take_in_what_waited(&mut self) {
-        if let Some((intake, destination)) = self.files.waiting.take() {
-            self.take_in(intake, destination);
+        let waiting = std::mem::take(&mut self.files.waiting);
+        if !waiting.is_empty() {
             self.info("Started a project of your own; the demo stays in the menu");
+        }
+        for (intake, destination) in waiting {
+            self.take_in(intake, destination);
         }
     }
 
@@ -152,6 +166,13 @@ impl App {
     fn class_for(&mut self, name: &str, edits: &mut Vec<Edit>) -> ClassId {
         if let Some(class) = self.project().class_named(name) {
             return class.id;
+        }
+        let added = edits.iter().find_map(|edit| match edit {
+            Edit::AddClass(class) if class.name == name => Some(class.id),
+            _ => None,
+        });
+        if let Some(class) = added {
+            return class;
         }
         let mut class = self.project.state_mut().new_class(name);
         let num_new = edits
@@ -183,21 +204,31 @@ impl App {
             .unwrap_or(u8::MAX)
     }
 
-    /// Adds photos, or gives another role to those that the project has; how many changed.
-    fn add_photos(&mut self, found: Vec<FoundPhoto>, role: Role, edits: &mut Vec<Edit>) -> usize {
+    /// Adds photos, or makes shots of those that the project has; how many changed. `seen`: paths of this drop so far, since a
+    /// folder may be dropped together with one inside it.
+    fn add_photos(
+        &mut self,
+        found: Vec<FoundPhoto>,
+        role: Role,
+        seen: &mut HashSet<PathBuf>,
+        edits: &mut Vec<Edit>,
+    ) -> usize {
         let (mut new, mut moved): (Vec<Photo>, Vec<_>) = (Vec::new(), Vec::new());
         for FoundPhoto { path, stamp } in found {
-            match self.project().photo_at(&path) {
-                None => new.push(self.project.state_mut().new_photo(&path, role, stamp)),
-                Some(id)
-                    if self
-                        .project()
-                        .photo(id)
-                        .is_some_and(|photo| photo.role != role) =>
-                {
-                    moved.push((id, role));
-                }
-                Some(_) => {}
+            if !seen.insert(path.clone()) {
+                continue;
+            }
+            let Some(id) = self.project().photo_at(&path) else {
+                new.push(self.project.state_mut().new_photo(&path, role, stamp));
+                continue;
+            };
+            // A shot stays one when its folder is dropped on the pool as well.
+            let is_moved = self
+                .project()
+                .photo(id)
+                .is_some_and(|photo| photo.role != role);
+            if is_moved && role != Role::Pool {
+                moved.push((id, role));
             }
         }
         let num_changed = new.len() + moved.len();
@@ -256,6 +287,11 @@ fn sort_out(found: Vec<Found>, destination: Destination) -> Intake {
                 intake.rejected.push((path, reason));
                 continue;
             }
+            // On the left everything is a class: loose photos are one of their folder's name.
+            Found::Photo(photo) if destination == Destination::Support => {
+                add_to_class(&mut intake.classes, photo);
+                continue;
+            }
             Found::Photo(photo) => (Vec::new(), vec![photo]),
             Found::Folder { name, photos } => (vec![(name, photos)], Vec::new()),
             Found::FolderOfFolders { folders, loose } => (folders, loose),
@@ -282,6 +318,18 @@ fn sort_out(found: Vec<Found>, destination: Destination) -> Intake {
         }
     }
     intake
+}
+
+fn add_to_class(classes: &mut Vec<(String, Vec<FoundPhoto>)>, photo: FoundPhoto) {
+    let folder = photo.path.parent().and_then(Path::file_name);
+    let name = folder.map_or_else(
+        || "new class".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    );
+    match classes.iter_mut().find(|(class, _)| *class == name) {
+        Some((_, photos)) => photos.push(photo),
+        None => classes.push((name, vec![photo])),
+    }
 }
 
 #[cfg(test)]
@@ -330,6 +378,17 @@ mod tests {
         };
         let intake = sort_out(vec![nested], Destination::Anywhere);
         assert_eq!((intake.classes.len(), intake.pool.len()), (2, 1));
+    }
+
+    #[test]
+    fn loose_photos_on_the_left_are_a_class_of_their_folders_name() {
+        let photos = ["/p/hats/1.jpg", "/p/hats/2.jpg"].map(|path| Found::Photo(photo(path)));
+        let intake = sort_out(photos.to_vec(), Destination::Support);
+        assert_eq!(intake.classes.len(), 1);
+        assert_eq!(
+            (intake.classes[0].0.as_str(), intake.classes[0].1.len()),
+            ("hats", 2)
+        );
     }
 
     #[test]

@@ -78,6 +78,8 @@ pub struct PairList {
     pub low: f32,
     /// …to here.
     pub high: f32,
+    /// Cosines of the adapted features, not the original ones.
+    pub adapted: bool,
     /// The pairs with their cosines, the most telling first.
     pub pairs: Vec<(PhotoId, PhotoId, f32)>,
 }

@@ -40,6 +40,7 @@ pub struct App {
     pub(crate) project: Project,
     pub(crate) title: String,
     pub(crate) is_demo: bool,
+    pub(crate) has_model: bool,
     pub(crate) model: ModelStatus,
     pub(crate) models: Vec<AvailableModel>,
     pub(crate) adapters: Vec<AdapterOption>,

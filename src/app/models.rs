@@ -1,13 +1,18 @@
 //! The known models, and fetching one.
 
-use super::threads::ModelChoice;
-use super::{App, AvailableModel, ModelState};
-use crate::models::{ModelStore, known_models};
+use super::{App, AvailableModel, Command, ModelState};
+use crate::models::known_models;
 use crate::worker::download_worker::{self, DownloadEvent};
+use crate::worker::file_worker::FileJob;
 
 impl App {
-    /// Lists the known models for the model menu.
+    /// Asks which of the known models are on this machine, for the model menu.
     pub(super) fn list_models(&mut self) {
+        self.submit_files(FileJob::ListModels);
+    }
+
+    /// The known models, and the names of those that are here.
+    pub(super) fn models_listed(&mut self, here: &[String]) {
         self.models = known_models()
             .iter()
             .map(|model| AvailableModel {
@@ -15,18 +20,20 @@ impl App {
                 title: model.title.clone(),
                 bytes: model.approximate_bytes(),
                 licence: format!("{}; {}", model.licence, model.limits),
-                downloaded: ModelStore::open()
-                    .and_then(|store| store.path(&model.name))
-                    .is_ok_and(|path| path.is_dir()),
+                downloaded: here.contains(&model.name),
             })
             .collect();
     }
 
-    /// Fetches a known model in the background; it is opened when it is there.
+    /// Fetches a known model in the background, one at a time; it is opened when it is there.
     pub(super) fn download_model(&mut self, name: String) {
         let Some(threads) = &mut self.threads else {
             return;
         };
+        if threads.download.is_some() {
+            self.info("Another model is being fetched; this one can follow when it is there");
+            return;
+        }
         match download_worker::start(threads.wake.clone(), name.clone()) {
             Ok(worker) => {
                 threads.download = Some(worker);
@@ -45,22 +52,30 @@ impl App {
         {
             match event {
                 DownloadEvent::Progress { done, total } => {
-                    self.model.state = ModelState::Downloading { done, total }
+                    self.model.state = ModelState::Downloading { done, total };
                 }
                 DownloadEvent::Finished(name) => {
+                    self.end_download();
                     self.list_models();
-                    let device = self.scoring.model.device;
-                    self.open_model(ModelChoice {
-                        model: Some(name.clone()),
-                        device,
-                    });
-                    self.change_settings(|settings| settings.model = Some(name));
+                    self.apply(Command::OpenModel(Some(name)));
                 }
                 DownloadEvent::Failed(message) => {
-                    self.error(message);
-                    self.model.state = ModelState::Ready;
+                    self.end_download();
+                    self.error(message.clone());
+                    self.model.state = if self.has_model {
+                        ModelState::Ready
+                    } else {
+                        ModelState::Failed(message)
+                    };
+                    self.embed_what_is_missing();
                 }
             }
+        }
+    }
+
+    fn end_download(&mut self) {
+        if let Some(threads) = &mut self.threads {
+            threads.download = None;
         }
     }
 }

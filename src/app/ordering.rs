@@ -56,7 +56,7 @@ impl App {
         let mut photos: Vec<PhotoId> = self.scoring.by_confidence().filter(in_pool).collect();
         photos.extend(
             pool.iter()
-                .filter(|photo| self.scoring.prediction(**photo).is_none()),
+                .filter(|photo| !self.scoring.is_predicted(**photo)),
         );
         photos
     }

@@ -7,6 +7,7 @@ use super::{App, Destination, ModelState, SavedStatus};
 use crate::project::{Edit, Project, ProjectError, Saving};
 use crate::worker::clip_worker::ClipJob;
 use crate::worker::file_worker::{FileJob, ProjectTarget};
+use crate::worker::scoring_worker::ScoreJob;
 
 /// What to open.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,6 +27,15 @@ pub enum StartWith {
 impl App {
     /// Opens a project in the background.
     pub(super) fn open(&mut self, start: StartWith) {
+        if let StartWith::File(path) = &start
+            && std::path::absolute(path).ok().as_deref() == self.project.path()
+        {
+            self.info("This project is open already");
+            return;
+        }
+        if start == StartWith::Demo && self.is_demo {
+            return;
+        }
         let target = match start {
             StartWith::Last => ProjectTarget::Last,
             StartWith::Demo => ProjectTarget::Demo,
@@ -49,7 +59,9 @@ impl App {
             _ => "Demo".to_owned(),
         };
         self.is_demo = is_demo;
-        self.project = project;
+        // The old project's last changes may still be on their way to the disk: the file worker waits for them, not the window.
+        let old = std::mem::replace(&mut self.project, project);
+        self.submit_files(FileJob::Close(Box::new(old)));
         self.saved = SavedStatus::Unchanged;
         if let Saving::ReadOnly { reason } = self.project.saving() {
             let text = format!("Opened for reading only: {reason}. Changes are not possible here");
@@ -59,25 +71,49 @@ impl App {
         self.skipped.clear();
         self.inspection = None;
         self.overlap = super::OverlapView::default();
+        self.fit = super::FitStatus::default();
         self.selected = self.project().view().selected;
         self.gallery = super::ordering::gallery_of(self.project().view());
         self.forget_embedded();
         self.scoring.start_over();
-        self.scoring
-            .settings_changed(self.project.state().settings());
-        let wanted = self.project().settings().model.clone();
-        if wanted.is_some() && wanted != self.scoring.model.model {
-            self.open_model(ModelChoice {
-                model: wanted,
-                device: self.scoring.model.device,
-            });
-        }
+        self.submit_scoring(ScoreJob::Forget);
+        self.follow_settings();
+        self.follow_model();
         self.project_changed();
         self.take_in_what_waited();
     }
 
+    /// Opens the project's model, unless the command line named one for all projects.
+    fn follow_model(&mut self) {
+        let wanted = self.project().settings().model.clone();
+        let ModelChoice {
+            model, is_forced, ..
+        } = &self.scoring.model;
+        if !is_forced && wanted != *model {
+            self.open_model(ModelChoice {
+                model: wanted,
+                ..self.scoring.model.clone()
+            });
+        }
+    }
+
+    /// Follows method, parameters and adapter of the project, whoever changed them.
+    pub(super) fn follow_settings(&mut self) {
+        let before = self.scoring.bottleneck_file();
+        self.scoring
+            .settings_changed(self.project.state().settings());
+        if self.scoring.bottleneck_file() != before {
+            self.submit_scoring(ScoreJob::ClearBottleneck);
+            self.embed_again();
+        }
+        if self.has_model && self.scoring.takes_words() {
+            self.submit_clip(ClipJob::EmbedWords);
+        }
+    }
+
     pub(super) fn open_failed(&mut self, message: String) {
         self.files.opening = false;
+        self.files.forget_what_waited();
         self.error(message);
         if self.title.is_empty() {
             self.open(StartWith::Demo);
@@ -86,15 +122,19 @@ impl App {
 
     /// Opens a model in the background; features of another model are dropped.
     pub(super) fn open_model(&mut self, choice: ModelChoice) {
+        self.stop_embedding();
         self.model.state = ModelState::Loading;
-        self.model.name = choice
-            .model
-            .clone()
-            .unwrap_or_else(|| "demo model".to_owned());
         self.scoring.model = choice.clone();
+        let ModelChoice {
+            model,
+            device,
+            activation,
+            ..
+        } = choice;
         self.submit_clip(ClipJob::OpenModel {
-            model: choice.model,
-            device: choice.device,
+            model,
+            device,
+            activation,
         });
     }
 
@@ -130,8 +170,8 @@ impl App {
     fn travelled(&mut self, moved: Result<bool, ProjectError>) {
         match moved {
             Ok(true) => {
-                self.scoring
-                    .settings_changed(self.project.state().settings());
+                self.follow_settings();
+                self.follow_model();
                 self.project_changed();
             }
             Ok(false) => {}

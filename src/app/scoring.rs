@@ -14,7 +14,7 @@ use crate::ids::{ClassId, Generation, PhotoId};
 use crate::methods::overlap::{Kind, Overlap};
 use crate::methods::{Method, Parameters, calibration, evidence};
 use crate::project::{Edit, Role, Settings};
-use crate::worker::clip_worker::{ClipJob, ModelInfo};
+use crate::worker::clip_worker::ModelInfo;
 use crate::worker::evidence_set::{EvidenceSet, Scored};
 use crate::worker::scoring_worker::{
     FitRequest, FitSummary, PairRequest, PoolPredictions, ScoreEvent, ScoreJob,
@@ -31,6 +31,10 @@ const MAX_VOTES: usize = 12;
 pub(crate) struct Scoring {
     pub(super) model: ModelChoice,
     generation: Generation,
+    /// Of the last fit asked for.
+    fitting: Generation,
+    /// Answers of older fits belong to another project or model.
+    oldest: Generation,
     is_dirty: bool,
     is_fitting: bool,
     last_fit: Option<Instant>,
@@ -51,7 +55,7 @@ impl Scoring {
             .evidence
             .score(photo, &self.parameters, self.temperature);
         if let Some(scored) = live {
-            let is_stale = self.evidence.support.generation < self.fit_generation();
+            let is_stale = self.evidence.support.generation < self.fitting;
             return prediction(scored, &self.evidence.support.classes, is_stale);
         }
         let scored = self.predictions.get(photo)?;
@@ -77,8 +81,9 @@ impl Scoring {
         }
     }
 
-    fn fit_generation(&self) -> Generation {
-        self.evidence.support.generation
+    /// Whether the pool's predictions hold this photo.
+    pub(super) fn is_predicted(&self, photo: PhotoId) -> bool {
+        self.predictions.get(photo).is_some()
     }
 
     /// Photos with predictions, the least confident first.
@@ -104,17 +109,26 @@ impl Scoring {
         !self.is_dirty && !self.is_fitting && self.predictions.generation == self.generation
     }
 
-    /// Another model: nothing that was fitted or predicted holds.
+    /// Another model: nothing that was fitted or predicted holds, and what older fits still tell is not for this one.
     pub(super) fn forget_features(&mut self) {
+        self.generation = self.generation.next();
+        self.oldest = self.generation;
+        (self.is_fitting, self.last_fit) = (false, None);
         self.evidence = Arc::default();
-        self.predictions = Arc::default();
+        let predictions = PoolPredictions {
+            generation: self.generation,
+            ..PoolPredictions::default()
+        };
+        self.predictions = Arc::new(predictions);
         self.has_words = false;
         self.is_dirty = true;
     }
 
-    /// Another project.
+    /// Another project; the model's word list stays.
     pub(super) fn start_over(&mut self) {
+        let has_words = self.has_words;
         self.forget_features();
+        self.has_words = has_words;
         self.shown.clear();
     }
 
@@ -126,14 +140,18 @@ impl Scoring {
         }
     }
 
-    /// Whether PCA is chosen and its axes are still missing.
-    pub(super) fn needs_words(&self) -> bool {
-        matches!(self.adapter, Some(AdapterSpec::Pca(_))) && !self.has_words
+    /// Whether PCA is chosen and its axes must be sent for; after that they are on their way.
+    pub(super) fn takes_words(&mut self) -> bool {
+        let is_missing = matches!(self.adapter, Some(AdapterSpec::Pca(_))) && !self.has_words;
+        self.has_words |= is_missing;
+        is_missing
     }
 
-    /// Follows the project's settings.
+    /// Follows the project's settings; tuned parameters stay until the next tuning.
     pub(super) fn settings_changed(&mut self, settings: &Settings) {
-        self.parameters = parameters_of(settings);
+        if !settings.auto_tuned {
+            self.parameters = parameters_of(settings);
+        }
         self.adapter = settings
             .adapter
             .as_deref()
@@ -266,7 +284,7 @@ impl App {
                 .and_then(|text| text.parse().ok()),
         };
         let scoring = &mut self.scoring;
-        scoring.generation = request.generation;
+        (scoring.generation, scoring.fitting) = (request.generation, request.generation);
         (scoring.is_dirty, scoring.is_fitting, scoring.last_fit) = (false, true, Some(now));
         self.fit.tuning = request.tune;
         self.overlap.stale = true;
@@ -281,6 +299,17 @@ impl App {
         {
             match event {
                 ScoreEvent::Fitted(summary) => self.take_in_fit(*summary),
+                ScoreEvent::Evidence(evidence)
+                    if evidence.support.generation < self.scoring.oldest => {}
+                ScoreEvent::Predictions(predictions)
+                    if predictions.generation < self.scoring.oldest => {}
+                ScoreEvent::Overlap { generation, .. } if generation < self.scoring.oldest => {}
+                ScoreEvent::FitFailed(generation, message) => {
+                    if generation == self.scoring.fitting {
+                        (self.scoring.is_fitting, self.fit.tuning) = (false, false);
+                        self.warn(message);
+                    }
+                }
                 ScoreEvent::Evidence(evidence) => {
                     self.scoring.evidence = evidence;
                     self.inspect();
@@ -304,7 +333,7 @@ impl App {
                         after: after.map(|figures| figures_of(&figures)),
                         note,
                         adapter_title: std::mem::take(&mut self.overlap.adapter_title),
-                        stale: generation < self.scoring.generation,
+                        stale: generation < self.scoring.fitting,
                         pairs,
                     };
                 }
@@ -316,13 +345,11 @@ impl App {
                         },
                         low: request.low,
                         high: request.high,
+                        adapted: request.adapted,
                         pairs,
                     });
                 }
-                ScoreEvent::Failed(message) => {
-                    self.scoring.is_fitting = false;
-                    self.warn(message);
-                }
+                ScoreEvent::Failed(message) => self.warn(message),
             }
         }
     }
@@ -343,7 +370,7 @@ impl App {
     }
 
     fn take_in_fit(&mut self, summary: FitSummary) {
-        if summary.generation != self.scoring.generation {
+        if summary.generation != self.scoring.fitting {
             return;
         }
         self.scoring.is_fitting = false;
@@ -409,16 +436,19 @@ impl App {
             Parameter::Beta => settings.beta = value,
             Parameter::Gamma => settings.gamma = value,
         }
-        self.scoring.is_dragging = true;
+        // A slider needs no new fit: what was fitted is only weighed anew.
         let was_dirty = self.scoring.is_dirty;
-        self.fit.tuned = false;
         if !self.perform(Edit::SetSettings(settings)) {
             return;
         }
-        // A slider needs no new fit: what was fitted is only weighed anew.
+        self.fit.tuned = false;
         self.scoring.is_dirty = was_dirty;
+        self.scoring.is_dragging = true;
         self.scoring.parameters = parameters_of(self.project().settings());
-        if !self.scoring.is_fitting {
+        if self.scoring.is_fitting {
+            // The fit under way tunes or weighs with what was set before it; another follows.
+            self.scoring.is_dirty = true;
+        } else {
             self.scoring.generation = self.scoring.generation.next();
             let (generation, parameters) = (self.scoring.generation, self.scoring.parameters);
             self.submit_scoring(ScoreJob::Predict {
@@ -448,22 +478,14 @@ impl App {
     pub(super) fn change_settings(&mut self, change: impl FnOnce(&mut Settings)) {
         let mut settings = self.project().settings().clone();
         change(&mut settings);
-        if settings == *self.project().settings() {
-            return;
+        if settings != *self.project().settings() && self.perform(Edit::SetSettings(settings)) {
+            self.follow_settings();
         }
-        let before = self.scoring.bottleneck_file();
-        if self.perform(Edit::SetSettings(settings)) {
-            self.scoring
-                .settings_changed(self.project.state().settings());
-            if self.scoring.bottleneck_file() != before {
-                self.submit_scoring(ScoreJob::ClearBottleneck);
-                self.embed_again();
-            }
-            if self.scoring.needs_words() {
-                self.scoring.has_words = true;
-                self.submit_clip(ClipJob::EmbedWords);
-            }
-        }
+    }
+
+    /// When to look again although nothing happened: a refit that is not due yet.
+    pub fn poll_again_in(&self) -> Option<Duration> {
+        self.scoring.is_dirty.then_some(REFIT_EVERY)
     }
 
     /// Asks for evidence for what is on screen, the selected photo included.
@@ -510,7 +532,7 @@ impl App {
         })
     }
 
-    pub(super) fn show_pairs(&mut self, kind: PairKind, low: f32, high: f32) {
+    pub(super) fn show_pairs(&mut self, kind: PairKind, low: f32, high: f32, adapted: bool) {
         let kind = match kind {
             PairKind::Paired => Kind::Paired,
             PairKind::Unpaired => Kind::Unpaired,
@@ -519,7 +541,7 @@ impl App {
             kind,
             low,
             high,
-            adapted: false,
+            adapted,
         }));
     }
 

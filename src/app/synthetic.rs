@@ -85,7 +85,10 @@ impl App {
         for (index, photo) in state.photos().iter().enumerate() {
             let features = row(centres.get(class_of(photo.role, index)).map(Vec::as_slice));
             let original = PhotoFeatures {
-                hash: ContentHash(fake_hash(photo.id)),
+                stamp: FileStamp {
+                    hash: Some(ContentHash(fake_hash(photo.id))),
+                    ..FileStamp::default()
+                },
                 features,
                 hidden: None,
             };

@@ -1,6 +1,6 @@
 //! The worker threads that an app talks to.
 
-use crate::clip::DeviceChoice;
+use crate::clip::{Activation, DeviceChoice};
 use crate::worker::clip_worker::{self, ClipEvent, ClipJob};
 use crate::worker::download_worker::DownloadEvent;
 use crate::worker::file_worker::{self, FileEvent, FileJob};
@@ -36,4 +36,8 @@ pub struct ModelChoice {
     pub model: Option<String>,
     /// Where to run it.
     pub device: DeviceChoice,
+    /// Instead of what the checkpoint says.
+    pub activation: Option<Activation>,
+    /// Named on the command line: projects do not change it.
+    pub is_forced: bool,
 }

@@ -2,93 +2,68 @@
 
 use anyhow::{Context as _, Result};
 
-use super::photo_list;
+use super::photo_list::{self, ListedPhoto};
 use super::{Common, session};
 use crate::engine::adapted::{AdaptedEncoder, AdapterSpec, SupportRows};
-use crate::engine::demo;
-use crate::engine::evaluate::{Outcome, Plan, Tuning, support_set};
+use crate::engine::evaluate::{Outcome, Plan, Split, Tuning, support_set};
+use crate::engine::{Engine, demo};
 use crate::features::Features;
 use crate::methods::Method;
-use crate::methods::overlap::{OverlapOptions, measure};
+use crate::methods::overlap::{Overlap, OverlapOptions, measure};
 use crate::progress::Progress;
 use crate::project::locations::Locations;
 
 /// Predictions shown of the pool.
 const NUM_SHOWN: usize = 12;
 
+/// The demo's photos, embedded.
+struct Demo {
+    classes: Vec<String>,
+    support: Split,
+    pool: Split,
+    names: Vec<String>,
+}
+
+/// Overlap of the shots, before and with which adapter after; a model without projection has no "after".
+struct Measured {
+    before: Overlap,
+    after: Option<(String, Overlap)>,
+}
+
 /// Prints predictions, accuracy and overlap before and after on the demo's photos.
 ///
 /// # Errors
 /// When the demo's photos cannot be written or the model cannot be opened.
 pub fn run_headless_demo(common: &Common) -> Result<()> {
-    let folder = Locations::find()?.data().join("demo");
-    let (support_folder, pool_folder) = demo::unpack(&folder)?;
     let engine = session::open_engine(common)?;
-    let support_photos = photo_list::list(&[support_folder])?;
-    let pool_photos = photo_list::list(&[pool_folder])?;
-    let classes_of: Vec<_> = support_photos
-        .iter()
-        .map(|photo| photo.class.clone())
-        .collect();
-    let (classes, _) = photo_list::classes_and_labels(&classes_of);
-    let labelled = |photos: &[photo_list::ListedPhoto]| {
-        let label =
-            |photo: &photo_list::ListedPhoto| classes.binary_search(photo.class.as_ref()?).ok();
-        photos
-            .iter()
-            .filter_map(|photo| Some((photo.path.clone(), label(photo)?)))
-            .collect::<Vec<_>>()
-    };
-    let (support, _) = engine.embed_split(&labelled(&support_photos), None, &Progress::silent())?;
-    let (pool, _) = engine.embed_split(&labelled(&pool_photos), None, &Progress::silent())?;
-    let spec = AdapterSpec::IsoClip(None);
+    let demo = Demo::embedded(&engine)?;
     let plan = Plan {
-        classes: &classes,
-        support: &support,
-        test: &pool,
+        classes: &demo.classes,
+        support: &demo.support,
+        test: &demo.pool,
         shots: None,
         seeds: &[1],
         methods: &Method::LIVE,
         tuning: &Tuning::LeaveOneOut,
-        adapter: &spec,
+        adapter: &AdapterSpec::IsoClip(None),
         adapter_scale: None,
     };
     let outcomes = engine.evaluate(&plan, &Progress::silent())?;
-    let set = support_set(&support, classes.len())?;
-    let rows = SupportRows {
-        support: &set,
-        hidden: support.hidden.as_ref(),
-    };
-    let encoder = AdaptedEncoder::new(&spec, None, &engine, Some(rows))?;
-    let adapted = Features::normalized(encoder.adapt(&support.features, support.hidden.as_ref())?)?;
-    let options = OverlapOptions::headline();
-    let before = measure(set.features(), set.labels(), &options, &Progress::silent())?;
-    let after = measure(&adapted, set.labels(), &options, &Progress::silent())?;
-    let names: Vec<&str> = pool_photos
-        .iter()
-        .map(|photo| photo.name.as_str())
-        .collect();
+    let measured = demo.overlap(&engine)?;
     if common.json {
-        let methods: Vec<_> = outcomes
-            .iter()
-            .map(|outcome| method_json(outcome, &classes, &names))
-            .collect();
-        let figures = |overlap: &crate::methods::overlap::Overlap| serde_json::json!({"auroc": overlap.auroc, "overlap": overlap.overlap});
-        let json = serde_json::json!({
-            "model": engine.name(), "classes": classes, "methods": methods, "adapter": encoder.title(),
-            "before": figures(&before), "after": figures(&after),
-        });
-        println!("{json}");
+        println!("{}", demo.json(&engine, &outcomes, &measured));
         return Ok(());
     }
+    let (num_classes, num_shots, num_photos) = (
+        demo.classes.len(),
+        demo.support.labels.len(),
+        demo.names.len(),
+    );
     println!(
-        "Shotlens demo: {} classes, {} shots, {} photos to predict, {}\n",
-        classes.len(),
-        set.len(),
-        names.len(),
+        "Shotlens demo: {num_classes} classes, {num_shots} shots, {num_photos} photos to predict, {} model\n",
         engine.name()
     );
-    print_predictions(&outcomes, &classes, &names)?;
+    print_predictions(&outcomes, &demo.classes, &demo.names)?;
     println!("\naccuracy (mean over classes)");
     for outcome in &outcomes {
         if let Ok(confusion) = &outcome.result {
@@ -100,13 +75,91 @@ pub fn run_headless_demo(common: &Common) -> Result<()> {
         }
     }
     println!("\noverlap of the support set before");
-    print!("{}", super::overlap::text(&before));
-    println!("\noverlap after {}", encoder.title());
-    print!("{}", super::overlap::text(&after));
+    print!("{}", super::overlap::text(&measured.before));
+    if let Some((title, after)) = &measured.after {
+        println!("\noverlap after {title}");
+        print!("{}", super::overlap::text(after));
+    }
     Ok(())
 }
 
-fn method_json(outcome: &Outcome, classes: &[String], names: &[&str]) -> serde_json::Value {
+impl Demo {
+    fn embedded(engine: &Engine) -> Result<Self> {
+        let (support_folder, pool_folder) = demo::unpack(&Locations::find()?.data().join("demo"))?;
+        let support_photos = photo_list::list(&[support_folder])?;
+        let pool_photos = photo_list::list(&[pool_folder])?;
+        let classes_of: Vec<_> = support_photos
+            .iter()
+            .map(|photo| photo.class.clone())
+            .collect();
+        let (classes, _) = photo_list::classes_and_labels(&classes_of);
+        let embed = |photos: &[ListedPhoto]| {
+            let label = |photo: &ListedPhoto| classes.binary_search(photo.class.as_ref()?).ok();
+            let labelled: Vec<_> = photos
+                .iter()
+                .filter_map(|photo| Some((photo.path.clone(), label(photo)?)))
+                .collect();
+            engine
+                .embed_split(&labelled, None, &Progress::silent())
+                .map(|(split, _)| split)
+        };
+        let (support, pool) = (embed(&support_photos)?, embed(&pool_photos)?);
+        let names = pool_photos.into_iter().map(|photo| photo.name).collect();
+        Ok(Self {
+            classes,
+            support,
+            pool,
+            names,
+        })
+    }
+
+    fn overlap(&self, engine: &Engine) -> Result<Measured> {
+        let set = support_set(&self.support, self.classes.len())?;
+        let measured = |features: &Features| {
+            measure(
+                features,
+                set.labels(),
+                &OverlapOptions::headline(),
+                &Progress::silent(),
+            )
+        };
+        let rows = SupportRows {
+            support: &set,
+            hidden: self.support.hidden.as_ref(),
+        };
+        let encoder =
+            AdaptedEncoder::new(&AdapterSpec::IsoClip(None), None, engine, Some(rows)).ok();
+        let after = encoder.map(|encoder| {
+            let adapted = encoder.adapt(&self.support.features, self.support.hidden.as_ref())?;
+            anyhow::Ok((encoder.title(), measured(&Features::normalized(adapted)?)?))
+        });
+        Ok(Measured {
+            before: measured(set.features())?,
+            after: after.transpose()?,
+        })
+    }
+
+    fn json(
+        &self,
+        engine: &Engine,
+        outcomes: &[Outcome],
+        measured: &Measured,
+    ) -> serde_json::Value {
+        let methods: Vec<_> = outcomes
+            .iter()
+            .map(|outcome| method_json(outcome, &self.classes, &self.names))
+            .collect();
+        let figures = |overlap: &Overlap| serde_json::json!({"auroc": overlap.auroc, "overlap": overlap.overlap});
+        serde_json::json!({
+            "model": engine.name(), "classes": self.classes, "methods": methods,
+            "adapter": measured.after.as_ref().map(|(title, _)| title),
+            "before": figures(&measured.before),
+            "after": measured.after.as_ref().map(|(_, after)| figures(after)),
+        })
+    }
+}
+
+fn method_json(outcome: &Outcome, classes: &[String], names: &[String]) -> serde_json::Value {
     let predictions: Vec<_> = names
         .iter()
         .zip(&outcome.predicted)
@@ -121,7 +174,7 @@ fn method_json(outcome: &Outcome, classes: &[String], names: &[&str]) -> serde_j
 }
 
 /// Some photos of the pool, those where class names alone are wrong first.
-fn print_predictions(outcomes: &[Outcome], classes: &[String], names: &[&str]) -> Result<()> {
+fn print_predictions(outcomes: &[Outcome], classes: &[String], names: &[String]) -> Result<()> {
     let of = |method| {
         outcomes
             .iter()

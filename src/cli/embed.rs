@@ -11,7 +11,6 @@ use super::tensor_file::{TensorFile, TensorWriter};
 use super::{Common, session};
 use crate::clip::preprocess::Crop;
 use crate::engine::adapted::{AdaptedEncoder, AdapterSpec};
-use crate::engine::embed::PhotoRequest;
 use crate::engine::{Engine, prompts};
 use crate::features::{Features, Matrix};
 use crate::progress::{CancelToken, Progress};
@@ -123,64 +122,35 @@ fn embed_photos(
     photos: &[ListedPhoto],
     adapter: Option<&AdaptedEncoder>,
 ) -> Result<Embedded> {
-    let requests: Vec<PhotoRequest<usize>> = photos
-        .iter()
-        .enumerate()
-        .map(|(key, photo)| PhotoRequest {
-            key,
-            path: photo.path.clone(),
-            known_hash: None,
-        })
-        .collect();
+    let paths: Vec<PathBuf> = photos.iter().map(|photo| photo.path.clone()).collect();
     let (line, cancel) = (ProgressLine::new("embedding"), CancelToken::default());
     let report = |done, total| line.report(done, total);
-    let mut outcomes = vec![None; photos.len()];
-    engine.embed_photos(
-        &requests,
+    let progress = Progress::new(&report, &cancel);
+    let embedded = engine.embed_all(
+        &paths,
         adapter.and_then(AdaptedEncoder::bottleneck),
-        &Progress::new(&report, &cancel),
-        &mut |batch| {
-            for (key, outcome) in batch {
-                outcomes[key] = Some(outcome);
-            }
-        },
+        &progress,
     )?;
-    let (mut features, mut hidden, mut kept, mut skipped) =
-        (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for (photo, outcome) in photos.iter().zip(outcomes) {
-        match outcome {
-            Some(Ok(row)) => {
-                features.extend(row.features);
-                hidden.extend(row.hidden.into_iter().flatten());
-                kept.push(photo);
-            }
-            Some(Err(reason)) => {
-                warn(&format!("skipped: {reason}"));
-                skipped.push(photo.name.clone());
-            }
-            None => skipped.push(photo.name.clone()),
-        }
+    for (_, reason) in &embedded.skipped {
+        warn(&format!("skipped: {reason}"));
     }
-    if kept.is_empty() {
+    if embedded.kept.is_empty() {
         bail!("none of the {} photos could be read", photos.len());
     }
-    let features = Matrix::new(kept.len(), engine.clip().dim(), features)?;
-    let hidden = if hidden.is_empty() {
-        None
-    } else {
-        Some(Matrix::new(kept.len(), hidden.len() / kept.len(), hidden)?)
-    };
     let rows = match adapter {
-        Some(adapter) => adapter.adapt(&features, hidden.as_ref())?,
-        None => features,
+        Some(adapter) => adapter.adapt(&embedded.features, embedded.hidden.as_ref())?,
+        None => embedded.features,
     };
-    let paths = kept.iter().map(|photo| photo.name.clone()).collect();
-    let classes_of = kept.iter().map(|photo| photo.class.clone()).collect();
+    let kept = || embedded.kept.iter().map(|index| &photos[*index]);
     Ok(Embedded {
         rows,
-        paths,
-        classes_of,
-        skipped,
+        paths: kept().map(|photo| photo.name.clone()).collect(),
+        classes_of: kept().map(|photo| photo.class.clone()).collect(),
+        skipped: embedded
+            .skipped
+            .iter()
+            .map(|(index, _)| photos[*index].name.clone())
+            .collect(),
     })
 }
 

@@ -12,7 +12,8 @@ use super::{Common, session};
 use crate::engine::Engine;
 use crate::engine::adapted::{AdaptedEncoder, AdapterSpec};
 use crate::engine::evaluate::{Outcome, Plan, Split, Tuning};
-use crate::methods::Method;
+use crate::image_io::ContentHash;
+use crate::methods::{Method, UnknownMethod};
 use crate::progress::{CancelToken, Progress};
 
 /// Folders of labelled photos in, accuracies out.
@@ -31,11 +32,11 @@ pub struct EvalArgs {
     #[arg(long, value_name = "1,2,3", value_delimiter = ',', default_value = "1")]
     seeds: Vec<u64>,
     /// all, or names as tip-adapter,tip-adapter-pp
-    #[arg(long, value_name = "all|a,b", default_value = "all")]
-    methods: String,
+    #[arg(long, value_name = "all|a,b", default_value = "all", value_parser = methods)]
+    methods: Methods,
     /// How parameters are found: none (published defaults), loo (leave-one-out on the shots) or val=DIR
-    #[arg(long, value_name = "none|loo|val=DIR", default_value = "loo")]
-    tune: String,
+    #[arg(long, value_name = "none|loo|val=DIR", default_value = "loo", value_parser = tune)]
+    tune: Tune,
     /// Adapted features of the ++ methods: FILE, isoclip[:TOP,BOTTOM] or pca[:DIM] [default: isoclip]
     #[arg(long, value_name = "ADAPTER")]
     adapter: Option<AdapterSpec>,
@@ -45,9 +46,9 @@ pub struct EvalArgs {
 }
 
 pub(super) fn run(args: &EvalArgs, common: &Common) -> Result<()> {
-    let methods = methods(&args.methods)?;
+    let methods = args.methods.0.clone();
     let engine = session::open_engine(common)?;
-    if args.tune != "none" && methods.iter().any(|method| !method.is_live()) {
+    if args.tune != Tune::None && methods.iter().any(|method| !method.is_live()) {
         warn(
             "only tip-adapter and tip-adapter-pp are tuned so far; the other methods run at their published defaults",
         );
@@ -75,7 +76,7 @@ pub(super) fn run(args: &EvalArgs, common: &Common) -> Result<()> {
     let support = folder.embed(&args.support, &support_photos)?;
     let seen: HashSet<_> = support.hashes.iter().copied().collect();
     let test = folder.embed_unseen(&args.test, &seen)?;
-    let tuning = tuning(&args.tune, &folder, &test)?;
+    let tuning = tuning(&args.tune, &folder, &seen, &test)?;
     let plan = Plan {
         classes: &classes,
         support: &support,
@@ -100,14 +101,42 @@ pub(super) fn run(args: &EvalArgs, common: &Common) -> Result<()> {
     Ok(())
 }
 
-fn methods(names: &str) -> Result<Vec<Method>> {
+/// Methods as named on the command line.
+#[derive(Clone, Debug)]
+struct Methods(Vec<Method>);
+
+fn methods(names: &str) -> Result<Methods, UnknownMethod> {
     if names == "all" {
-        return Ok(Method::ALL.to_vec());
+        return Ok(Methods(Method::ALL.to_vec()));
     }
-    Ok(names
+    names
         .split(',')
         .map(|name| Method::from_name(name.trim()))
-        .collect::<Result<_, _>>()?)
+        .collect::<Result<_, _>>()
+        .map(Methods)
+}
+
+/// How parameters are found, as named on the command line.
+#[derive(Clone, Debug, PartialEq)]
+enum Tune {
+    None,
+    LeaveOneOut,
+    Validation(PathBuf),
+}
+
+fn tune(text: &str) -> Result<Tune, String> {
+    match text {
+        "none" => Ok(Tune::None),
+        "loo" => Ok(Tune::LeaveOneOut),
+        _ => {
+            let folder = text
+                .strip_prefix("val=")
+                .filter(|folder| !folder.is_empty());
+            folder
+                .map(|folder| Tune::Validation(PathBuf::from(folder)))
+                .ok_or_else(|| "expected none, loo or val=DIR".to_owned())
+        }
+    }
 }
 
 /// Photos that have a class, a folder per class.
@@ -181,11 +210,7 @@ impl Folder<'_> {
     }
 
     /// Photos that the method has not seen: copies of support photos are left out, or the figure would flatter.
-    fn embed_unseen(
-        &self,
-        folder: &Path,
-        seen: &HashSet<crate::image_io::ContentHash>,
-    ) -> Result<Split> {
+    fn embed_unseen(&self, folder: &Path, seen: &HashSet<ContentHash>) -> Result<Split> {
         let (split, num_seen) = self.embed(folder, &labelled_photos(folder)?)?.without(seen);
         if num_seen > 0 {
             warn(&format!(
@@ -203,34 +228,35 @@ impl Folder<'_> {
     }
 }
 
-fn tuning(text: &str, folder: &Folder<'_>, test: &Split) -> Result<Tuning> {
-    match text {
-        "none" => Ok(Tuning::None),
-        "loo" => Ok(Tuning::LeaveOneOut),
-        _ => {
-            let Some(path) = text.strip_prefix("val=") else {
-                bail!("--tune takes none, loo or val=DIR, not {text:?}")
-            };
-            let path = Path::new(path);
-            let reported: HashSet<_> = test.hashes.iter().copied().collect();
-            let (split, num_reported) = folder
-                .embed(path, &labelled_photos(path)?)?
-                .without(&reported);
-            if num_reported > 0 {
-                warn(&format!(
-                    "{num_reported} photos in {} are also test photos and are not tuned on",
-                    path.display()
-                ));
-            }
-            if split.labels.is_empty() {
-                bail!(
-                    "every photo in {} is also a test photo: nothing is tuned on what is reported",
-                    path.display()
-                );
-            }
-            Ok(Tuning::Validation(Box::new(split)))
-        }
+/// Validation photos are neither shots, which would recognise themselves, nor test photos.
+fn tuning(
+    tune: &Tune,
+    folder: &Folder<'_>,
+    seen: &HashSet<ContentHash>,
+    test: &Split,
+) -> Result<Tuning> {
+    let path = match tune {
+        Tune::None => return Ok(Tuning::None),
+        Tune::LeaveOneOut => return Ok(Tuning::LeaveOneOut),
+        Tune::Validation(path) => path,
+    };
+    let excluded: HashSet<ContentHash> = seen.iter().chain(&test.hashes).copied().collect();
+    let (split, num_excluded) = folder
+        .embed(path, &labelled_photos(path)?)?
+        .without(&excluded);
+    if num_excluded > 0 {
+        warn(&format!(
+            "{num_excluded} photos in {} are also shots or test photos and are not tuned on",
+            path.display()
+        ));
     }
+    if split.labels.is_empty() {
+        bail!(
+            "every photo in {} is also a shot or a test photo: nothing is tuned on what is reported",
+            path.display()
+        );
+    }
+    Ok(Tuning::Validation(Box::new(split)))
 }
 
 fn json(outcome: &Outcome, engine: &Engine, num_test: usize) -> serde_json::Value {

@@ -21,7 +21,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use demo::run_headless_demo;
 
-use crate::clip::DeviceChoice;
+use crate::clip::{Activation, DeviceChoice};
 
 /// Few-shot image labelling and exploration with CLIP
 #[derive(Parser, Debug)]
@@ -88,6 +88,16 @@ pub enum ActivationName {
     QuickGelu,
     /// As most of `OpenCLIP`'s
     Gelu,
+}
+
+impl ActivationName {
+    /// The same for the engine.
+    pub fn choice(self) -> Activation {
+        match self {
+            Self::QuickGelu => Activation::QuickGelu,
+            Self::Gelu => Activation::Gelu,
+        }
+    }
 }
 
 /// One command line use.

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use super::stderr::warn;
 use super::{ActivationName, Common};
-use crate::clip::{Activation, OpenOptions};
+use crate::clip::OpenOptions;
 use crate::engine::Engine;
 use crate::project::Locations;
 use crate::project::feature_cache::FeatureCache;
@@ -35,9 +35,6 @@ fn open_cache() -> Option<FeatureCache> {
 /// How to open a model under the common flags.
 pub(super) fn open_options(common: &Common) -> OpenOptions {
     let device = common.device.choice();
-    let activation = common.activation.map(|name| match name {
-        ActivationName::QuickGelu => Activation::QuickGelu,
-        ActivationName::Gelu => Activation::Gelu,
-    });
+    let activation = common.activation.map(ActivationName::choice);
     OpenOptions { device, activation }
 }

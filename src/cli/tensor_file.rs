@@ -9,6 +9,7 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::features::{Features, Matrix};
+use crate::project::locations;
 
 /// A file of named tensors, in memory.
 pub(super) struct TensorFile {
@@ -193,7 +194,7 @@ impl TensorWriter {
         self.metadata.insert(key.to_owned(), value.into());
     }
 
-    /// Writes the file through a temporary one beside it, so that a failure leaves no half file.
+    /// Writes the whole file or leaves the old one.
     pub(super) fn write(self, path: &Path) -> Result<()> {
         let views = self.tensors.iter().map(|(name, dtype, shape, bytes)| {
             Ok((
@@ -202,10 +203,8 @@ impl TensorWriter {
             ))
         });
         let views: Vec<(&str, TensorView<'_>)> = views.collect::<Result<_>>()?;
-        let temporary = path.with_extension("part");
-        safetensors::serialize_to_file(views, Some(self.metadata), &temporary)
-            .with_context(|| format!("could not write {}", temporary.display()))?;
-        std::fs::rename(&temporary, path)
+        let bytes = safetensors::serialize(views, Some(self.metadata))?;
+        locations::write_atomically(path, &bytes)
             .with_context(|| format!("could not write {}", path.display()))
     }
 }

@@ -24,8 +24,8 @@ pub struct TuneArgs {
     #[arg(long, value_parser = Method::from_name)]
     method: Method,
     /// The papers' search grid: tip-adapter, imo, or a data set's name [default: the method's own]
-    #[arg(long, value_name = "NAME")]
-    grid: Option<String>,
+    #[arg(long, value_name = "NAME", value_parser = Grid::named)]
+    grid: Option<Grid>,
 }
 
 pub(super) fn run(args: &TuneArgs, common: &Common) -> Result<()> {
@@ -45,12 +45,14 @@ pub(super) fn run(args: &TuneArgs, common: &Common) -> Result<()> {
             args.file.display()
         );
     }
-    let default_grid = if args.method.needs_adapter() {
-        "imo"
-    } else {
-        "tip-adapter"
+    let grid = match &args.grid {
+        Some(grid) => grid.clone(),
+        None => Grid::named(if args.method.needs_adapter() {
+            "imo"
+        } else {
+            "tip-adapter"
+        })?,
     };
-    let grid = Grid::named(args.grid.as_deref().unwrap_or(default_grid))?;
     let (line, cancel) = (ProgressLine::new("tuning"), CancelToken::default());
     let report = |done, total| line.report(done, total);
     let progress = Progress::new(&report, &cancel);

@@ -259,6 +259,16 @@ impl Clip {
         }
     }
 
+    /// Names the space that features live in: the weights, and what else decides what they compute.
+    pub fn space(&self) -> String {
+        match &self.config.image {
+            ImageConfig::Vit(vit) => {
+                format!("{}-{:?}-{}", self.hash(), vit.activation, vit.num_heads)
+            }
+            ImageConfig::ResNet(_) => self.hash().to_owned(),
+        }
+    }
+
     /// What was assumed because nothing beside the weights said it.
     pub fn notes(&self) -> &[String] {
         &self.config.notes

@@ -14,6 +14,7 @@ use crate::features::Matrix;
 use crate::image_io::{self, ContentHash};
 use crate::progress::Progress;
 use crate::project::feature_cache::{CachedRow, FeatureCache};
+use crate::project::{self, FileStamp};
 
 /// Photos encoded at once. 16 already fills the matrix products of ViT-B/32 on a CPU; more only delays the first predictions.
 const CPU_BATCH: usize = 16;
@@ -28,15 +29,15 @@ pub struct PhotoRequest<K> {
     pub key: K,
     /// The file.
     pub path: PathBuf,
-    /// Its content hash, if the file has not changed since that was taken: then a cached photo is not even opened.
-    pub known_hash: Option<ContentHash>,
+    /// How the file was last found: as long as size and time still agree, a cached photo is not even opened.
+    pub known: Option<FileStamp>,
 }
 
 /// A photo's features as the projection gives them (not normalised).
 #[derive(Clone, Debug, PartialEq)]
 pub struct PhotoFeatures {
-    /// Of the file.
-    pub hash: ContentHash,
+    /// The file as it was read, with its content hash.
+    pub stamp: FileStamp,
     /// `[dim]`.
     pub features: Vec<f32>,
     /// `[width]`, before the projection; vision transformers only.
@@ -49,7 +50,7 @@ pub type PhotoOutcome = Result<PhotoFeatures, String>;
 /// What the decoders hand to the encoder.
 enum Decoded {
     Cached(PhotoFeatures),
-    Crop(ContentHash, Crop),
+    Crop(FileStamp, Crop),
     Failed(String),
 }
 
@@ -105,7 +106,7 @@ impl Engine {
         let adapter = adapter.map_or_else(|| "none".to_owned(), BottleneckAdapter::id);
         format!(
             "{}/{}/{adapter}",
-            self.clip.hash(),
+            self.clip.space(),
             self.clip.preprocess().id()
         )
     }
@@ -132,19 +133,18 @@ impl Engine {
     ) -> Vec<usize> {
         let mut misses = Vec::new();
         for (chunk_index, chunk) in requests.chunks(1024).enumerate() {
-            let hashes: Vec<ContentHash> = chunk
+            let stamps: Vec<Option<FileStamp>> = chunk.iter().map(unchanged).collect();
+            let hashes: Vec<ContentHash> = stamps
                 .iter()
-                .filter_map(|request| request.known_hash)
+                .flatten()
+                .filter_map(|stamp| stamp.hash)
                 .collect();
             let mut rows = self.cached(space, &hashes).into_iter();
             let mut found = Vec::new();
-            for (offset, request) in chunk.iter().enumerate() {
-                let row = request
-                    .known_hash
-                    .and_then(|hash| rows.next().flatten().map(|row| (hash, row)));
-                match row {
-                    Some((hash, row)) => {
-                        found.push((request.key.clone(), Ok(from_cache(hash, row))))
+            for (offset, (request, stamp)) in chunk.iter().zip(stamps).enumerate() {
+                match stamp.and_then(|stamp| Some((stamp, rows.next().flatten()?))) {
+                    Some((stamp, row)) => {
+                        found.push((request.key.clone(), Ok(from_cache(stamp, row))))
                     }
                     None => misses.push(chunk_index * 1024 + offset),
                 }
@@ -176,12 +176,18 @@ impl Engine {
     }
 
     fn decode_one(&self, path: &Path, space: &str) -> Result<Decoded, image_io::DecodeError> {
+        // Stamped before it is read: a file that changes meanwhile looks changed the next time.
+        let stamp = project::stamp(path);
         let (bytes, hash) = image_io::read_photo(path)?;
+        let stamp = FileStamp {
+            hash: Some(hash),
+            ..stamp
+        };
         if let Some(row) = self.cached(space, &[hash]).pop().flatten() {
-            return Ok(Decoded::Cached(from_cache(hash, row)));
+            return Ok(Decoded::Cached(from_cache(stamp, row)));
         }
         let image = image_io::decode_rgb(&bytes, path)?;
-        Ok(Decoded::Crop(hash, self.clip.preprocess().crop(&image)))
+        Ok(Decoded::Crop(stamp, self.clip.preprocess().crop(&image)))
     }
 
     /// Encodes a batch and remembers it.
@@ -198,8 +204,8 @@ impl Engine {
             match decoded {
                 Decoded::Cached(features) => outcomes.push((key, Ok(features))),
                 Decoded::Failed(reason) => outcomes.push((key, Err(reason))),
-                Decoded::Crop(hash, crop) => {
-                    pending.push((key, hash));
+                Decoded::Crop(stamp, crop) => {
+                    pending.push((key, stamp));
                     crops.push(crop);
                 }
             }
@@ -209,27 +215,17 @@ impl Engine {
         }
         let encoded = self.clip.encode_crops(&crops, adapter)?;
         let mut remembered = Vec::with_capacity(pending.len());
-        for (row, (key, hash)) in pending.into_iter().enumerate() {
-            let features = encoded.features.row(row).to_vec();
+        for (index, (key, stamp)) in pending.into_iter().enumerate() {
             let hidden = encoded
                 .hidden
                 .as_ref()
-                .map(|hidden| hidden.row(row).to_vec());
-            remembered.push((
-                hash,
-                CachedRow {
-                    features: features.clone(),
-                    hidden: hidden.clone(),
-                },
-            ));
-            outcomes.push((
-                key,
-                Ok(PhotoFeatures {
-                    hash,
-                    features,
-                    hidden,
-                }),
-            ));
+                .map(|hidden| hidden.row(index).to_vec());
+            let row = CachedRow {
+                features: encoded.features.row(index).to_vec(),
+                hidden,
+            };
+            remembered.extend(stamp.hash.map(|hash| (hash, row.clone())));
+            outcomes.push((key, Ok(from_cache(stamp, row))));
         }
         if let Some(mut cache) = self.cache() {
             cache.put_many(space, &remembered);
@@ -259,12 +255,19 @@ impl Engine {
     }
 }
 
-fn from_cache(hash: ContentHash, row: CachedRow) -> PhotoFeatures {
+fn from_cache(stamp: FileStamp, row: CachedRow) -> PhotoFeatures {
     PhotoFeatures {
-        hash,
+        stamp,
         features: row.features,
         hidden: row.hidden,
     }
+}
+
+/// The stamp of a photo whose content is known, if the file still looks as it did then.
+fn unchanged<K>(request: &PhotoRequest<K>) -> Option<FileStamp> {
+    let known = request.known.filter(|known| known.hash.is_some())?;
+    let now = project::stamp(&request.path);
+    ((now.size, now.modified_ms) == (known.size, known.modified_ms)).then_some(known)
 }
 
 /// Waits for one photo, then takes what comes within [`FILL_WAIT`], up to a full batch; empty when no more will come.

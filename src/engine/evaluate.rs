@@ -138,7 +138,15 @@ impl Engine {
                     .iter()
                     .map(|index| paths[*index].clone())
                     .collect();
-                Some(self.embed_all(&kept, Some(adapter), progress)?.features)
+                let adapted = self.embed_all(&kept, Some(adapter), progress)?;
+                if let Some((index, reason)) = adapted.skipped.first() {
+                    let problem = format!("could be read once but not twice ({reason})");
+                    return Err(EngineError::Folder {
+                        problem,
+                        path: kept[*index].clone(),
+                    });
+                }
+                Some(adapted.features)
             }
             None => None,
         };

@@ -38,7 +38,7 @@ impl Engine {
             .map(|(key, path)| PhotoRequest {
                 key,
                 path: path.clone(),
-                known_hash: None,
+                known: None,
             })
             .collect();
         let mut outcomes = vec![None; paths.len()];
@@ -53,7 +53,7 @@ impl Engine {
             match outcome {
                 Some(Ok(row)) => {
                     rows.kept.push(index);
-                    rows.hashes.push(row.hash);
+                    rows.hashes.extend(row.stamp.hash);
                     features.extend(row.features);
                     hidden.extend(row.hidden.into_iter().flatten());
                 }

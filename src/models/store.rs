@@ -108,7 +108,7 @@ impl ModelStore {
         let home = match std::env::var_os("SHOTLENS_HOME") {
             Some(home) if !home.is_empty() => PathBuf::from(home),
             _ => directories::ProjectDirs::from("", "", "shotlens")
-                .map(|folders| folders.data_dir().to_owned())
+                .map(|folders| folders.data_local_dir().to_owned())
                 .ok_or(ModelError::NoHome)?,
         };
         Ok(Self::at(home.join("models")))

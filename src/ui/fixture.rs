@@ -346,6 +346,7 @@ pub(super) fn open_pairs(app: &mut App) {
         kind: PairKind::Unpaired,
         low: 0.7,
         high: 0.72,
+        adapted: false,
         pairs,
     });
 }

@@ -105,7 +105,7 @@ pub(super) fn histogram_ui(
     );
     ticks_ui(ui, response.rect, &plot.transform, axes);
     response.widget_info(|| WidgetInfo::labeled(Role::Image, true, spoken(name, figures)));
-    react(&response, &plot.transform, figures)
+    react(&response, &plot.transform, figures, name == "after")
 }
 
 /// The foot line with a cosine at every fifth.
@@ -239,6 +239,7 @@ fn react(
     response: &Response,
     transform: &PlotTransform,
     figures: &OverlapFigures,
+    is_after: bool,
 ) -> Option<Command> {
     let at = transform.value_from_position(response.hover_pos()?);
     let facts = BinFacts::at(at.x, figures)?;
@@ -248,7 +249,7 @@ fn react(
     response.clicked().then(|| {
         // The last bin holds a cosine of exactly 1.
         let to = if facts.to >= 1.0 { 1.01 } else { facts.to };
-        Command::ShowPairs(facts.kind_at(at.y), facts.from as f32, to as f32)
+        Command::ShowPairs(facts.kind_at(at.y), facts.from as f32, to as f32, is_after)
     })
 }
 

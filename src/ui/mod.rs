@@ -321,6 +321,9 @@ impl ShotlensWindow {
     /// Takes in what threads finished.
     fn poll(&mut self, context: &egui::Context) {
         self.app.poll();
+        if let Some(soon) = self.app.poll_again_in() {
+            context.request_repaint_after(soon);
+        }
         if let Some(answer) = self.dialogs.poll() {
             self.take_answer(answer);
         }

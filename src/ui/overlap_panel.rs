@@ -145,14 +145,14 @@ fn pairs_buttons_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, before: &OverlapFigu
             .on_hover_text("Photos of different classes that look most alike to CLIP");
         if confusing.clicked() {
             let low = upper_tail(&before.unpaired, before.num_unpaired);
-            cx.push(Command::ShowPairs(PairKind::Unpaired, low, 1.01));
+            cx.push(Command::ShowPairs(PairKind::Unpaired, low, 1.01, false));
         }
         let unlike = ui
             .button("Least alike pairs")
             .on_hover_text("Photos of one class that look least alike to CLIP");
         if unlike.clicked() {
             let high = lower_tail(&before.paired, before.num_paired);
-            cx.push(Command::ShowPairs(PairKind::Paired, -1.0, high));
+            cx.push(Command::ShowPairs(PairKind::Paired, -1.0, high, false));
         }
     });
 }

@@ -60,7 +60,7 @@ fn kind_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, list: &PairList) {
             (PairKind::Unpaired, "Different classes"),
         ] {
             if ui.selectable_label(list.kind == kind, title).clicked() && list.kind != kind {
-                cx.push(Command::ShowPairs(kind, list.low, list.high));
+                cx.push(Command::ShowPairs(kind, list.low, list.high, list.adapted));
             }
         }
         let pairs = counted(list.pairs.len(), "pair", "pairs");

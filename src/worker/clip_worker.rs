@@ -1,12 +1,13 @@
 //! The thread that owns CLIP.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
 use super::{Outbox, Wake, Worker};
-use crate::clip::{BottleneckAdapter, DeviceChoice, OpenOptions};
+use crate::clip::{Activation, BottleneckAdapter, DeviceChoice, OpenOptions};
 use crate::engine::embed::{PhotoFeatures, PhotoRequest};
 use crate::engine::{Engine, EngineError, adapted};
 use crate::features::{Features, Matrix};
@@ -24,6 +25,8 @@ pub enum ClipJob {
         model: Option<String>,
         /// Where to run it.
         device: DeviceChoice,
+        /// Instead of what the checkpoint says.
+        activation: Option<Activation>,
     },
     /// Embed photos in this order.
     EmbedPhotos {
@@ -108,6 +111,8 @@ pub enum ClipEvent {
     },
     /// The word list's features, `[num_words, dim]`.
     Words(Features),
+    /// The bottleneck adapter cannot be used; photos are embedded without it.
+    AdapterFailed(String),
     /// Something that did not work, as a sentence.
     Failed(String),
     /// Something worth knowing.
@@ -160,7 +165,13 @@ impl ClipThread {
 
     fn carry_out(&mut self, job: ClipJob) {
         match job {
-            ClipJob::OpenModel { model, device } => self.open_model(model.as_deref(), device),
+            ClipJob::OpenModel {
+                model,
+                device,
+                activation,
+            } => {
+                self.open_model(model.as_deref(), &OpenOptions { device, activation });
+            }
             ClipJob::EmbedPhotos {
                 generation,
                 requests,
@@ -189,16 +200,9 @@ impl ClipThread {
         }
     }
 
-    fn open_model(&mut self, model: Option<&str>, device: DeviceChoice) {
+    fn open_model(&mut self, model: Option<&str>, options: &OpenOptions) {
         let cache = self.open_cache();
-        match Engine::open(
-            model,
-            &OpenOptions {
-                device,
-                activation: None,
-            },
-            cache,
-        ) {
+        match Engine::open(model, options, cache) {
             Ok(engine) => {
                 let clip = engine.clip();
                 let info = ModelInfo {
@@ -247,17 +251,35 @@ impl ClipThread {
         cancel: &CancelToken,
     ) {
         let Some(engine) = &self.engine else { return };
-        let result = open_adapter(engine, adapter).and_then(|adapter| {
-            let mut run = PhotoRun::new(generation, requests.len(), &self.out);
-            let later = &mut self.later;
-            let report = |_, _| ();
-            let progress = Progress::new(&report, cancel);
-            engine.embed_photos(requests, None, &progress, &mut |batch| {
-                let adapted = adapter.as_ref().map(|adapter| (adapter, requests));
-                run.hand_over(engine, batch, adapted, &progress);
-                answer_between_batches(engine, &self.jobs, &self.out, later);
-            })
+        let adapter = open_adapter(engine, adapter).unwrap_or_else(|error| {
+            let message = format!("{error}; the photos keep their original features");
+            self.out.send(ClipEvent::AdapterFailed(message));
+            None
         });
+        let passes = 1 + usize::from(adapter.is_some());
+        let mut run = PhotoRun::new(generation, passes * requests.len(), &self.out);
+        let report = |_, _| ();
+        let progress = Progress::new(&report, cancel);
+        let later = &mut self.later;
+        let mut originals = HashMap::new();
+        let mut result = engine.embed_photos(requests, None, &progress, &mut |batch| {
+            if adapter.is_some() {
+                originals.extend(
+                    batch
+                        .iter()
+                        .filter_map(|(photo, features)| Some((*photo, features.clone().ok()?))),
+                );
+            }
+            run.hand_over(engine, batch, None);
+            answer_between_batches(engine, &self.jobs, &self.out, later);
+        });
+        // A second pass, not a second encoding inside the first: both would wait for the same decoders.
+        if let (Some(adapter), Ok(())) = (&adapter, &result) {
+            result = engine.embed_photos(requests, Some(adapter), &progress, &mut |batch| {
+                run.hand_over(engine, batch, Some(&originals));
+                answer_between_batches(engine, &self.jobs, &self.out, later);
+            });
+        }
         let error = match result {
             Ok(()) | Err(EngineError::Cancelled(_)) => None,
             Err(error) => Some(error.to_string()),
@@ -340,12 +362,12 @@ impl<'a> PhotoRun<'a> {
         }
     }
 
+    /// Tells a batch: original features, or with `originals` those through the adapter beside them.
     fn hand_over(
         &mut self,
         engine: &Engine,
         batch: Vec<(PhotoId, Result<PhotoFeatures, String>)>,
-        adapter: Option<(&BottleneckAdapter, &[PhotoRequest<PhotoId>])>,
-        progress: &Progress<'_>,
+        originals: Option<&HashMap<PhotoId, PhotoFeatures>>,
     ) {
         self.done += batch.len();
         if self.told.is_some() || batch.len() <= engine.batch_size() {
@@ -353,17 +375,21 @@ impl<'a> PhotoRun<'a> {
         }
         let (mut embedded, mut skipped) = (Vec::with_capacity(batch.len()), Vec::new());
         for (photo, outcome) in batch {
-            match outcome {
-                Ok(original) => embedded.push(EmbeddedPhoto {
+            match (outcome, originals) {
+                (Ok(original), None) => embedded.push(EmbeddedPhoto {
                     photo,
                     original,
                     adapted: None,
                 }),
-                Err(reason) => skipped.push((photo, reason)),
+                (Ok(adapted), Some(originals)) => {
+                    embedded.extend(originals.get(&photo).map(|original| EmbeddedPhoto {
+                        photo,
+                        original: original.clone(),
+                        adapted: Some(adapted.features),
+                    }))
+                }
+                (Err(reason), _) => skipped.push((photo, reason)),
             }
-        }
-        if let Some((adapter, requests)) = adapter {
-            add_adapted(engine, &mut embedded, adapter, requests, progress);
         }
         self.out.send(ClipEvent::Photos {
             generation: self.generation,
@@ -386,39 +412,4 @@ impl<'a> PhotoRun<'a> {
             });
         }
     }
-}
-
-/// Encodes the batch once more with adapters; files were just read, so the second decoding is from the page cache.
-fn add_adapted(
-    engine: &Engine,
-    embedded: &mut [EmbeddedPhoto],
-    adapter: &BottleneckAdapter,
-    requests: &[PhotoRequest<PhotoId>],
-    progress: &Progress<'_>,
-) {
-    let wanted: std::collections::HashMap<PhotoId, usize> = embedded
-        .iter()
-        .enumerate()
-        .map(|(index, photo)| (photo.photo, index))
-        .collect();
-    let batch: Vec<PhotoRequest<usize>> = requests
-        .iter()
-        .filter_map(|request| {
-            let &index = wanted.get(&request.key)?;
-            let known_hash = Some(embedded[index].original.hash);
-            Some(PhotoRequest {
-                key: index,
-                path: request.path.clone(),
-                known_hash,
-            })
-        })
-        .collect();
-    // A photo whose adapted features fail keeps its original ones: the ++ methods then leave it out.
-    engine
-        .embed_photos(&batch, Some(adapter), progress, &mut |outcomes| {
-            for (index, outcome) in outcomes {
-                embedded[index].adapted = outcome.ok().map(|features| features.features);
-            }
-        })
-        .ok();
 }

@@ -32,6 +32,8 @@ pub struct EvidenceSet {
     pub support: Arc<FittedSupport>,
     /// By photo.
     pub photos: HashMap<PhotoId, Evidence>,
+    /// Photos that are shots themselves and masked: their class, and K/(K-1) for its sum.
+    pub own: HashMap<PhotoId, (usize, f32)>,
 }
 
 /// A photo scored.
@@ -59,13 +61,22 @@ impl EvidenceSet {
         if *method == Method::ZeroShot {
             return Some(evidence.zero_shot.clone());
         }
-        Some(logits_from_evidence(
+        let mut logits = logits_from_evidence(
             evidence,
             labels,
             classes.len(),
             parameters,
             *use_class_names,
-        ))
+        );
+        if let Some((class, scale)) = self.own.get(&photo) {
+            let base = if *use_class_names {
+                evidence.zero_shot[*class]
+            } else {
+                0.0
+            };
+            logits[*class] = base + (logits[*class] - base) * scale;
+        }
+        Some(logits)
     }
 
     /// The likeliest class of a photo under these parameters, with `temperature` between logits and probability.

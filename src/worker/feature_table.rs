@@ -7,6 +7,7 @@ use crate::ids::PhotoId;
 use crate::image_io::ContentHash;
 
 use super::clip_worker::EmbeddedPhoto;
+use crate::engine::embed::PhotoFeatures;
 
 /// Rows that grow as photos are embedded.
 #[derive(Default)]
@@ -56,8 +57,9 @@ impl Rows {
 }
 
 impl FeatureTable {
-    /// Takes in photos; one that is there already is replaced.
-    pub fn insert(&mut self, embedded: &[EmbeddedPhoto]) {
+    /// Takes in photos; one that is there already is replaced, and that is told.
+    pub fn insert(&mut self, embedded: &[EmbeddedPhoto]) -> bool {
+        let num_before = self.photos.len();
         for EmbeddedPhoto {
             photo,
             original,
@@ -66,14 +68,15 @@ impl FeatureTable {
         {
             let row = *self.rows.entry(*photo).or_insert_with(|| {
                 self.photos.push(*photo);
-                self.hashes.push(original.hash);
+                self.hashes.push(hash_of(original));
                 self.photos.len() - 1
             });
-            self.hashes[row] = original.hash;
+            self.hashes[row] = hash_of(original);
             self.original.set(row, Some(&original.features));
             self.hidden.set(row, original.hidden.as_deref());
             self.bottleneck.set(row, adapted.as_deref());
         }
+        self.photos.len() - num_before < embedded.len()
     }
 
     /// Forgets the features through bottleneck adapters, when others are chosen.
@@ -119,14 +122,22 @@ impl FeatureTable {
     }
 }
 
+/// Every photo that was embedded was read, and so hashed.
+fn hash_of(photo: &PhotoFeatures) -> ContentHash {
+    photo.stamp.hash.unwrap_or(ContentHash([0; 32]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::embed::PhotoFeatures;
+    use crate::project::FileStamp;
 
     fn embedded(photo: i64, features: [f32; 2], adapted: Option<[f32; 2]>) -> EmbeddedPhoto {
         let original = PhotoFeatures {
-            hash: ContentHash([photo as u8; 32]),
+            stamp: FileStamp {
+                hash: Some(ContentHash([photo as u8; 32])),
+                ..FileStamp::default()
+            },
             features: features.to_vec(),
             hidden: None,
         };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{Outbox, Wake, Worker};
 use crate::engine::demo_project;
 use crate::image_io;
+use crate::models::ModelStore;
 use crate::project::{self, FileStamp, Locations, Project, ProjectState, last};
 
 /// What the file worker can be asked.
@@ -31,6 +32,10 @@ pub enum FileJob {
     },
     /// Open a project.
     Open(ProjectTarget),
+    /// Let go of a project once its last change is on the disk.
+    Close(Box<Project>),
+    /// See which models are on this machine.
+    ListModels,
 }
 
 /// Which project to open.
@@ -106,6 +111,8 @@ pub enum FileEvent {
         /// It is the demo.
         is_demo: bool,
     },
+    /// Names of the models on this machine.
+    Models(Vec<String>),
     /// A project could not be opened, and why.
     OpenFailed(String),
 }
@@ -117,26 +124,44 @@ pub fn start(wake: Wake) -> std::io::Result<Worker<FileJob, FileEvent>> {
         wake.clone(),
         move |jobs, out: Outbox<FileEvent>| {
             for job in jobs {
-                out.send(match job {
-                    FileJob::Scan { tag, paths } => FileEvent::Scanned {
-                        tag,
-                        found: paths.iter().map(|path| scan(path)).collect(),
-                    },
-                    FileJob::SavePicture {
-                        tag,
-                        folder,
-                        width,
-                        height,
-                        rgba,
-                    } => FileEvent::PictureSaved {
-                        tag,
-                        photo: save_picture(&folder, width, height, rgba),
-                    },
-                    FileJob::Open(target) => open(&target, &wake),
-                });
+                if let Some(event) = carry_out(job, &wake) {
+                    out.send(event);
+                }
             }
         },
     )
+}
+
+fn carry_out(job: FileJob, wake: &Wake) -> Option<FileEvent> {
+    match job {
+        FileJob::Scan { tag, paths } => {
+            let found = paths.iter().map(|path| scan(path)).collect();
+            Some(FileEvent::Scanned { tag, found })
+        }
+        FileJob::SavePicture {
+            tag,
+            folder,
+            width,
+            height,
+            rgba,
+        } => {
+            let photo = save_picture(&folder, width, height, rgba);
+            Some(FileEvent::PictureSaved { tag, photo })
+        }
+        FileJob::Open(target) => Some(open(&target, wake)),
+        FileJob::Close(project) => {
+            drop(project);
+            None
+        }
+        FileJob::ListModels => {
+            let installed = ModelStore::open()
+                .and_then(|store| store.list())
+                .unwrap_or_default();
+            Some(FileEvent::Models(
+                installed.into_iter().map(|model| model.name).collect(),
+            ))
+        }
+    }
 }
 
 fn open(target: &ProjectTarget, wake: &Wake) -> FileEvent {

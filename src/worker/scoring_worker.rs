@@ -25,6 +25,8 @@ use crate::methods::projection::IsoClip;
 
 /// What the scoring worker can be asked.
 pub enum ScoreJob {
+    /// Another project: forget all features, the model stays.
+    Forget,
     /// Another model: forget all features.
     Reset(Box<ModelInfo>),
     /// Photos were embedded.
@@ -92,7 +94,9 @@ pub enum ScoreEvent {
     },
     /// The pairs asked for, with their cosines.
     Pairs(PairRequest, Vec<(PhotoId, PhotoId, f32)>),
-    /// Something that did not work, as a sentence.
+    /// The fit of this generation did not work.
+    FitFailed(Generation, String),
+    /// Something else that did not work, as a sentence.
     Failed(String),
 }
 
@@ -106,6 +110,7 @@ pub fn start(wake: Wake) -> std::io::Result<Worker<ScoreJob, ScoreEvent>> {
             iso: None,
             fit: None,
             pool: pool::Pool::default(),
+            overlap: overlap::OverlapState::default(),
             shown: Vec::new(),
             jobs,
             out,
@@ -121,6 +126,7 @@ pub(super) struct ScoringThread {
     iso: Option<IsoClip>,
     fit: Option<Fit>,
     pool: pool::Pool,
+    overlap: overlap::OverlapState,
     shown: Vec<PhotoId>,
     jobs: Receiver<ScoreJob>,
     out: Outbox<ScoreEvent>,
@@ -146,7 +152,7 @@ impl ScoringThread {
 
     /// Takes all waiting jobs; waits for one when there is nothing to do. `false`: the window is gone.
     fn take_jobs(&mut self, agenda: &mut Agenda) -> bool {
-        if !self.pool.is_behind() && agenda.predict.is_none() {
+        if !self.pool.is_behind() && agenda.predict.is_none() && !self.overlap.is_due {
             let job = match self.pool.tell_in() {
                 Some(wait) => self
                     .jobs
@@ -168,15 +174,16 @@ impl ScoringThread {
 
     fn note(&mut self, job: ScoreJob, agenda: &mut Agenda) {
         match job {
+            ScoreJob::Forget => self.forget(agenda),
             ScoreJob::Reset(model) => {
-                *agenda = Agenda::default();
-                (self.table, self.fit) = (FeatureTable::default(), None);
+                self.forget(agenda);
                 (self.words, self.iso) = (None, None);
-                self.pool = pool::Pool::default();
                 self.model = Some(*model);
             }
             ScoreJob::Insert(photos) => {
-                self.table.insert(&photos);
+                if self.table.insert(&photos) {
+                    self.pool.restart();
+                }
                 agenda.inserted = true;
             }
             ScoreJob::ClearBottleneck => self.table.clear_bottleneck(),
@@ -192,6 +199,14 @@ impl ScoringThread {
             ScoreJob::Show(photos) => agenda.show = Some(photos),
             ScoreJob::Pairs(request) => agenda.pairs = Some(request),
         }
+    }
+
+    fn forget(&mut self, agenda: &mut Agenda) {
+        *agenda = Agenda::default();
+        (self.table, self.fit) = (FeatureTable::default(), None);
+        self.pool = pool::Pool::default();
+        self.overlap = overlap::OverlapState::default();
+        self.shown.clear();
     }
 
     fn work_off(&mut self, agenda: &mut Agenda) {
@@ -217,5 +232,9 @@ impl ScoringThread {
             self.tell_pairs(request);
         }
         self.predict_some();
+        // Predictions first: a slider waits for them, nobody waits for the histograms.
+        if !self.pool.is_behind() && std::mem::take(&mut self.overlap.is_due) {
+            self.tell_overlap();
+        }
     }
 }

@@ -118,14 +118,14 @@ fn newcomer() {
     wait(&mut window, "the model", is_idle);
     drop_on_window(
         &mut window,
-        &[assets("support/fruit"), assets("support/hats")],
+        &[assets("support/birds"), assets("support/bugs")],
     );
     wait(&mut window, "two classes", |window| {
         window.state().app().project().classes().len() == 2
     });
     window.hover_at(egui::pos2(640.0, 300.0));
     window.run_steps(2);
-    drop_on_window(&mut window, &[assets("pool/fruit"), assets("pool/hats")]);
+    drop_on_window(&mut window, &[assets("pool/birds"), assets("pool/bugs")]);
     wait(&mut window, "predictions of the pool", |window| {
         is_idle(window)
             && tiles(window).len() > 3
@@ -135,7 +135,7 @@ fn newcomer() {
     assert!(
         tuned
             .iter()
-            .all(|tile| tile.starts_with("fruit") || tile.starts_with("hats")),
+            .all(|tile| tile.starts_with("birds") || tile.starts_with("bugs")),
         "{tuned:?}"
     );
 

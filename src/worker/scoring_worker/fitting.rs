@@ -82,9 +82,11 @@ impl ScoringThread {
                 self.tell_evidence();
                 self.pool.restart();
                 self.pool.grow(self.table.photos().len());
-                self.tell_overlap();
+                self.overlap.is_due = true;
             }
-            Err(error) => self.out.send(ScoreEvent::Failed(error.to_string())),
+            Err(error) => self
+                .out
+                .send(ScoreEvent::FitFailed(request.generation, error.to_string())),
         }
     }
 

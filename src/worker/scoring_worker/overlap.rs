@@ -4,6 +4,7 @@ use super::fitting::Fit;
 use super::{ScoreEvent, ScoringThread};
 use crate::features::Features;
 use crate::ids::PhotoId;
+use crate::image_io::ContentHash;
 use crate::methods::MethodError;
 use crate::methods::overlap::{Kind, Overlap, OverlapOptions, PairQuery, extreme_pairs, measure};
 use crate::progress::Progress;
@@ -27,9 +28,20 @@ pub struct PairRequest {
     pub adapted: bool,
 }
 
+/// What overlap was measured on, so that a slider or another method does not have it measured again.
+#[derive(Default)]
+pub(super) struct OverlapState {
+    /// A fit has not been told its overlap yet.
+    pub(super) is_due: bool,
+    measured: Option<(Key, Figures, Option<Figures>)>,
+}
+
+/// The keys' contents and classes, and the adapter.
+type Key = (Vec<(ContentHash, usize)>, String);
+
 impl ScoringThread {
-    /// Measures the fit's support set and tells it.
-    pub(super) fn tell_overlap(&self) {
+    /// Measures the fit's support set, unless that is done already, and tells it.
+    pub(super) fn tell_overlap(&mut self) {
         let Some(fit) = &self.fit else { return };
         let labels = fit.support.labels();
         let num_classes = fit
@@ -49,20 +61,40 @@ impl ScoringThread {
             });
             return;
         }
-        let before = figures(fit.support.features(), labels);
-        let after = fit
-            .adapted_keys
-            .as_ref()
-            .map(|keys| figures(keys, labels))
-            .transpose();
-        match before.and_then(|before| Ok((before, after?))) {
+        let contents = fit
+            .fitted
+            .photos
+            .iter()
+            .filter_map(|photo| self.table.row_of(*photo));
+        let contents = contents
+            .map(|row| self.table.hash(row))
+            .zip(labels.iter().copied())
+            .collect();
+        let adapter = if fit.adapted_keys.is_some() {
+            format!("{}!", fit.summary.adapter_title)
+        } else {
+            String::new()
+        };
+        let key = (contents, adapter);
+        let measured = match self
+            .overlap
+            .measured
+            .take()
+            .filter(|(known, ..)| *known == key)
+        {
+            Some((_, before, after)) => Ok((before, after)),
+            None => measure_both(fit),
+        };
+        match measured {
             Ok((before, after)) => {
+                let note = fit.overlap_note.clone();
+                self.overlap.measured = Some((key, before.clone(), after.clone()));
                 let (before, after) = (Some(Box::new(before)), after.map(Box::new));
                 self.out.send(ScoreEvent::Overlap {
                     generation,
                     before,
                     after,
-                    note: fit.overlap_note.clone(),
+                    note,
                 });
             }
             Err(error) => self.out.send(ScoreEvent::Failed(error.to_string())),
@@ -77,6 +109,16 @@ impl ScoringThread {
             Err(error) => self.out.send(ScoreEvent::Failed(error.to_string())),
         }
     }
+}
+
+fn measure_both(fit: &Fit) -> Result<(Figures, Option<Figures>), MethodError> {
+    let labels = fit.support.labels();
+    let after = fit
+        .adapted_keys
+        .as_ref()
+        .map(|keys| figures(keys, labels))
+        .transpose()?;
+    Ok((figures(fit.support.features(), labels)?, after))
 }
 
 fn figures(features: &Features, labels: &[usize]) -> Result<Figures, MethodError> {

@@ -109,7 +109,8 @@ impl ScoringThread {
     }
 
     fn predictions(&self, fit: &Fit) -> PoolPredictions {
-        let mut rows: Vec<usize> = (0..self.pool.scored.len()).collect();
+        let is_known = |row: &usize| self.pool.scored[*row] != UNKNOWN;
+        let mut rows: Vec<usize> = (0..self.pool.scored.len()).filter(is_known).collect();
         rows.sort_unstable_by_key(|row| self.table.photos()[*row]);
         let scored: Vec<Scored> = rows.iter().map(|row| self.pool.scored[*row]).collect();
         let mut by_confidence: Vec<u32> = (0..scored.len() as u32).collect();
@@ -127,12 +128,18 @@ impl ScoringThread {
         }
     }
 
+    /// Scores of rows; those that cannot be scored (yet) are [`UNKNOWN`].
     fn scores(&self, fit: &Fit, rows: &[usize]) -> Result<Vec<Scored>, MethodError> {
-        let Ok(original) = self.table.original(rows) else {
-            return Ok(vec![UNKNOWN; rows.len()]);
-        };
-        let Some(adapted) = self.adapted_if_needed(fit, rows) else {
-            return Ok(vec![UNKNOWN; rows.len()]);
+        let mut scores = vec![UNKNOWN; rows.len()];
+        let places: Vec<usize> = (0..rows.len())
+            .filter(|place| self.can_score(fit, rows[*place]))
+            .collect();
+        let rows: Vec<usize> = places.iter().map(|place| rows[*place]).collect();
+        let (Ok(original), Some(adapted)) = (
+            self.table.original(&rows),
+            self.adapted_if_needed(fit, &rows),
+        ) else {
+            return Ok(scores);
         };
         let queries = Queries {
             original: &original,
@@ -147,64 +154,91 @@ impl ScoringThread {
             &Progress::silent(),
         )?;
         let zero_shot = original.cosines(&fit.text);
-        let mut scores: Vec<Scored> = (0..rows.len())
-            .map(|row| {
-                scored(
-                    logits.0.row(row),
-                    zero_shot.row(row),
-                    fit.summary.temperature,
-                )
-            })
+        for (index, place) in places.iter().enumerate() {
+            scores[*place] = scored(
+                logits.0.row(index),
+                zero_shot.row(index),
+                fit.summary.temperature,
+            );
+        }
+        let inside: Vec<usize> = (0..rows.len())
+            .filter(|index| self.own_keys(fit, rows[*index]).is_some())
             .collect();
-        self.leave_shots_out(fit, rows, queries, &mut scores)?;
+        let set = self.evidence_of(
+            fit,
+            &inside.iter().map(|index| rows[*index]).collect::<Vec<_>>(),
+        )?;
+        for index in inside {
+            let photo = self.table.photos()[rows[index]];
+            if let Some(score) = set.score(photo, parameters, fit.summary.temperature) {
+                scores[places[index]] = score;
+            }
+        }
         Ok(scores)
     }
 
-    /// A photo that is a shot itself is scored by the others: its own vote would always be right.
-    fn leave_shots_out(
-        &self,
-        fit: &Fit,
-        rows: &[usize],
-        queries: Queries<'_>,
-        scores: &mut [Scored],
-    ) -> Result<(), MethodError> {
-        let inside: Vec<usize> = (0..rows.len())
-            .filter(|index| self.own_keys(fit, rows[*index]).next().is_some())
-            .collect();
-        if inside.is_empty() {
-            return Ok(());
-        }
-        let original = queries.original.select(&inside);
-        let adapted = queries.adapted.map(|adapted| adapted.select(&inside));
-        let evidence = gather_evidence(
-            fit.fitted.method,
-            &fit.knowledge(),
-            Queries {
-                original: &original,
-                adapted: adapted.as_ref(),
-            },
-        )?;
+    /// Whether a row has a direction, and adapted features where the method needs them.
+    fn can_score(&self, fit: &Fit, row: usize) -> bool {
+        let has_direction = self
+            .table
+            .original_raw(&[row])
+            .as_slice()
+            .iter()
+            .any(|x| *x != 0.0);
+        let is_adapted = !fit.fitted.method.needs_adapter()
+            || fit.encoder.is_some()
+            || self.table.bottleneck(&[row]).is_some();
+        has_direction && is_adapted
+    }
+
+    /// Evidence of rows that can be scored. A photo that is a shot itself is scored by the others, as in leave-one-out: its own
+    /// vote would always be right, so it is masked, and its class's sum is scaled by K/(K-1).
+    fn evidence_of(&self, fit: &Fit, rows: &[usize]) -> Result<EvidenceSet, MethodError> {
         let mut set = EvidenceSet {
             support: Arc::clone(&fit.fitted),
             ..EvidenceSet::default()
         };
-        for (index, mut evidence) in inside.into_iter().zip(evidence) {
-            self.own_keys(fit, rows[index])
-                .for_each(|key| evidence.affinities[key] = f32::NEG_INFINITY);
-            let photo = self.table.photos()[rows[index]];
-            set.photos.insert(photo, evidence);
-            if let Some(score) = set.score(photo, &fit.summary.parameters, fit.summary.temperature)
-            {
-                scores[index] = score;
-            }
+        if rows.is_empty() {
+            return Ok(set);
         }
-        Ok(())
+        let (Ok(original), Some(adapted)) =
+            (self.table.original(rows), self.adapted_if_needed(fit, rows))
+        else {
+            return Ok(set);
+        };
+        let queries = Queries {
+            original: &original,
+            adapted: adapted.as_ref(),
+        };
+        let evidence = gather_evidence(fit.fitted.method, &fit.knowledge(), queries)?;
+        for (row, mut evidence) in rows.iter().zip(evidence) {
+            let photo = self.table.photos()[*row];
+            if let Some(keys) = self.own_keys(fit, *row) {
+                keys.iter()
+                    .for_each(|key| evidence.affinities[*key] = f32::NEG_INFINITY);
+                let class = fit.fitted.labels[keys[0]];
+                let num_of_class = fit
+                    .fitted
+                    .labels
+                    .iter()
+                    .filter(|label| **label == class)
+                    .count();
+                let num_left = num_of_class
+                    - keys
+                        .iter()
+                        .filter(|key| fit.fitted.labels[**key] == class)
+                        .count();
+                set.own
+                    .insert(photo, (class, num_of_class as f32 / num_left.max(1) as f32));
+            }
+            set.photos.insert(photo, evidence);
+        }
+        Ok(set)
     }
 
     /// The keys that come from the same picture as a row.
-    fn own_keys<'a>(&'a self, fit: &'a Fit, row: usize) -> impl Iterator<Item = usize> + 'a {
-        let hash = self.table.hash(row);
-        fit.key_hashes.get(&hash).into_iter().flatten().copied()
+    fn own_keys<'a>(&self, fit: &'a Fit, row: usize) -> Option<&'a [usize]> {
+        fit.key_hashes.get(&self.table.hash(row)).map(Vec::as_slice)
     }
 
     fn adapted_if_needed(&self, fit: &Fit, rows: &[usize]) -> Option<Option<Features>> {
@@ -218,42 +252,21 @@ impl ScoringThread {
     /// Gathers evidence for the photos on screen and tells it.
     pub(super) fn tell_evidence(&self) {
         let Some(fit) = &self.fit else { return };
-        let shown: Vec<(PhotoId, usize)> = self
+        let rows = self
             .shown
             .iter()
-            .filter_map(|photo| Some((*photo, self.table.row_of(*photo)?)))
-            .collect();
-        let rows: Vec<usize> = shown.iter().map(|(_, row)| *row).collect();
-        let mut set = EvidenceSet {
-            support: Arc::clone(&fit.fitted),
-            ..EvidenceSet::default()
-        };
-        if let (Ok(original), Some(adapted)) = (
-            self.table.original(&rows),
-            self.adapted_if_needed(fit, &rows),
-        ) {
-            let queries = Queries {
-                original: &original,
-                adapted: adapted.as_ref(),
-            };
-            match gather_evidence(fit.fitted.method, &fit.knowledge(), queries) {
-                Ok(evidence) => {
-                    for ((photo, row), mut evidence) in shown.into_iter().zip(evidence) {
-                        self.own_keys(fit, row)
-                            .for_each(|key| evidence.affinities[key] = f32::NEG_INFINITY);
-                        set.photos.insert(photo, evidence);
-                    }
-                }
-                Err(error) => self.out.send(ScoreEvent::Failed(error.to_string())),
-            }
+            .filter_map(|photo| self.table.row_of(*photo));
+        let rows: Vec<usize> = rows.filter(|row| self.can_score(fit, *row)).collect();
+        match self.evidence_of(fit, &rows) {
+            Ok(set) => self.out.send(ScoreEvent::Evidence(Arc::new(set))),
+            Err(error) => self.out.send(ScoreEvent::Failed(error.to_string())),
         }
-        self.out.send(ScoreEvent::Evidence(Arc::new(set)));
     }
 }
 
 /// A photo whose features have no direction, or whose adapted features are not there yet.
 const UNKNOWN: Scored = Scored {
-    class: 0,
+    class: u32::MAX,
     confidence: 0.0,
     zero_shot_class: 0,
 };
