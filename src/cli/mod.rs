@@ -167,7 +167,7 @@ pub fn run(command: Command, common: &Common) -> Result<()> {
         Command::Preprocess(args) => preprocess::run(&args, common),
         Command::Embed(args) => embed::run(&args, common),
         Command::Score(args) => score::run(&args, common),
-        Command::Tune(args) => tune::run(&args, common),
+        Command::Tune(args) => tune::run(&args),
         Command::Overlap(args) => overlap::run(&args, common),
         Command::Eval(args) => eval::run(&args, common),
         Command::Model { action } => model::run(&action, common),

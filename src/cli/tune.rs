@@ -6,7 +6,6 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use super::Common;
 use super::score::{ScoringInput, labels_within};
 use super::stderr::ProgressLine;
 use super::tensor_file::TensorFile;
@@ -28,7 +27,7 @@ pub struct TuneArgs {
     grid: Option<Grid>,
 }
 
-pub(super) fn run(args: &TuneArgs, common: &Common) -> Result<()> {
+pub(super) fn run(args: &TuneArgs) -> Result<()> {
     let file = TensorFile::read(&args.file)?;
     let input = ScoringInput::read(&file, &args.file)?;
     let labels = labels_within(
@@ -70,19 +69,11 @@ pub(super) fn run(args: &TuneArgs, common: &Common) -> Result<()> {
     let Parameters {
         alpha, beta, gamma, ..
     } = tuned.parameters;
-    if common.json {
-        let json = serde_json::json!({
-            "method": args.method.name(), "alpha": alpha, "beta": beta, "gamma": gamma,
-            "accuracy": tuned.accuracy, "combinations": tuned.num_combinations, "seconds": seconds,
-        });
-        println!("{json}");
-    } else {
-        let (title, combinations) = (args.method.title(), tuned.num_combinations);
-        println!(
-            "{title}: alpha {alpha:.3}, beta {beta:.3}, {:.2} % of queries right",
-            tuned.accuracy
-        );
-        println!("{combinations} combinations in {seconds:.3} s");
-    }
+    // Always JSON: the contract's one output, short enough to be read by people too.
+    let json = serde_json::json!({
+        "method": args.method.name(), "alpha": alpha, "beta": beta, "gamma": gamma,
+        "accuracy": tuned.accuracy, "combinations": tuned.num_combinations, "seconds": seconds,
+    });
+    println!("{json}");
     Ok(())
 }

@@ -335,3 +335,22 @@ fn without_a_display_the_demo_runs_without_a_window() {
         );
     }
 }
+
+#[test]
+fn readme_lists_every_command_and_no_other() {
+    use clap::CommandFactory as _;
+    let readme = std::fs::read_to_string(project("README.md")).unwrap();
+    let listed: std::collections::BTreeSet<String> = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("shotlens "))
+        .filter_map(|rest| rest.split_whitespace().next())
+        .filter(|word| word.chars().all(|letter| letter.is_ascii_lowercase()) && *word != "the")
+        .map(str::to_owned)
+        .collect();
+    let command = shotlens::cli::Cli::command();
+    let known = command
+        .get_subcommands()
+        .map(|command| command.get_name().to_owned())
+        .collect();
+    assert_eq!(listed, known);
+}

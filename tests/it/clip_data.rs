@@ -43,13 +43,19 @@ pub(crate) fn bytes(path: &Path) -> Vec<u8> {
 
 /// A checkpoint of tests/data, in memory for the rest of the run; the larger ones are read beside the project.
 pub(crate) fn weights(name: &str) -> WeightsSource {
+    WeightsSource::Bytes(checkpoint(name).leak())
+}
+
+/// The bytes of a golden checkpoint, asked for after [`is_here`].
+pub(crate) fn checkpoint(name: &str) -> Vec<u8> {
     let here = data(&format!("{name}/model.safetensors.gz"));
-    let path = if here.exists() {
-        Some(here)
-    } else {
-        shared_golden(&format!("{name}/model.safetensors"))
-    };
-    WeightsSource::Bytes(bytes(&path.expect("asked is_here first")).leak())
+    let beside = || shared_golden(&format!("{name}/model.safetensors"));
+    bytes(
+        &Some(here)
+            .filter(|here| here.exists())
+            .or_else(beside)
+            .unwrap(),
+    )
 }
 
 /// Whether a golden checkpoint is at hand; says what is skipped when it is not.

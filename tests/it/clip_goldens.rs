@@ -233,7 +233,7 @@ fn candle_transformers_agrees_on_the_hugging_face_golden() {
         num_attention_heads: 4,
         projection_dim: 48,
     };
-    let bytes = crate::clip_data::bytes(&data("vit/model.safetensors.gz"));
+    let bytes = crate::clip_data::checkpoint("vit");
     let weights =
         VarBuilder::from_buffered_safetensors(bytes, candle_core::DType::F32, &Device::Cpu)
             .unwrap();
