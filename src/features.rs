@@ -235,7 +235,9 @@ impl Features {
                 });
             }
             let inverse = (1.0 / length) as f32;
-            row.iter_mut().for_each(|x| *x *= inverse);
+            for x in row {
+                *x *= inverse;
+            }
         }
         Ok(Self(rows))
     }

@@ -74,7 +74,7 @@ fn open_window(start: StartWith, common: &Common) -> anyhow::Result<()> {
         activation: common.activation.map(cli::ActivationName::choice),
         is_forced: common.model.is_some(),
     };
-    let app = App::start(start, model, wake)?;
+    let app = App::start(start, model, &wake)?;
     let opened = ui::run(app, thumbnail_reader::reader(), move |wake| {
         window.set(wake).ok();
     });

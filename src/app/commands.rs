@@ -54,7 +54,7 @@ impl App {
             Command::OpenProject(path) => self.open_path(path),
             Command::NewProject(path) => self.open(StartWith::New(path)),
             Command::OpenModel(model) => self.use_model(model),
-            Command::DownloadModel(name) => self.download_model(name),
+            Command::DownloadModel(name) => self.download_model(&name),
         }
     }
 
@@ -121,16 +121,16 @@ impl App {
                 self.scoring.mark_dirty();
             }
             Command::SetUseClassNames(on) => {
-                self.change_settings(|settings| settings.use_class_names = on)
+                self.change_settings(|settings| settings.use_class_names = on);
             }
             Command::SetLearnFromLabels(on) => {
-                self.change_settings(|settings| settings.learn_from_labels = on)
+                self.change_settings(|settings| settings.learn_from_labels = on);
             }
             Command::SetAdapter(choice) => {
-                self.change_settings(|settings| settings.adapter = adapter_setting(&choice))
+                self.change_settings(|settings| settings.adapter = adapter_setting(&choice));
             }
             Command::ShowPairs(kind, low, high, adapted) => {
-                self.show_pairs(kind, low, high, adapted)
+                self.show_pairs(kind, low, high, adapted);
             }
             Command::HidePairs => self.overlap.pairs = None,
             _ => {}

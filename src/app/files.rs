@@ -99,7 +99,7 @@ impl App {
                     }
                 }
                 FileEvent::ProjectOpened { project, is_demo } => {
-                    self.project_opened(*project, is_demo)
+                    self.project_opened(*project, is_demo);
                 }
                 FileEvent::OpenFailed(message) => self.open_failed(message),
                 FileEvent::Models(here) => self.models_listed(&here),

@@ -68,10 +68,10 @@ impl App {
     pub fn start(
         start: StartWith,
         model: threads::ModelChoice,
-        wake: crate::worker::Wake,
+        wake: &crate::worker::Wake,
     ) -> std::io::Result<Self> {
         let mut app = Self {
-            threads: Some(Threads::start(Arc::clone(&wake))?),
+            threads: Some(Threads::start(Arc::clone(wake))?),
             ..Self::default()
         };
         app.list_models();

@@ -26,7 +26,7 @@ impl App {
     }
 
     /// Fetches a known model in the background, one at a time; it is opened when it is there.
-    pub(super) fn download_model(&mut self, name: String) {
+    pub(super) fn download_model(&mut self, name: &str) {
         let Some(threads) = &mut self.threads else {
             return;
         };
@@ -34,7 +34,7 @@ impl App {
             self.info("Another model is being fetched; this one can follow when it is there");
             return;
         }
-        match download_worker::start(threads.wake.clone(), name.clone()) {
+        match download_worker::start(threads.wake.clone(), name.to_owned()) {
             Ok(worker) => {
                 threads.download = Some(worker);
                 self.model.state = ModelState::Downloading { done: 0, total: 0 };

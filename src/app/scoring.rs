@@ -28,6 +28,10 @@ const MAX_VOTES: usize = 12;
 
 /// What is known of the fit and the predictions.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each asked for by itself"
+)]
 pub(crate) struct Scoring {
     pub(super) model: ModelChoice,
     generation: Generation,

@@ -37,9 +37,9 @@ impl App {
             threads: Some(Threads::start(wake)?),
             ..Self::default()
         };
-        app.title = "Benchmark".to_owned();
+        "Benchmark".clone_into(&mut app.title);
         app.model.state = ModelState::Ready;
-        app.model.name = "made-up features".to_owned();
+        "made-up features".clone_into(&mut app.model.name);
         let info = ModelInfo {
             name: app.model.name.clone(),
             device: "CPU".to_owned(),

@@ -28,7 +28,9 @@ fn open_cache() -> Option<FeatureCache> {
     let (cache, note) = opened
         .inspect_err(|error| warn(&format!("features are not cached: {error}")))
         .ok()?;
-    note.iter().for_each(|note| warn(note));
+    if let Some(note) = note {
+        warn(&note);
+    }
     Some(cache)
 }
 

@@ -43,7 +43,7 @@ impl TensorFile {
     /// The tensor of this name, or `None`.
     pub(super) fn matrix_if_there(&self, name: &str) -> Result<Option<Matrix>> {
         let tensors = self.tensors()?;
-        if !tensors.names().iter().any(|have| *have == name) {
+        if !tensors.names().contains(&name) {
             return Ok(None);
         }
         let view = tensors.tensor(name)?;

@@ -1,5 +1,5 @@
 //! Bottleneck adapters beside the MLP of every vision block (Kravets and Namboodiri, BMVC 2024, arXiv 2409.11338; `adapter_utils.py`
-//! of akres001/CLIP_fewshot_imo): `out = h + MLP(LN(h)) + scale · Up(ReLU(Down(h)))`, on `h` without layer norm.
+//! of `akres001/CLIP_fewshot_imo)`: `out = h + MLP(LN(h)) + scale · Up(ReLU(Down(h)))`, on `h` without layer norm.
 
 use std::path::Path as FilePath;
 

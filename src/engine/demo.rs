@@ -16,7 +16,9 @@ struct DemoFiles;
 /// Paths of the demo's photos, sorted; none in a build without embedded assets.
 fn paths() -> Vec<String> {
     #[cfg(feature = "embedded-assets")]
-    let mut paths: Vec<String> = DemoFiles::iter().map(|path| path.into_owned()).collect();
+    let mut paths: Vec<String> = DemoFiles::iter()
+        .map(std::borrow::Cow::into_owned)
+        .collect();
     #[cfg(not(feature = "embedded-assets"))]
     let mut paths: Vec<String> = Vec::new();
     paths.sort();

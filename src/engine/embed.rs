@@ -144,7 +144,7 @@ impl Engine {
             for (offset, (request, stamp)) in chunk.iter().zip(stamps).enumerate() {
                 match stamp.and_then(|stamp| Some((stamp, rows.next().flatten()?))) {
                     Some((stamp, row)) => {
-                        found.push((request.key.clone(), Ok(from_cache(stamp, row))))
+                        found.push((request.key.clone(), Ok(from_cache(stamp, row))));
                     }
                     None => misses.push(chunk_index * 1024 + offset),
                 }

@@ -95,7 +95,7 @@ fn is_hidden(name: &OsStr) -> bool {
 /// `path` with `/` between its parts on every system, so that files written on one are read on another.
 fn with_slashes(path: &Path) -> PathBuf {
     let mut joined = std::ffi::OsString::new();
-    for part in path.iter() {
+    for part in path {
         if !joined.is_empty() {
             joined.push("/");
         }

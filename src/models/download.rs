@@ -1,5 +1,6 @@
 //! Fetching one file from a hub, continued where it stopped, and checked against what the hub says it is.
 
+use std::fmt::Write as _;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -249,6 +250,9 @@ fn sha256_of(path: &Path) -> Result<String, ModelError> {
     Ok(hasher
         .finalize()
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect())
+        .fold(String::new(), |mut hex, byte| {
+            // Writing to a string cannot fail.
+            write!(hex, "{byte:02x}").ok();
+            hex
+        }))
 }

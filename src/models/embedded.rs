@@ -5,6 +5,10 @@ use crate::clip::CheckpointFiles;
 
 /// The embedded model: int8 rows, Hugging Face's names and configuration.
 #[cfg(feature = "embedded-assets")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "a build without the model has an error here"
+)]
 pub(super) fn embedded_model() -> Result<CheckpointFiles, ModelError> {
     use crate::clip::{ConfigSource, JsonText, WeightsSource};
 

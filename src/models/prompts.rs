@@ -17,7 +17,7 @@ static TABLE: LazyLock<PromptTable> = LazyLock::new(|| {
         .unwrap_or_else(|error| unreachable!("assets/prompts.toml is part of the program: {error}"))
 });
 
-/// Templates of one of CoOp's data sets by its folder name (`eurosat`, `oxford_pets` ...), `{}` for the class name;
+/// Templates of one of `CoOp`'s data sets by its folder name (`eurosat`, `oxford_pets` ...), `{}` for the class name;
 /// more than one are averaged. `a photo of a {}.` for any other name.
 pub fn templates(dataset: &str) -> &'static [String] {
     TABLE.datasets.get(dataset).unwrap_or(&TABLE.default)

@@ -162,7 +162,7 @@ mod tests {
             ]
         );
         assert_eq!(
-            PythonRandom::new(1099511627783).sample(50, 8),
+            PythonRandom::new(1_099_511_627_783).sample(50, 8),
             [39, 47, 40, 36, 45, 30, 16, 49]
         );
         let mut random = PythonRandom::new(1);

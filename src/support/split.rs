@@ -1,7 +1,7 @@
 //! Seeded choices of shots: K of every class for an experiment, and a quarter held out for cross-fitting.
 //!
 //! Shots are drawn as the field's Python code draws them: `random.Random(seed)`, classes in order, and for each
-//! `random.sample` over its items in their order (CoOp's `generate_fewshot_dataset`, Tip-Adapter at d0e2d6f8).
+//! `random.sample` over its items in their order (`CoOp`'s `generate_fewshot_dataset`, Tip-Adapter at d0e2d6f8).
 
 use super::python_random::PythonRandom;
 use super::random::Random;

@@ -139,7 +139,7 @@ pub fn start(wake: Wake) -> std::io::Result<Worker<ClipJob, ClipEvent>> {
             out,
             later: Vec::new(),
         }
-        .run()
+        .run();
     })
 }
 
@@ -170,7 +170,7 @@ impl ClipThread {
                 device,
                 activation,
             } => {
-                self.open_model(model.as_deref(), &OpenOptions { device, activation });
+                self.open_model(model.as_deref(), OpenOptions { device, activation });
             }
             ClipJob::EmbedPhotos {
                 generation,
@@ -200,9 +200,9 @@ impl ClipThread {
         }
     }
 
-    fn open_model(&mut self, model: Option<&str>, options: &OpenOptions) {
+    fn open_model(&mut self, model: Option<&str>, options: OpenOptions) {
         let cache = self.open_cache();
-        match Engine::open(model, options, cache) {
+        match Engine::open(model, &options, cache) {
             Ok(engine) => {
                 let clip = engine.clip();
                 let info = ModelInfo {
@@ -230,8 +230,9 @@ impl ClipThread {
             });
         match opened {
             Ok((cache, note)) => {
-                note.into_iter()
-                    .for_each(|note| self.out.send(ClipEvent::Note(note)));
+                if let Some(note) = note {
+                    self.out.send(ClipEvent::Note(note));
+                }
                 Some(cache)
             }
             Err(error) => {
@@ -386,7 +387,7 @@ impl<'a> PhotoRun<'a> {
                         photo,
                         original: original.clone(),
                         adapted: Some(adapted.features),
-                    }))
+                    }));
                 }
                 (Err(reason), _) => skipped.push((photo, reason)),
             }

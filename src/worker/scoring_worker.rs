@@ -115,7 +115,7 @@ pub fn start(wake: Wake) -> std::io::Result<Worker<ScoreJob, ScoreEvent>> {
             jobs,
             out,
         }
-        .run()
+        .run();
     })
 }
 

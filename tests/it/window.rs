@@ -9,12 +9,12 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use shotlens::app::{App, ModelChoice, Parameter, SavedStatus, StartWith};
 use shotlens::ui::ShotlensWindow;
-use shotlens::worker::thumbnail_reader;
+use shotlens::worker::{Wake, thumbnail_reader};
 
 type Window = Harness<'static, ShotlensWindow>;
 
 /// Longer than any machine needs; a deadline, not a measure.
-const DEADLINE: Duration = Duration::from_secs(240);
+const DEADLINE: Duration = Duration::from_mins(4);
 
 /// A test in a process of its own, since where Shotlens keeps things is told by an environment variable.
 fn run_apart(name: &str) {
@@ -43,12 +43,8 @@ fn open(start: StartWith) -> Window {
         .allow_missing_glyphs()
         .build_eframe(move |creation| {
             let context = creation.egui_ctx.clone();
-            let app = App::start(
-                start,
-                ModelChoice::default(),
-                Arc::new(move || context.request_repaint()),
-            )
-            .unwrap();
+            let wake: Wake = Arc::new(move || context.request_repaint());
+            let app = App::start(start, ModelChoice::default(), &wake).unwrap();
             ShotlensWindow::new(&creation.egui_ctx, app, &thumbnail_reader::reader())
         })
 }

@@ -214,8 +214,9 @@ impl ScoringThread {
         for (row, mut evidence) in rows.iter().zip(evidence) {
             let photo = self.table.photos()[*row];
             if let Some(keys) = self.own_keys(fit, *row) {
-                keys.iter()
-                    .for_each(|key| evidence.affinities[*key] = f32::NEG_INFINITY);
+                for key in keys {
+                    evidence.affinities[*key] = f32::NEG_INFINITY;
+                }
                 let class = fit.fitted.labels[keys[0]];
                 let num_of_class = fit
                     .fitted
@@ -241,6 +242,8 @@ impl ScoringThread {
         fit.key_hashes.get(&self.table.hash(row)).map(Vec::as_slice)
     }
 
+    /// The inner `None`: not needed; the outer: needed, and not there.
+    #[expect(clippy::option_option, reason = "two questions with one answer each")]
     fn adapted_if_needed(&self, fit: &Fit, rows: &[usize]) -> Option<Option<Features>> {
         if fit.fitted.method.needs_adapter() {
             self.adapted_rows(fit, rows).map(Some)
