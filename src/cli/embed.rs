@@ -30,7 +30,7 @@ pub struct EmbedArgs {
     /// The file to write
     #[arg(long, value_name = "F.safetensors")]
     out: PathBuf,
-    /// Adapted features instead of the original ones: FILE, isoclip[:TOP,BOTTOM] or pca[:DIM]
+    /// Adapted features instead of the original ones: FILE, `isoclip[:TOP,BOTTOM]` or `pca[:DIM]`
     #[arg(long, value_name = "ADAPTER")]
     adapter: Option<AdapterSpec>,
     /// The scale of an adapter file that does not say its own

@@ -37,7 +37,7 @@ pub struct EvalArgs {
     /// How parameters are found: none (published defaults), loo (leave-one-out on the shots) or val=DIR
     #[arg(long, value_name = "none|loo|val=DIR", default_value = "loo", value_parser = tune)]
     tune: Tune,
-    /// Adapted features of the ++ methods: FILE, isoclip[:TOP,BOTTOM] or pca[:DIM] [default: isoclip]
+    /// Adapted features of the ++ methods: FILE, `isoclip[:TOP,BOTTOM]` or `pca[:DIM]` [default: isoclip]
     #[arg(long, value_name = "ADAPTER")]
     adapter: Option<AdapterSpec>,
     /// The scale of an adapter file that does not say its own

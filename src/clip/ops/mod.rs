@@ -1,4 +1,4 @@
-//! The operations that the towers are made of: [`Linear`], [`LayerNorm`] and [`attention`].
+//! The operations that the towers are made of: [`Linear`], [`LayerNorm`] and [`attention()`].
 //!
 //! Each has two ways to the same numbers: [`Path::Fused`], our own code for CPUs, and [`Path::BuiltIn`], candle's
 //! operations, which run on every device. Both are differentiable. candle's own fused layer norm and softmax are not,
