@@ -200,7 +200,10 @@ impl App {
         } else {
             info.name.clone()
         };
-        self.model.device.clone_from(&info.device);
+        let (device, note) = info.device.split_once(" (").unwrap_or((&info.device, ""));
+        device.clone_into(&mut self.model.device);
+        self.model.device_note =
+            Some(note.trim_end_matches(')').to_owned()).filter(|note| !note.is_empty());
         self.model.is_demo = info.is_demo;
         self.model.state = ModelState::Ready;
         for note in &info.notes {

@@ -54,6 +54,8 @@ pub(super) fn inspector_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
 }
 
 fn nothing_selected_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    // The panel would shrink to these two lines, and stay so when a photo is selected.
+    ui.set_min_height(ui.available_height());
     ui.with_layout(Layout::right_to_left(Align::Min), |ui| {
         help_mark_ui(ui, cx);
         ui.vertical_centered(|ui| {

@@ -232,8 +232,8 @@ impl ShotlensWindow {
         Panel::bottom("selected photo")
             .frame(theme::panel(palette))
             .resizable(true)
-            .default_size((height * 0.36).clamp(190.0, 300.0))
-            .size_range(120.0..=(height - 160.0).max(121.0))
+            .default_size((height * 0.38).clamp(190.0, 300.0))
+            .size_range(180.0..=(height - 160.0).max(181.0))
             .show(ui, |ui| inspector_panel::inspector_ui(ui, &mut cx));
         CentralPanel::default()
             .frame(theme::panel(palette).fill(palette.backdrop))

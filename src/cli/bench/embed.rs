@@ -66,7 +66,8 @@ pub(in crate::cli) fn run(args: &BenchEmbedArgs, common: &Common) -> Result<()> 
     let batch = args.batch as usize;
     let encode = encode_rate(&engine, batch)?;
     let pipeline = pipeline_rate(&engine, batch)?;
-    let device = engine.clip().device_description();
+    let description = engine.clip().device_description();
+    let device = description.split(" (").next().unwrap_or_default();
     let threads = rayon::current_num_threads();
     if common.json {
         let row = serde_json::json!({
