@@ -5,26 +5,23 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::threads::ModelChoice;
-use super::{
-    AdapterChoice, AdapterOption, App, Inspection, OverlapFigures, PairKind, PairList, Parameter,
-    Prediction, Vote,
-};
+use super::{AdapterChoice, AdapterOption, App, PairKind, PairList, Prediction};
 use crate::engine::adapted::AdapterSpec;
 use crate::ids::{ClassId, Generation, PhotoId};
-use crate::methods::overlap::{Kind, Overlap};
-use crate::methods::{Method, Parameters, calibration, evidence};
-use crate::project::{Edit, Role, Settings};
+use crate::methods::overlap::Kind;
+use crate::methods::{Method, Parameters};
+use crate::project::{Role, Settings};
 use crate::worker::clip_worker::ModelInfo;
 use crate::worker::evidence_set::{EvidenceSet, Scored};
 use crate::worker::scoring_worker::{
-    FitRequest, FitSummary, PairRequest, PoolPredictions, ScoreEvent, ScoreJob,
+    FitRequest, FitSummary, PoolPredictions, ScoreEvent, ScoreJob,
 };
+
+mod inspecting;
+mod parameters;
 
 /// While shots trickle in, the method is refitted this often.
 const REFIT_EVERY: Duration = Duration::from_millis(250);
-
-/// How many support photos the inspector lists.
-const MAX_VOTES: usize = 12;
 
 /// What is known of the fit and the predictions.
 #[derive(Default)]
@@ -333,8 +330,8 @@ impl App {
                 } => {
                     let pairs = self.overlap.pairs.take();
                     self.overlap = super::OverlapView {
-                        before: before.map(|figures| figures_of(&figures)),
-                        after: after.map(|figures| figures_of(&figures)),
+                        before: before.map(|figures| inspecting::figures_of(&figures)),
+                        after: after.map(|figures| inspecting::figures_of(&figures)),
                         note,
                         adapter_title: std::mem::take(&mut self.overlap.adapter_title),
                         stale: generation < self.scoring.fitting,
@@ -400,153 +397,9 @@ impl App {
         self.scoring.parameters = parameters;
     }
 
-    /// The parameters in use: tuned, or as set.
-    pub fn parameters(&self) -> Parameters {
-        if self.fit.tuned {
-            self.scoring.parameters
-        } else {
-            parameters_of(self.project().settings())
-        }
-    }
-
-    /// One of them, as its slider shows it.
-    pub fn parameter(&self, parameter: Parameter) -> f64 {
-        let Parameters {
-            alpha, beta, gamma, ..
-        } = self.parameters();
-        f64::from(match parameter {
-            Parameter::Alpha => alpha,
-            Parameter::Beta => beta,
-            Parameter::Gamma => gamma,
-        })
-    }
-
-    /// The method in use.
-    pub fn method(&self) -> Method {
-        Method::from_name(&self.project().settings().method).unwrap_or_default()
-    }
-
-    pub(super) fn set_parameter(&mut self, parameter: Parameter, value: f64) {
-        let now = self.parameters();
-        let mut settings = Settings {
-            alpha: f64::from(now.alpha),
-            beta: f64::from(now.beta),
-            gamma: f64::from(now.gamma),
-            auto_tuned: false,
-            ..self.project().settings().clone()
-        };
-        match parameter {
-            Parameter::Alpha => settings.alpha = value,
-            Parameter::Beta => settings.beta = value,
-            Parameter::Gamma => settings.gamma = value,
-        }
-        // A slider needs no new fit: what was fitted is only weighed anew.
-        let was_dirty = self.scoring.is_dirty;
-        if !self.perform(Edit::SetSettings(settings)) {
-            return;
-        }
-        self.fit.tuned = false;
-        self.scoring.is_dirty = was_dirty;
-        self.scoring.is_dragging = true;
-        self.scoring.parameters = parameters_of(self.project().settings());
-        if self.scoring.is_fitting {
-            // The fit under way tunes or weighs with what was set before it; another follows.
-            self.scoring.is_dirty = true;
-        } else {
-            self.scoring.generation = self.scoring.generation.next();
-            let (generation, parameters) = (self.scoring.generation, self.scoring.parameters);
-            self.submit_scoring(ScoreJob::Predict {
-                generation,
-                parameters,
-            });
-        }
-        self.inspect();
-    }
-
-    /// The slider was let go: accuracy and confidence follow with a fit, and the gallery's order with the predictions.
-    pub(super) fn release_parameter(&mut self) {
-        self.project.end_gesture();
-        self.scoring.is_dragging = false;
-        self.scoring.mark_dirty();
-        self.refresh_gallery();
-    }
-
-    pub(super) fn reset_parameter(&mut self, parameter: Parameter) {
-        if let Some(range) = self.method().range(parameter) {
-            self.set_parameter(parameter, f64::from(range.default));
-            self.release_parameter();
-        }
-    }
-
-    /// Changes method, adapter or switches; the method is refitted.
-    pub(super) fn change_settings(&mut self, change: impl FnOnce(&mut Settings)) {
-        let mut settings = self.project().settings().clone();
-        change(&mut settings);
-        if settings != *self.project().settings() && self.perform(Edit::SetSettings(settings)) {
-            self.follow_settings();
-        }
-    }
-
     /// When to look again although nothing happened: a refit that is not due yet.
     pub fn poll_again_in(&self) -> Option<Duration> {
         self.scoring.is_dirty.then_some(REFIT_EVERY)
-    }
-
-    /// Asks for evidence for what is on screen, the selected photo included.
-    pub(super) fn show_photos(&mut self, mut photos: Vec<PhotoId>) {
-        if let Some(selected) = self.selected.filter(|selected| !photos.contains(selected)) {
-            photos.push(selected);
-        }
-        self.scoring.shown.clone_from(&photos);
-        self.submit_scoring(ScoreJob::Show(photos));
-    }
-
-    /// Says everything about the selected photo.
-    pub(super) fn inspect(&mut self) {
-        self.inspection = self.selected.and_then(|photo| self.inspection_of(photo));
-    }
-
-    fn inspection_of(&self, photo: PhotoId) -> Option<Inspection> {
-        let set = &self.scoring.evidence;
-        let parameters = self.parameters();
-        let logits = set.logits(photo, &parameters)?;
-        let evidence = set.photos.get(&photo)?;
-        let strongest = evidence::strongest_votes(evidence, &parameters, MAX_VOTES);
-        let votes = strongest
-            .into_iter()
-            .filter(|vote| vote.cosine.is_finite())
-            .filter_map(|vote| {
-                let class = *set
-                    .support
-                    .classes
-                    .get(*set.support.labels.get(vote.row)?)?;
-                Some(Vote {
-                    photo: *set.support.photos.get(vote.row)?,
-                    class,
-                    affinity: vote.cosine,
-                    weight: vote.weight,
-                })
-            });
-        Some(Inspection {
-            photo,
-            classes: set.support.classes.clone(),
-            zero_shot: calibration::confidences(&evidence.zero_shot, 1.0),
-            method: calibration::confidences(&logits, self.scoring.temperature.max(1e-3)),
-            votes: votes.collect(),
-        })
-    }
-
-    pub(super) fn show_pairs(&mut self, kind: PairKind, low: f32, high: f32, adapted: bool) {
-        let kind = match kind {
-            PairKind::Paired => Kind::Paired,
-            PairKind::Unpaired => Kind::Unpaired,
-        };
-        self.submit_scoring(ScoreJob::Pairs(PairRequest {
-            kind,
-            low,
-            high,
-            adapted,
-        }));
     }
 
     pub(super) fn submit_scoring(&mut self, job: ScoreJob) {
@@ -569,28 +422,5 @@ pub(super) fn adapter_setting(choice: &AdapterChoice) -> Option<String> {
         AdapterChoice::IsoClip => Some("isoclip".to_owned()),
         AdapterChoice::Pca => Some("pca".to_owned()),
         AdapterChoice::File(path) => Some(path.display().to_string()),
-    }
-}
-
-fn figures_of(overlap: &Overlap) -> OverlapFigures {
-    let number = |value: Option<f64>| value.unwrap_or_default() as f32;
-    let shares = |shares: &[f64]| shares.iter().map(|share| *share as f32).collect();
-    let auroc = number(overlap.auroc);
-    let interval = overlap.auroc_interval.as_ref();
-    OverlapFigures {
-        paired: shares(&overlap.paired),
-        unpaired: shares(&overlap.unpaired),
-        overlap: number(overlap.overlap),
-        auroc,
-        auroc_interval: interval.map_or((auroc, auroc), |interval| {
-            (interval.low as f32, interval.high as f32)
-        }),
-        paired_mean: number(overlap.paired_mean),
-        unpaired_mean: number(overlap.unpaired_mean),
-        num_paired: overlap.num_paired as u64,
-        num_unpaired: overlap.num_unpaired as u64,
-        variance: overlap.variance as f32,
-        sampled: overlap.is_sampled,
-        too_few: overlap.has_too_few,
     }
 }

@@ -1,0 +1,99 @@
+//! What is told of single photos and pairs of photos.
+
+use crate::app::{App, Inspection, OverlapFigures, PairKind, Vote};
+use crate::ids::PhotoId;
+use crate::methods::overlap::{Kind, Overlap};
+use crate::methods::{calibration, evidence};
+use crate::worker::scoring_worker::{PairRequest, ScoreJob};
+
+/// How many support photos the inspector lists.
+const MAX_VOTES: usize = 12;
+
+impl App {
+    /// Asks for evidence for what is on screen, the selected photo included.
+    pub(in crate::app) fn show_photos(&mut self, mut photos: Vec<PhotoId>) {
+        if let Some(selected) = self.selected.filter(|selected| !photos.contains(selected)) {
+            photos.push(selected);
+        }
+        self.scoring.shown.clone_from(&photos);
+        self.submit_scoring(ScoreJob::Show(photos));
+    }
+
+    /// Says everything about the selected photo.
+    pub(in crate::app) fn inspect(&mut self) {
+        self.inspection = self.selected.and_then(|photo| self.inspection_of(photo));
+    }
+
+    fn inspection_of(&self, photo: PhotoId) -> Option<Inspection> {
+        let set = &self.scoring.evidence;
+        let parameters = self.parameters();
+        let logits = set.logits(photo, &parameters)?;
+        let evidence = set.photos.get(&photo)?;
+        let strongest = evidence::strongest_votes(evidence, &parameters, MAX_VOTES);
+        let votes = strongest
+            .into_iter()
+            .filter(|vote| vote.cosine.is_finite())
+            .filter_map(|vote| {
+                let class = *set
+                    .support
+                    .classes
+                    .get(*set.support.labels.get(vote.row)?)?;
+                Some(Vote {
+                    photo: *set.support.photos.get(vote.row)?,
+                    class,
+                    affinity: vote.cosine,
+                    weight: vote.weight,
+                })
+            });
+        Some(Inspection {
+            photo,
+            classes: set.support.classes.clone(),
+            zero_shot: calibration::confidences(&evidence.zero_shot, 1.0),
+            method: calibration::confidences(&logits, self.scoring.temperature.max(1e-3)),
+            votes: votes.collect(),
+        })
+    }
+
+    pub(in crate::app) fn show_pairs(
+        &mut self,
+        kind: PairKind,
+        low: f32,
+        high: f32,
+        adapted: bool,
+    ) {
+        let kind = match kind {
+            PairKind::Paired => Kind::Paired,
+            PairKind::Unpaired => Kind::Unpaired,
+        };
+        self.submit_scoring(ScoreJob::Pairs(PairRequest {
+            kind,
+            low,
+            high,
+            adapted,
+        }));
+    }
+}
+
+/// A measured overlap as the window shows it.
+pub(super) fn figures_of(overlap: &Overlap) -> OverlapFigures {
+    let number = |value: Option<f64>| value.unwrap_or_default() as f32;
+    let shares = |shares: &[f64]| shares.iter().map(|share| *share as f32).collect();
+    let auroc = number(overlap.auroc);
+    let interval = overlap.auroc_interval.as_ref();
+    OverlapFigures {
+        paired: shares(&overlap.paired),
+        unpaired: shares(&overlap.unpaired),
+        overlap: number(overlap.overlap),
+        auroc,
+        auroc_interval: interval.map_or((auroc, auroc), |interval| {
+            (interval.low as f32, interval.high as f32)
+        }),
+        paired_mean: number(overlap.paired_mean),
+        unpaired_mean: number(overlap.unpaired_mean),
+        num_paired: overlap.num_paired as u64,
+        num_unpaired: overlap.num_unpaired as u64,
+        variance: overlap.variance as f32,
+        sampled: overlap.is_sampled,
+        too_few: overlap.has_too_few,
+    }
+}
