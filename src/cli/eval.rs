@@ -8,7 +8,7 @@ use clap::Args;
 
 use super::photo_list::{self, ListedPhoto};
 use super::stderr::{ProgressLine, warn};
-use super::{Common, session};
+use super::{Common, digits, session};
 use crate::engine::Engine;
 use crate::engine::adapted::{AdaptedEncoder, AdapterSpec};
 use crate::engine::evaluate::{Outcome, Plan, Split, Tuning};
@@ -266,7 +266,7 @@ fn json(outcome: &Outcome, engine: &Engine, num_test: usize) -> serde_json::Valu
         "method": outcome.method.name(), "shots": outcome.shots, "seed": outcome.seed,
         "accuracy": confusion.map(crate::methods::metrics::Confusion::mean_recall),
         "accuracy_micro": confusion.map(crate::methods::metrics::Confusion::micro_accuracy),
-        "alpha": parameters.alpha, "beta": parameters.beta, "gamma": parameters.gamma,
+        "alpha": digits(parameters.alpha), "beta": digits(parameters.beta), "gamma": digits(parameters.gamma),
         "seconds": outcome.seconds, "num_test": num_test, "model": engine.name(),
         "adapter": outcome.adapter, "reason": outcome.result.as_ref().err(),
     })

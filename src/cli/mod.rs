@@ -174,3 +174,22 @@ pub fn run(command: Command, common: &Common) -> Result<()> {
         Command::Bench { what } => bench::run(&what, common),
     }
 }
+
+/// A single-precision number with the digits that it was meant with: 2.855, not 2.8550000190734863.
+fn digits(value: f32) -> f64 {
+    value
+        .to_string()
+        .parse()
+        .unwrap_or_else(|_not_a_number| f64::from(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_printed_as_they_were_meant() {
+        assert_eq!(serde_json::json!(digits(2.855)).to_string(), "2.855");
+        assert_eq!(serde_json::json!(digits(100.0)).to_string(), "100.0");
+    }
+}

@@ -6,6 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use clap::Args;
 
+use super::digits;
 use super::score::{ScoringInput, labels_within};
 use super::stderr::ProgressLine;
 use super::tensor_file::TensorFile;
@@ -71,7 +72,7 @@ pub(super) fn run(args: &TuneArgs) -> Result<()> {
     } = tuned.parameters;
     // Always JSON: the contract's one output, short enough to be read by people too.
     let json = serde_json::json!({
-        "method": args.method.name(), "alpha": alpha, "beta": beta, "gamma": gamma,
+        "method": args.method.name(), "alpha": digits(alpha), "beta": digits(beta), "gamma": digits(gamma),
         "accuracy": tuned.accuracy, "combinations": tuned.num_combinations, "seconds": seconds,
     });
     println!("{json}");
