@@ -12,6 +12,7 @@ use crate::methods::Method;
 use crate::methods::overlap::{Overlap, OverlapOptions, measure};
 use crate::progress::Progress;
 use crate::project::locations::Locations;
+use crate::support::Dataset;
 
 /// Predictions shown of the pool.
 const NUM_SHOWN: usize = 12;
@@ -88,11 +89,8 @@ impl Demo {
         let (support_folder, pool_folder) = demo::unpack(&Locations::find()?.data().join("demo"))?;
         let support_photos = photo_list::list(&[support_folder])?;
         let pool_photos = photo_list::list(&[pool_folder])?;
-        let classes_of: Vec<_> = support_photos
-            .iter()
-            .map(|photo| photo.class.clone())
-            .collect();
-        let (classes, _) = photo_list::classes_and_labels(&classes_of);
+        let names = support_photos.iter().map(|photo| photo.name.clone());
+        let classes = Dataset::from_paths("", names).classes;
         let embed = |photos: &[ListedPhoto]| {
             let label = |photo: &ListedPhoto| classes.binary_search(photo.class.as_ref()?).ok();
             let labelled: Vec<_> = photos

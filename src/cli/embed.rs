@@ -14,6 +14,7 @@ use crate::engine::adapted::{AdaptedEncoder, AdapterSpec};
 use crate::engine::{Engine, prompts};
 use crate::features::{Features, Matrix};
 use crate::progress::{CancelToken, Progress};
+use crate::support::Dataset;
 
 /// Photos, crops or texts in, features out.
 #[derive(Args, Debug)]
@@ -45,7 +46,6 @@ pub struct EmbedArgs {
 struct Embedded {
     rows: Matrix,
     paths: Vec<String>,
-    classes_of: Vec<Option<String>>,
     skipped: Vec<String>,
 }
 
@@ -105,14 +105,9 @@ fn embed_crops(engine: &Engine, file: &Path, adapter: Option<&AdaptedEncoder>) -
         Some(adapter) => adapter.adapt(&features, hidden.as_ref())?,
         None => features,
     };
-    let classes_of = names
-        .iter()
-        .map(|name| name.split_once('/').map(|(first, _)| first.to_owned()))
-        .collect();
     Ok(Embedded {
         rows,
         paths: names,
-        classes_of,
         skipped: Vec::new(),
     })
 }
@@ -145,7 +140,6 @@ fn embed_photos(
     Ok(Embedded {
         rows,
         paths: kept().map(|photo| photo.name.clone()).collect(),
-        classes_of: kept().map(|photo| photo.class.clone()).collect(),
         skipped: embedded
             .skipped
             .iter()
@@ -161,7 +155,10 @@ fn write(
     args: &EmbedArgs,
     common: &Common,
 ) -> Result<()> {
-    let (classes, labels) = photo_list::classes_and_labels(&embedded.classes_of);
+    let Dataset {
+        classes, photos, ..
+    } = Dataset::from_paths("", embedded.paths.iter().cloned());
+    let labels: Vec<i64> = photos.into_iter().map(|(_, label)| label).collect();
     let mut writer = TensorWriter::default();
     writer.floats("features", &finished_rows(embedded.rows.clone(), args.raw)?);
     writer.integers("labels", &labels);

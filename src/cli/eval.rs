@@ -15,6 +15,7 @@ use crate::engine::evaluate::{Outcome, Plan, Split, Tuning};
 use crate::image_io::ContentHash;
 use crate::methods::{Method, UnknownMethod};
 use crate::progress::{CancelToken, Progress};
+use crate::support::Dataset;
 
 /// Folders of labelled photos in, accuracies out.
 #[derive(Args, Debug)]
@@ -161,13 +162,7 @@ fn labelled_photos(folder: &Path) -> Result<Vec<ListedPhoto>> {
 }
 
 fn class_names(photos: &[ListedPhoto]) -> Vec<String> {
-    let mut names: Vec<String> = photos
-        .iter()
-        .filter_map(|photo| photo.class.clone())
-        .collect();
-    names.sort();
-    names.dedup();
-    names
+    Dataset::from_paths("", photos.iter().map(|photo| photo.name.clone())).classes
 }
 
 /// Embeds folders whose classes are known.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 
 use crate::image_io;
+use crate::support::class_name;
 
 /// One photo of the command line.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,28 +45,13 @@ fn listed(root: &Path, relative: &Path) -> ListedPhoto {
         .map(|part| part.as_os_str().to_string_lossy())
         .collect::<Vec<_>>()
         .join("/");
-    let class = name.split_once('/').map(|(first, _)| first.to_owned());
+    let class = class_name(&name).map(str::to_owned);
     let path = if root.is_file() {
         root.to_owned()
     } else {
         root.join(relative)
     };
     ListedPhoto { path, name, class }
-}
-
-/// The classes of these photos in sorted order, and every photo's index among them (-1 for none).
-pub(super) fn classes_and_labels(classes_of: &[Option<String>]) -> (Vec<String>, Vec<i64>) {
-    let mut classes: Vec<String> = classes_of.iter().flatten().cloned().collect();
-    classes.sort();
-    classes.dedup();
-    let label = |class: &Option<String>| {
-        class
-            .as_ref()
-            .and_then(|class| classes.binary_search(class).ok())
-            .map_or(-1, |index| index as i64)
-    };
-    let labels = classes_of.iter().map(label).collect();
-    (classes, labels)
 }
 
 #[cfg(test)]
@@ -88,9 +74,5 @@ mod tests {
             .map(|(_, class)| class.map(str::to_owned))
             .collect();
         assert_eq!(classes_of, expected);
-        assert_eq!(
-            classes_and_labels(&classes_of),
-            (vec!["cat".to_owned(), "dog".to_owned()], vec![-1, 1, 0])
-        );
     }
 }

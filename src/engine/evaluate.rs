@@ -14,7 +14,7 @@ use crate::methods::{
     Knowledge, Method, MethodError, Parameters, Queries, predict_pool, tune_on_support,
 };
 use crate::progress::Progress;
-use crate::support::{SupportSet, split};
+use crate::support::{SupportSet, groups_of, split};
 
 /// Labelled photos with their features.
 #[derive(Clone, Debug, Default)]
@@ -350,13 +350,7 @@ impl Plan<'_> {
 
 /// The support set of a split; exact duplicates share a group.
 pub fn support_set(support: &Split, num_classes: usize) -> Result<SupportSet, EngineError> {
-    let mut first = std::collections::HashMap::new();
-    let groups = support
-        .hashes
-        .iter()
-        .enumerate()
-        .map(|(row, hash)| *first.entry(*hash).or_insert(row))
-        .collect();
+    let groups = groups_of(support.hashes.iter());
     let features = Features::normalized(support.features.clone())?;
     Ok(SupportSet::new(
         features,

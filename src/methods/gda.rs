@@ -89,14 +89,7 @@ impl Classifier for Gda {
         queries: Queries<'_>,
         progress: &Progress<'_>,
     ) -> Result<Logits, MethodError> {
-        let (got, expected) = (queries.original.dim(), self.weights.cols());
-        if got != expected && !queries.original.is_empty() {
-            return Err(MethodError::Dimension {
-                what: "queries",
-                got,
-                expected,
-            });
-        }
+        queries.check_dim(self.weights.cols())?;
         progress.check()?;
         let mut logits = queries.original.matrix().times_transposed(&self.weights);
         for row in 0..logits.rows() {

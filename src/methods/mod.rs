@@ -189,6 +189,19 @@ impl<'a> Queries<'a> {
         }
     }
 
+    /// Refuses queries whose original features have another length than `expected`.
+    pub(crate) fn check_dim(&self, expected: usize) -> Result<(), MethodError> {
+        let got = self.original.dim();
+        if got == expected || self.original.is_empty() {
+            return Ok(());
+        }
+        Err(MethodError::Dimension {
+            what: "queries",
+            got,
+            expected,
+        })
+    }
+
     /// The features that `method` compares with its keys.
     pub(crate) fn probes_for(&self, method: Method) -> Result<&'a Features, MethodError> {
         if !method.needs_adapter() {

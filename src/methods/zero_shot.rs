@@ -24,14 +24,7 @@ impl Classifier for ZeroShot {
         queries: Queries<'_>,
         progress: &Progress<'_>,
     ) -> Result<Logits, MethodError> {
-        let (got, expected) = (queries.original.dim(), self.text.dim());
-        if got != expected && !queries.original.is_empty() {
-            return Err(MethodError::Dimension {
-                what: "queries",
-                got,
-                expected,
-            });
-        }
+        queries.check_dim(self.text.dim())?;
         progress.check()?;
         let mut logits = queries.original.cosines(&self.text);
         logits

@@ -51,7 +51,7 @@ impl Dataset {
 }
 
 /// First folder of a relative path; `None` for a file directly in the root.
-fn class_name(path: &str) -> Option<&str> {
+pub fn class_name(path: &str) -> Option<&str> {
     path.split_once('/').map(|(class, _)| class)
 }
 

@@ -8,10 +8,11 @@ pub mod random;
 pub mod split;
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use crate::features::{Features, Matrix};
 
-pub use dataset::Dataset;
+pub use dataset::{Dataset, class_name};
 
 /// What can be wrong with a support set.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -48,6 +49,15 @@ pub struct SupportSet {
     labels: Vec<usize>,
     num_classes: usize,
     groups: Vec<usize>,
+}
+
+/// Groups of rows with equal content: each row's is the index of the first row that is like it.
+pub fn groups_of<Content: Eq + Hash>(contents: impl Iterator<Item = Content>) -> Vec<usize> {
+    let mut first_of = HashMap::new();
+    contents
+        .enumerate()
+        .map(|(row, content)| *first_of.entry(content).or_insert(row))
+        .collect()
 }
 
 impl SupportSet {
@@ -89,13 +99,14 @@ impl SupportSet {
         labels: Vec<usize>,
         num_classes: usize,
     ) -> Result<Self, SupportError> {
-        let mut first_of: HashMap<Vec<u32>, usize> = HashMap::new();
-        let groups = (0..features.len())
-            .map(|row| {
-                let bits = features.row(row).iter().map(|x| x.to_bits()).collect();
-                *first_of.entry(bits).or_insert(row)
-            })
-            .collect();
+        let bits = |row: usize| {
+            features
+                .row(row)
+                .iter()
+                .map(|x| x.to_bits())
+                .collect::<Vec<u32>>()
+        };
+        let groups = groups_of((0..features.len()).map(bits));
         Self::new(features, labels, num_classes, groups)
     }
 

@@ -12,8 +12,7 @@ use crate::ids::PhotoId;
 
 use super::thumbnail_readers::{Finished, Key, Readers, Wanted};
 
-/// Reads a photo and downsizes it to at most this many pixels on its longer side; an error says why it could not.
-pub type ReadThumbnail = Arc<dyn Fn(&Path, u32) -> Result<image::RgbImage, String> + Send + Sync>;
+pub use crate::worker::thumbnail_reader::ReadThumbnail;
 
 /// Textures on the graphics card, in bytes.
 const BUDGET_BYTES: usize = 256 << 20;

@@ -13,12 +13,9 @@ pub mod file_worker;
 pub mod scoring_worker;
 pub mod thumbnail_reader;
 
-use std::sync::Arc;
-
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-/// Called after every event, so that the window takes it in.
-pub type Wake = Arc<dyn Fn() + Send + Sync>;
+pub use crate::project::Wake;
 
 /// Jobs that may wait for a thread. The window coalesces its requests, so a full queue means a fault, not load.
 const QUEUE: usize = 4096;

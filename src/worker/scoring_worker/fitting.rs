@@ -13,7 +13,7 @@ use crate::methods::leave_one_out::leave_one_out_logits;
 use crate::methods::projection::IsoClip;
 use crate::methods::{Knowledge, Method, Parameters, calibration, tune_on_support};
 use crate::progress::Progress;
-use crate::support::SupportSet;
+use crate::support::{SupportSet, groups_of};
 use crate::worker::evidence_set::FittedSupport;
 
 /// What to fit.
@@ -107,7 +107,9 @@ impl ScoringThread {
         } else {
             self.table.original(&rows)?
         };
-        let support = SupportSet::new(originals, labels.clone(), num_classes, self.groups(&rows))?;
+        // Exact duplicates share a group, so that leaving one out leaves out both.
+        let groups = groups_of(rows.iter().map(|row| self.table.hash(*row)));
+        let support = SupportSet::new(originals, labels.clone(), num_classes, groups)?;
         let Adapted {
             encoder,
             keys,
@@ -157,17 +159,6 @@ impl ScoringThread {
             overlap_note,
             key_hashes,
         })
-    }
-
-    /// Exact duplicates share a group, so that leaving one out leaves out both.
-    fn groups(&self, rows: &[usize]) -> Vec<usize> {
-        let hashes: Vec<_> = rows.iter().map(|row| self.table.hash(*row)).collect();
-        let mut first = HashMap::new();
-        hashes
-            .iter()
-            .enumerate()
-            .map(|(index, hash)| *first.entry(*hash).or_insert(index))
-            .collect()
     }
 
     /// The adapted features of the support set, how they were made, and what to say about it.
