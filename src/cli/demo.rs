@@ -1,5 +1,7 @@
 //! The demo without a window.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, Result};
 
 use super::photo_list::{self, ListedPhoto};
@@ -37,7 +39,11 @@ struct Measured {
 /// When the demo's photos cannot be written or the model cannot be opened.
 pub fn run_headless_demo(common: &Common) -> Result<()> {
     let engine = session::open_engine(common)?;
-    let demo = Demo::embedded(&engine)?;
+    let folder = Locations::find()?.data().join("demo");
+    let folders = demo::unpack(&folder)?;
+    let spec = demo::adapter_for(&engine, &folder);
+    let encoder = AdaptedEncoder::without_support(&spec, None, &engine).ok();
+    let demo = Demo::embedded(&engine, folders, encoder.as_ref())?;
     let plan = Plan {
         classes: &demo.classes,
         support: &demo.support,
@@ -46,11 +52,11 @@ pub fn run_headless_demo(common: &Common) -> Result<()> {
         seeds: &[1],
         methods: &Method::LIVE,
         tuning: &Tuning::LeaveOneOut,
-        adapter: &AdapterSpec::IsoClip(None),
+        adapter: &spec,
         adapter_scale: None,
     };
     let outcomes = engine.evaluate(&plan, &Progress::silent())?;
-    let measured = demo.overlap(&engine)?;
+    let measured = demo.overlap(&engine, &spec)?;
     if common.json {
         println!("{}", demo.json(&engine, &outcomes, &measured));
         return Ok(());
@@ -85,8 +91,11 @@ pub fn run_headless_demo(common: &Common) -> Result<()> {
 }
 
 impl Demo {
-    fn embedded(engine: &Engine) -> Result<Self> {
-        let (support_folder, pool_folder) = demo::unpack(&Locations::find()?.data().join("demo"))?;
+    fn embedded(
+        engine: &Engine,
+        (support_folder, pool_folder): (PathBuf, PathBuf),
+        adapter: Option<&AdaptedEncoder>,
+    ) -> Result<Self> {
         let support_photos = photo_list::list(&[support_folder])?;
         let pool_photos = photo_list::list(&[pool_folder])?;
         let names = support_photos.iter().map(|photo| photo.name.clone());
@@ -98,7 +107,7 @@ impl Demo {
                 .filter_map(|photo| Some((photo.path.clone(), label(photo)?)))
                 .collect();
             engine
-                .embed_split(&labelled, None, &Progress::silent())
+                .embed_split(&labelled, adapter, &Progress::silent())
                 .map(|(split, _)| split)
         };
         let (support, pool) = (embed(&support_photos)?, embed(&pool_photos)?);
@@ -111,7 +120,7 @@ impl Demo {
         })
     }
 
-    fn overlap(&self, engine: &Engine) -> Result<Measured> {
+    fn overlap(&self, engine: &Engine, spec: &AdapterSpec) -> Result<Measured> {
         let set = support_set(&self.support, self.classes.len())?;
         let measured = |features: &Features| {
             measure(
@@ -125,10 +134,12 @@ impl Demo {
             support: &set,
             hidden: self.support.hidden.as_ref(),
         };
-        let encoder =
-            AdaptedEncoder::new(&AdapterSpec::IsoClip(None), None, engine, Some(rows)).ok();
+        let encoder = AdaptedEncoder::new(spec, None, engine, Some(rows)).ok();
         let after = encoder.map(|encoder| {
-            let adapted = encoder.adapt(&self.support.features, self.support.hidden.as_ref())?;
+            let adapted = match &self.support.bottleneck {
+                Some(adapted) => adapted.clone(),
+                None => encoder.adapt(&self.support.features, self.support.hidden.as_ref())?,
+            };
             anyhow::Ok((encoder.title(), measured(&Features::normalized(adapted)?)?))
         });
         Ok(Measured {

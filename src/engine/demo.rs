@@ -1,19 +1,25 @@
-//! The demo's photos: inside the binary, and on disk once the demo is opened, because photos of a project are files.
+//! The demo's photos and its adapter: inside the binary, and on disk once the demo is opened, because those of a project are files.
 
 use std::path::{Path, PathBuf};
 
-use super::EngineError;
-use crate::project::{Edit, ProjectState, Role, apply};
+use super::adapted::AdapterSpec;
+use super::{Engine, EngineError};
+use crate::clip::BottleneckAdapter;
+use crate::project::{Edit, ProjectState, Role, Settings, apply};
 
-/// The demo's photos, by their path below `assets/demo`, as "support/fish/carp.jpg" or "pool/fish/trout.jpg".
+/// The demo's files, by their path below `assets/demo`, as "support/fish/carp.jpg" or "pool/fish/trout.jpg".
 #[cfg(feature = "embedded-assets")]
 #[derive(rust_embed::Embed)]
 #[folder = "assets/demo/"]
 #[include = "pool/*"]
 #[include = "support/*"]
+#[include = "demo-adapter.safetensors"]
 struct DemoFiles;
 
-/// Paths of the demo's photos, sorted; none in a build without embedded assets.
+/// The bottleneck adapter that was trained for the demo model.
+const ADAPTER: &str = "demo-adapter.safetensors";
+
+/// Paths of the demo's photos and its adapter, sorted; none in a build without embedded assets.
 fn paths() -> Vec<String> {
     #[cfg(feature = "embedded-assets")]
     let mut paths: Vec<String> = DemoFiles::iter()
@@ -25,7 +31,7 @@ fn paths() -> Vec<String> {
     paths
 }
 
-/// The bytes of one of the demo's photos.
+/// The bytes of one of the demo's files.
 #[cfg(feature = "embedded-assets")]
 fn bytes(path: &str) -> std::borrow::Cow<'static, [u8]> {
     DemoFiles::get(path)
@@ -38,7 +44,7 @@ fn bytes(_path: &str) -> std::borrow::Cow<'static, [u8]> {
     std::borrow::Cow::default()
 }
 
-/// Writes the demo's photos below `folder` where they are missing, and returns the folder of the support set and that of the pool.
+/// Writes the demo's files below `folder` where they are missing, and returns the folder of the support set and that of the pool.
 pub fn unpack(folder: &Path) -> Result<(PathBuf, PathBuf), EngineError> {
     let paths = paths();
     if paths.is_empty() {
@@ -66,6 +72,20 @@ pub fn unpack(folder: &Path) -> Result<(PathBuf, PathBuf), EngineError> {
     Ok((folder.join("support"), folder.join("pool")))
 }
 
+/// Where [`unpack`] put the adapter that was trained for the demo model.
+pub fn adapter(folder: &Path) -> PathBuf {
+    folder.join(ADAPTER)
+}
+
+/// The demo's own adapter, or IsoCLIP where `engine` has another model than the embedded one.
+pub fn adapter_for(engine: &Engine, folder: &Path) -> AdapterSpec {
+    let path = adapter(folder);
+    match BottleneckAdapter::open(&path, None, engine.clip()) {
+        Ok(_) => AdapterSpec::File(path),
+        Err(_other_model) => AdapterSpec::IsoClip(None),
+    }
+}
+
 /// The demo's project: its classes with their shots, and the pool; `folder` is where [`unpack`] put the photos.
 pub fn project(folder: &Path) -> ProjectState {
     let (mut state, paths) = (ProjectState::new(), paths());
@@ -89,6 +109,11 @@ pub fn project(folder: &Path) -> ProjectState {
         Role::Pool,
         paths.iter().filter(|path| path.starts_with("pool/")),
     );
+    let settings = Settings {
+        adapter: Some(adapter(folder).display().to_string()),
+        ..state.settings().clone()
+    };
+    apply(&mut state, Edit::SetSettings(settings)).ok();
     state
 }
 

@@ -19,7 +19,7 @@ pub(super) fn adapter_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, settings: &Sett
         // Without a choice the panel still shows what adapted features would do.
         (_, None) if overlap.after.is_some() => format!("{} for comparison", overlap.adapter_title),
         (Some(option), _) => option.title.clone(),
-        (None, Some(adapter)) => adapter.clone(),
+        (None, Some(adapter)) => file_title(adapter),
         (None, None) => "None".to_owned(),
     };
     let combo = ComboBox::from_id_salt("adapter")
@@ -57,6 +57,15 @@ fn option_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, option: &AdapterOption, set
     }
 }
 
+/// An adapter file's name, without folder and extension.
+fn file_title(path: &str) -> String {
+    let stem = std::path::Path::new(path).file_stem();
+    stem.map_or_else(
+        || path.to_owned(),
+        |stem| stem.to_string_lossy().into_owned(),
+    )
+}
+
 /// Whether the project's setting (`isoclip[:TOP,BOTTOM]`, `pca[:DIM]`, a path, or nothing) means this choice.
 fn is_current(choice: &AdapterChoice, setting: Option<&str>) -> bool {
     let is_kind =
@@ -72,6 +81,14 @@ fn is_current(choice: &AdapterChoice, setting: Option<&str>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_shown_by_its_name() {
+        assert_eq!(
+            file_title("/some/where/demo-adapter.safetensors"),
+            "demo-adapter"
+        );
+    }
 
     #[test]
     fn the_setting_finds_its_menu_entry() {
