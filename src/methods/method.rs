@@ -7,6 +7,8 @@ use super::{MethodError, SignatureRange};
 pub enum Method {
     /// Class names alone (CLIP, Radford et al., 2021).
     ZeroShot,
+    /// Class names and parts of the photo that attend to each other (CALIP, AAAI 2023).
+    Calip,
     /// A key-value cache over the shots (Zhang et al., ECCV 2022).
     #[default]
     TipAdapter,
@@ -14,16 +16,49 @@ pub enum Method {
     TipX,
     /// The cache on the channels that tell classes apart (APE, ICCV 2023).
     Ape,
+    /// Gaussian classes with one covariance (ICLR 2024).
+    Gda,
+    /// Kernel ridge regression around the class texts (CVPR 2025).
+    ProKeR,
+    /// Prompts weighed by the photos, photos by the prompts (TIMO, AAAI 2025).
+    Timo,
+    /// TIMO with its own parameters searched as well.
+    TimoS,
     /// Tip-Adapter on adapted features (IMO, BMVC 2024).
     TipAdapterPp,
     /// Tip-X with its cache on adapted features (IMO, BMVC 2024).
     TipXPp,
     /// APE on adapted features (our definition).
     ApePp,
-    /// Gaussian classes with one covariance (ICLR 2024).
-    Gda,
-    /// Kernel ridge regression around the class texts (CVPR 2025).
-    ProKeR,
+    /// GDA on adapted features.
+    GdaPp,
+    /// `ProKeR` on adapted features.
+    ProKeRPp,
+    /// Tip-Adapter whose keys are trained (ECCV 2022).
+    TipAdapterF,
+    /// APE whose classes and votes are trained (ICCV 2023).
+    ApeT,
+    /// A bottleneck trained on the features (CLIP-Adapter, IJCV 2024).
+    ClipAdapter,
+    /// A linear probe that mixes in the class texts (LP++, CVPR 2024).
+    LpPlusPlus,
+    /// Class texts with a trained residual (`TaskRes`, CVPR 2023).
+    TaskRes,
+    /// Prompts whose context words are learnt through the text tower (`CoOp`, IJCV 2022).
+    CoOp,
+}
+
+/// How much work a method is, and what it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// Fitted in closed form on original features.
+    NoTraining,
+    /// Fitted in closed form on adapted features: the ++ methods.
+    Adapted,
+    /// Trained for seconds on cached features.
+    LightTraining,
+    /// Trained through the text tower, which the engine does.
+    TextTraining,
 }
 
 /// A name that no method has.
@@ -35,17 +70,28 @@ pub struct UnknownMethod {
 }
 
 impl Method {
-    /// All methods, in the order in which they are offered.
-    pub const ALL: [Self; 9] = [
+    /// All methods, in the order in which they are offered: by family.
+    pub const ALL: [Self; 20] = [
         Self::ZeroShot,
+        Self::Calip,
         Self::TipAdapter,
         Self::TipX,
         Self::Ape,
+        Self::Gda,
+        Self::ProKeR,
+        Self::Timo,
+        Self::TimoS,
         Self::TipAdapterPp,
         Self::TipXPp,
         Self::ApePp,
-        Self::Gda,
-        Self::ProKeR,
+        Self::GdaPp,
+        Self::ProKeRPp,
+        Self::TipAdapterF,
+        Self::ApeT,
+        Self::ClipAdapter,
+        Self::LpPlusPlus,
+        Self::TaskRes,
+        Self::CoOp,
     ];
 
     /// The methods that follow sliders live and can be tuned; the others score at fixed parameters so far.
@@ -65,18 +111,45 @@ impl Method {
         }
     }
 
+    /// How much work it is.
+    pub fn family(self) -> Family {
+        match self {
+            Self::TipAdapterPp | Self::TipXPp | Self::ApePp | Self::GdaPp | Self::ProKeRPp => {
+                Family::Adapted
+            }
+            Self::TipAdapterF
+            | Self::ApeT
+            | Self::ClipAdapter
+            | Self::LpPlusPlus
+            | Self::TaskRes => Family::LightTraining,
+            Self::CoOp => Family::TextTraining,
+            _ => Family::NoTraining,
+        }
+    }
+
     /// Its name on the command line and in files.
     pub fn name(self) -> &'static str {
         match self {
             Self::ZeroShot => "zero-shot",
+            Self::Calip => "calip",
             Self::TipAdapter => "tip-adapter",
             Self::TipX => "tip-x",
             Self::Ape => "ape",
+            Self::Gda => "gda",
+            Self::ProKeR => "proker",
+            Self::Timo => "timo",
+            Self::TimoS => "timo-s",
             Self::TipAdapterPp => "tip-adapter-pp",
             Self::TipXPp => "tip-x-pp",
             Self::ApePp => "ape-pp",
-            Self::Gda => "gda",
-            Self::ProKeR => "proker",
+            Self::GdaPp => "gda-pp",
+            Self::ProKeRPp => "proker-pp",
+            Self::TipAdapterF => "tip-adapter-f",
+            Self::ApeT => "ape-t",
+            Self::ClipAdapter => "clip-adapter",
+            Self::LpPlusPlus => "lp-pp",
+            Self::TaskRes => "taskres",
+            Self::CoOp => "coop",
         }
     }
 
@@ -94,32 +167,53 @@ impl Method {
     pub fn title(self) -> &'static str {
         match self {
             Self::ZeroShot => "Zero-shot",
+            Self::Calip => "CALIP",
             Self::TipAdapter => "Tip-Adapter",
             Self::TipX => "Tip-X",
             Self::Ape => "APE",
+            Self::Gda => "GDA",
+            Self::ProKeR => "ProKeR",
+            Self::Timo => "TIMO",
+            Self::TimoS => "TIMO-S",
             Self::TipAdapterPp => "Tip-Adapter++",
             Self::TipXPp => "Tip-X++",
             Self::ApePp => "APE++",
-            Self::Gda => "GDA",
-            Self::ProKeR => "ProKeR",
+            Self::GdaPp => "GDA++",
+            Self::ProKeRPp => "ProKeR++",
+            Self::TipAdapterF => "Tip-Adapter-F",
+            Self::ApeT => "APE-T",
+            Self::ClipAdapter => "CLIP-Adapter",
+            Self::LpPlusPlus => "LP++",
+            Self::TaskRes => "TaskRes",
+            Self::CoOp => "CoOp",
         }
     }
 
     /// Whether it compares photos by adapted features.
     pub fn needs_adapter(self) -> bool {
-        matches!(self, Self::TipAdapterPp | Self::TipXPp | Self::ApePp)
+        self.family() == Family::Adapted
+    }
+
+    /// Whether fitting takes steps of gradient descent, with a loss to watch.
+    pub fn is_trained(self) -> bool {
+        matches!(self.family(), Family::LightTraining | Family::TextTraining)
     }
 
     /// The parameters that change its scores, in the order in which they are shown.
     pub fn parameters(self) -> &'static [Parameter] {
         match self {
-            Self::ZeroShot => &[],
-            Self::TipAdapter | Self::TipAdapterPp => &[Parameter::Alpha, Parameter::Beta],
+            Self::ZeroShot | Self::LpPlusPlus | Self::CoOp => &[],
+            Self::TipAdapter | Self::TipAdapterPp | Self::TipAdapterF | Self::ApeT => {
+                &[Parameter::Alpha, Parameter::Beta]
+            }
             Self::TipX | Self::TipXPp | Self::Ape | Self::ApePp => {
                 &[Parameter::Alpha, Parameter::Beta, Parameter::Gamma]
             }
-            Self::Gda => &[Parameter::Alpha],
-            Self::ProKeR => &[Parameter::Beta],
+            Self::Gda | Self::GdaPp | Self::ClipAdapter | Self::TaskRes => &[Parameter::Alpha],
+            Self::ProKeR | Self::ProKeRPp => &[Parameter::Beta],
+            Self::Timo | Self::TimoS => &[Parameter::Alpha, Parameter::Gamma],
+            // The weights of CALIP's two further terms.
+            Self::Calip => &[Parameter::Alpha, Parameter::Beta],
         }
     }
 
@@ -202,6 +296,14 @@ pub struct Parameters {
     pub w1: f32,
     /// `ProKeR`: λ, how far the kernel may leave the class texts.
     pub lambda: f32,
+    /// TIMO: prompts of each class that guide the photos; all where `None`.
+    pub num_prompts: Option<usize>,
+    /// Trained methods: passes over the shots; the method's published number where `None`.
+    pub epochs: Option<usize>,
+    /// Trained methods: the optimiser's first step size; the method's published one where `None`.
+    pub learning_rate: Option<f32>,
+    /// Trained methods: what decides the order of the shots and the starting weights.
+    pub seed: u64,
     /// Tip-X: where the scale of its third term comes from.
     pub signature_range: SignatureRange,
 }
@@ -217,6 +319,10 @@ impl Default for Parameters {
             w0: 0.7,
             w1: 0.3,
             lambda: 0.1,
+            num_prompts: None,
+            epochs: None,
+            learning_rate: None,
+            seed: 1,
             signature_range: SignatureRange::default(),
         }
     }

@@ -19,6 +19,7 @@ pub mod metrics;
 pub mod overlap;
 pub mod projection;
 mod proker;
+pub mod surface;
 mod tip_adapter;
 mod tip_x;
 mod zero_shot;
@@ -29,7 +30,7 @@ use crate::support::SupportSet;
 
 pub use evidence::{Evidence, gather_evidence, logits_from_evidence};
 pub use leave_one_out::{LeaveOneOut, tune_on_support};
-pub use method::{Method, Parameter, ParameterRange, Parameters, UnknownMethod};
+pub use method::{Family, Method, Parameter, ParameterRange, Parameters, UnknownMethod};
 pub use tip_x::SignatureRange;
 
 /// The fixed factor on cosines of photo and text that all the papers' code uses.
@@ -74,6 +75,32 @@ pub enum MethodError {
         /// The method.
         method: Method,
     },
+    /// One prompt a class where several are weighed against each other.
+    #[error(
+        "{} weighs several prompts of each class, and the class with fewest has {fewest}: add prompts, or load them from a file",
+        .method.title()
+    )]
+    TooFewPrompts {
+        /// The method.
+        method: Method,
+        /// Prompts of the class that has fewest.
+        fewest: usize,
+    },
+    /// A method that looks at parts of photos, with a model that gives none.
+    #[error(
+        "{} looks at parts of a photo, which only CLIP's ResNets give: choose RN50 or RN101",
+        .method.title()
+    )]
+    NoParts {
+        /// The method.
+        method: Method,
+    },
+    /// A method whose texts are learnt first.
+    #[error("{} needs texts with learnt context, which training through the text tower gives", .method.title())]
+    NoLearnedText {
+        /// The method.
+        method: Method,
+    },
     /// Nothing to learn from.
     #[error("{} needs {needed}", .method.title())]
     TooFewShots {
@@ -103,15 +130,39 @@ pub enum MethodError {
     Cancelled(#[from] Cancelled),
 }
 
+/// Every prompt of every class by itself, where a method weighs them.
+#[derive(Clone, Debug)]
+pub struct Prompts {
+    /// One row for each prompt, `[num_prompts, dim]`.
+    pub features: Features,
+    /// The class of every row, ascending.
+    pub classes: Vec<usize>,
+}
+
+/// Augmented views of the support photos: several rows a photo, all of one group.
+#[derive(Clone, Copy, Debug)]
+pub struct Views<'a> {
+    /// Original features.
+    pub original: &'a SupportSet,
+    /// The same rows through the adapted encoder, for the ++ methods.
+    pub adapted: Option<&'a Features>,
+}
+
 /// What a method learns from.
 #[derive(Clone, Copy, Debug)]
 pub struct Knowledge<'a> {
-    /// Labelled photos, original features.
+    /// Labelled photos, original features; one row a photo (with views: their mean).
     pub support: &'a SupportSet,
     /// The same rows through the adapted encoder, for the ++ methods; may have another length than the originals.
     pub adapted_keys: Option<&'a Features>,
     /// One text feature for each class, `[num_classes, dim]`.
     pub text: &'a Features,
+    /// The prompts behind `text`, for TIMO.
+    pub prompts: Option<&'a Prompts>,
+    /// Augmented views behind `support`, for the methods that use every view by itself.
+    pub views: Option<Views<'a>>,
+    /// Class texts with learnt context, `[num_classes, dim]`, for `CoOp`.
+    pub learned_text: Option<&'a Features>,
     /// Whether the zero-shot term counts; without it the photos alone decide.
     pub use_class_names: bool,
 }
@@ -123,6 +174,9 @@ impl<'a> Knowledge<'a> {
             support,
             adapted_keys: None,
             text,
+            prompts: None,
+            views: None,
+            learned_text: None,
             use_class_names: true,
         }
     }
@@ -134,6 +188,15 @@ impl<'a> Knowledge<'a> {
             adapted_keys,
             ..self
         }
+    }
+
+    /// Prompts of the class that has fewest; one each where they are not given by themselves.
+    pub(crate) fn fewest_prompts(&self) -> usize {
+        let Some(prompts) = self.prompts else {
+            return 1;
+        };
+        let count = |class| prompts.classes.iter().filter(|own| **own == class).count();
+        (0..self.support.num_classes()).map(count).min().unwrap_or(0)
     }
 
     /// The cache keys of `method`: adapted features for the ++ methods, original ones for the others.
@@ -235,6 +298,40 @@ pub trait Classifier: Send + Sync {
     }
 }
 
+/// Whether `method` can be fitted on this, without fitting it: the error says the reason and the remedy.
+pub fn check(method: Method, knowledge: &Knowledge<'_>) -> Result<(), MethodError> {
+    knowledge.keys_for(method)?;
+    let support = knowledge.support;
+    if support.is_empty() && method != Method::ZeroShot && method != Method::Calip {
+        return Err(MethodError::TooFewShots {
+            method,
+            needed: "a labelled photo: drop some on a class",
+        });
+    }
+    match method {
+        Method::Gda | Method::GdaPp | Method::Timo | Method::TimoS => {
+            let views = knowledge.views.map_or(support, |views| views.original);
+            if views.rows_per_class().into_iter().all(|rows| rows < 2) {
+                return Err(MethodError::TooFewShots {
+                    method,
+                    needed: "two photos of a class, or several views of each photo: add shots, or switch views on",
+                });
+            }
+        }
+        _ => {}
+    }
+    if matches!(method, Method::Timo | Method::TimoS) {
+        let fewest = knowledge.fewest_prompts();
+        if fewest < 2 {
+            return Err(MethodError::TooFewPrompts { method, fewest });
+        }
+    }
+    if method == Method::CoOp && knowledge.learned_text.is_none() {
+        return Err(MethodError::NoLearnedText { method });
+    }
+    Ok(())
+}
+
 /// Fits `method`: in closed form, without training.
 pub fn fit(
     method: Method,
@@ -248,6 +345,17 @@ pub fn fit(
         }
         Method::TipX | Method::TipXPp => Box::new(tip_x::TipX::fit(method, parameters, knowledge)?),
         Method::Ape | Method::ApePp => Box::new(ape::Ape::fit(method, parameters, knowledge)?),
+        Method::Calip
+        | Method::Timo
+        | Method::TimoS
+        | Method::GdaPp
+        | Method::ProKeRPp
+        | Method::TipAdapterF
+        | Method::ApeT
+        | Method::ClipAdapter
+        | Method::LpPlusPlus
+        | Method::TaskRes
+        | Method::CoOp => return Err(MethodError::FixedOnly { method }),
         Method::Gda => Box::new(gda::Gda::fit(parameters, knowledge)?),
         Method::ProKeR => Box::new(proker::ProKeR::fit(parameters, knowledge)?),
     };
