@@ -50,6 +50,7 @@ impl ParameterArgs {
             w1: self.w1.unwrap_or(defaults.w1),
             lambda: self.lambda.unwrap_or(defaults.lambda),
             signature_range: SignatureRange::Queries,
+            ..defaults
         }
     }
 }
