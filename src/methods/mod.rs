@@ -14,14 +14,17 @@ mod keys;
 mod lanes;
 pub mod leave_one_out;
 mod linear_algebra;
+mod lines;
 mod method;
 pub mod metrics;
 pub mod overlap;
+pub mod presets;
 pub mod projection;
 mod proker;
 pub mod surface;
 mod tip_adapter;
 mod tip_x;
+mod weighted_sums;
 mod zero_shot;
 
 use crate::features::{Features, Logits};
@@ -196,7 +199,10 @@ impl<'a> Knowledge<'a> {
             return 1;
         };
         let count = |class| prompts.classes.iter().filter(|own| **own == class).count();
-        (0..self.support.num_classes()).map(count).min().unwrap_or(0)
+        (0..self.support.num_classes())
+            .map(count)
+            .min()
+            .unwrap_or(0)
     }
 
     /// The cache keys of `method`: adapted features for the ++ methods, original ones for the others.
