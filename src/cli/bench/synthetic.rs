@@ -11,10 +11,10 @@ use crate::methods::{Knowledge, Queries};
 use crate::support::SupportSet;
 
 /// Length of the class's direction, and of a photo's noise, beside the shared direction of length 1.
-const CLASS: f64 = 0.5;
-const PHOTO_NOISE: f64 = 0.8;
+const CLASS: f64 = 0.4;
+const PHOTO_NOISE: f64 = 1.4;
 /// Length of a text's noise beside its class's direction of length 1.
-const TEXT_NOISE: f64 = 2.5;
+const TEXT_NOISE: f64 = 1.5;
 
 /// How much of everything.
 #[derive(Args, Debug, Clone, Copy)]
@@ -96,9 +96,8 @@ impl Synthetic {
 
     /// The tensors that `tune` reads.
     pub(super) fn write(&self, path: &std::path::Path) -> Result<()> {
-        let integers = |labels: &[usize]| -> Vec<i64> {
-            labels.iter().map(|label| *label as i64).collect()
-        };
+        let integers =
+            |labels: &[usize]| -> Vec<i64> { labels.iter().map(|label| *label as i64).collect() };
         let mut writer = TensorWriter::default();
         writer.floats("support", self.support.features().matrix());
         writer.integers("labels", &integers(self.support.labels()));
@@ -161,7 +160,10 @@ mod tests {
             pairs.filter(|(class, label)| class == label).count()
         };
         let (names, shots) = (correct(Method::ZeroShot), correct(Method::TipAdapter));
-        assert!(20 < names && names < shots && shots < 200, "{names} {shots}");
+        assert!(
+            20 < names && names < shots && shots < 200,
+            "{names} {shots}"
+        );
         assert!(Synthetic::new(Size { keys: 9, ..size }).is_err());
     }
 }
