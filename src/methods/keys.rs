@@ -145,7 +145,12 @@ impl Keys {
     }
 
     /// The blocks of at most [`CHUNK`] queries with consecutive indices.
-    fn blocks(&self, original: &Features, probes: &Features, rows: &[usize]) -> Vec<Block> {
+    pub(super) fn blocks(
+        &self,
+        original: &Features,
+        probes: &Features,
+        rows: &[usize],
+    ) -> Vec<Block> {
         let by_class = self
             .text
             .matrix()
@@ -169,7 +174,7 @@ impl Keys {
 }
 
 /// Columns `start..start + 16` of every row times `scale`; zeros beyond the last column.
-fn lanes_of(matrix: &Matrix, start: usize, scale: f32) -> Vec<Lanes> {
+pub(super) fn lanes_of(matrix: &Matrix, start: usize, scale: f32) -> Vec<Lanes> {
     matrix
         .iter_rows()
         .map(|row| {
