@@ -326,11 +326,7 @@ impl Plan<'_> {
                     original: &original,
                     adapted,
                 };
-                let grid = if method.needs_adapter() {
-                    Grid::imo()
-                } else {
-                    Grid::named("tip-adapter").unwrap_or_else(|_unknown| Grid::imo())
-                };
+                let grid = Grid::of(method);
                 let tuned = grid::tune(
                     method,
                     &defaults,
