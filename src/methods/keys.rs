@@ -185,19 +185,6 @@ impl Keys {
             .sqrt()
     }
 
-    /// Zero-shot logits of a block's queries, class names counting or not, `[num_classes]`.
-    pub(super) fn text_logits(&self, original: &Features, block: &Block) -> Vec<Lanes> {
-        let rows: Vec<usize> = (block.first..block.first + block.len).collect();
-        lanes_of(
-            &self
-                .text
-                .matrix()
-                .times_transposed(&original.matrix().select_rows(&rows)),
-            0,
-            LOGIT_SCALE,
-        )
-    }
-
     /// The blocks of at most [`CHUNK`] queries with consecutive indices.
     pub(super) fn blocks(
         &self,

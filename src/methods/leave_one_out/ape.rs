@@ -162,7 +162,7 @@ impl<'a> ApeJudge<'a> {
         block.terms = Terms::Votes(Votes {
             cosines,
             surprises,
-            divergences: Vec::new(),
+            penalties: Vec::new(),
             ends: self.ends.clone(),
             scales,
         });

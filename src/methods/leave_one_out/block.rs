@@ -21,7 +21,7 @@ pub(super) enum Terms {
     Votes(Votes),
     /// One term for each setting, `[num_settings][num_classes]`; the base is zero-shot where `bases` is empty.
     Given {
-        /// Replaces zero-shot, one for each setting.
+        /// What class names give in place of zero-shot, one for each setting.
         bases: Vec<Vec<Lanes>>,
         /// What α multiplies.
         terms: Vec<Vec<Lanes>>,
@@ -35,7 +35,7 @@ pub(super) struct Votes {
     /// APE: what γ multiplies in the exponent of every vote; empty for other methods.
     pub(super) surprises: Vec<Lanes>,
     /// Tip-X: what γ takes off the logits, `[num_classes]`; empty for other methods.
-    pub(super) divergences: Vec<Lanes>,
+    pub(super) penalties: Vec<Lanes>,
     /// One past the last key of every class.
     pub(super) ends: Vec<usize>,
     /// What the sum of a lane's own class is multiplied by.
@@ -51,16 +51,20 @@ impl Block {
         each: &mut dyn FnMut(usize, &[Lanes], &[Lanes]),
     ) {
         let nothing = vec![[0.0; LANES]; self.text.len()];
-        let text = if space.use_class_names {
-            &self.text
-        } else {
-            &nothing
+        let if_names = |base| {
+            if space.use_class_names {
+                base
+            } else {
+                &nothing
+            }
         };
         match &self.terms {
-            Terms::Votes(votes) => votes.each(&self.labels, text, space, wanted, each),
+            Terms::Votes(votes) => {
+                votes.each(&self.labels, if_names(&self.text), space, wanted, each);
+            }
             Terms::Given { bases, terms } => {
                 for setting in wanted {
-                    let base = bases.get(*setting).unwrap_or(text);
+                    let base = if_names(bases.get(*setting).unwrap_or(&self.text));
                     each(*setting, base, &terms[*setting]);
                 }
             }
@@ -94,9 +98,9 @@ impl Votes {
                 self.scale_own(labels, &mut sums);
                 last_beta = Some(beta);
             }
-            for ((base, text), divergence) in base.iter_mut().zip(text).zip(&self.divergences) {
+            for ((base, text), penalty) in base.iter_mut().zip(text).zip(&self.penalties) {
                 for lane in 0..LANES {
-                    base[lane] = text[lane] - gamma * divergence[lane];
+                    base[lane] = text[lane] - gamma * penalty[lane];
                 }
             }
             each(*setting, &base, &sums);

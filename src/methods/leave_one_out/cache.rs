@@ -9,8 +9,8 @@ use super::search::Judge;
 use crate::features::{Features, Matrix};
 use crate::methods::keys::{self, Keys};
 use crate::methods::lanes::{LANES, Lanes, MASKED};
-use crate::methods::tip_x::TipX;
-use crate::methods::{Knowledge, Method, MethodError, Parameters};
+use crate::methods::tip_x::{PenaltyScale, TipX};
+use crate::methods::{Knowledge, Method, MethodError, Parameters, Queries};
 use crate::progress::Progress;
 use crate::support::SupportSet;
 
@@ -22,8 +22,8 @@ pub(super) struct CacheJudge<'a> {
     /// Where each row stands among the sorted keys.
     place_of: Vec<usize>,
     parts: Parts,
-    /// Tip-X: what γ takes off, `[num_rows, num_classes]`, without the hidden keys.
-    divergences: Option<Matrix>,
+    /// Where Tip-X's third term comes from.
+    tip_x: Option<(TipX, PenaltyScale)>,
 }
 
 impl<'a> CacheJudge<'a> {
@@ -46,29 +46,42 @@ impl<'a> CacheJudge<'a> {
             keys,
             place_of,
             parts: Parts::by_photo(knowledge.support),
-            divergences: None,
+            tip_x: None,
         })
     }
 
     /// ψ keeps the ranges of the whole support set, as it does for any other photo.
     pub(super) fn tip_x(method: Method, knowledge: &Knowledge<'a>) -> Result<Self, MethodError> {
         let cache = Self::tip_adapter(method, knowledge)?;
-        let support = knowledge.support;
         let fitted = TipX::fit(method, &Parameters::default(), knowledge)?;
-        let signatures =
-            fitted.signatures(support.features(), cache.probes, &Progress::silent())?;
-        let mut terms = signatures.class_terms();
-        for row in 0..support.len() {
-            let terms = terms.row_mut(row);
-            for key in cache.parts.hidden(row) {
-                terms[support.labels()[*key]] -= signatures.term(row, *key);
-            }
-            terms[support.labels()[row]] *= cache.parts.scale(row).unwrap_or(1.0);
-        }
+        let photos = Queries {
+            original: knowledge.support.features(),
+            adapted: knowledge.adapted_keys,
+        };
+        let scale = fitted.scale(photos, &Progress::silent())?;
         Ok(Self {
-            divergences: Some(terms),
+            tip_x: Some((fitted, scale)),
             ..cache
         })
+    }
+
+    /// Tip-X's third term for a block of rows without their hidden keys, `[num_classes]`; nothing for other methods.
+    fn penalties(&self, block: &keys::Block) -> Vec<Lanes> {
+        let Some((fitted, scale)) = &self.tip_x else {
+            return Vec::new();
+        };
+        let (originals, labels) = (self.support.features(), self.support.labels());
+        let rows = || block.first..block.first + block.len;
+        let hidden: Vec<&[usize]> = rows().map(|row| self.parts.hidden(row)).collect();
+        let mut penalties = fitted.penalties(originals, block, scale);
+        let lost = fitted.penalties_of_keys(originals, block, scale, &hidden);
+        for (lane, row) in rows().enumerate() {
+            for (key, lost) in hidden[lane].iter().zip(&lost[lane]) {
+                penalties[labels[*key]][lane] -= lost;
+            }
+            penalties[labels[row]][lane] *= self.parts.scale(row).unwrap_or(1.0);
+        }
+        penalties
     }
 
     fn judged(&self, mut block: keys::Block) -> Block {
@@ -84,10 +97,7 @@ impl<'a> CacheJudge<'a> {
                 scales[lane] = scale;
             }
         }
-        let divergences = self
-            .divergences
-            .as_ref()
-            .map_or_else(Vec::new, |all| lanes_of_rows(all, block.first, block.len));
+        let penalties = self.penalties(&block);
         Block {
             first: block.first,
             labels,
@@ -95,7 +105,7 @@ impl<'a> CacheJudge<'a> {
             terms: Terms::Votes(Votes {
                 cosines: block.cosines,
                 surprises: Vec::new(),
-                divergences,
+                penalties,
                 ends: self.keys.ends.clone(),
                 scales,
             }),
