@@ -221,7 +221,10 @@ impl ScoringThread {
             if let (Some((generation, parameters)), Some(fit)) =
                 (agenda.predict.take(), &mut self.fit)
             {
-                (fit.summary.generation, fit.summary.parameters) = (generation, parameters);
+                fit.summary.generation = generation;
+                if let Err(error) = fit.set_parameters(&parameters) {
+                    self.out.send(ScoreEvent::Failed(error.to_string()));
+                }
                 self.pool.restart();
             }
         } else if std::mem::take(&mut agenda.inserted) {

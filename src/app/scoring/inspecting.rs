@@ -2,8 +2,8 @@
 
 use crate::app::{App, Inspection, OverlapFigures, PairKind, Vote};
 use crate::ids::PhotoId;
+use crate::methods::calibration;
 use crate::methods::overlap::{Kind, Overlap};
-use crate::methods::{calibration, evidence};
 use crate::worker::scoring_worker::{PairRequest, ScoreJob};
 
 /// How many support photos the inspector lists.
@@ -29,7 +29,8 @@ impl App {
         let parameters = self.parameters();
         let logits = set.logits(photo, &parameters)?;
         let evidence = set.photos.get(&photo)?;
-        let strongest = evidence::strongest_votes(evidence, &parameters, MAX_VOTES);
+        let weighing = &set.support.weighing;
+        let strongest = weighing.strongest_votes(&evidence.reading, &parameters, MAX_VOTES);
         let votes = strongest
             .into_iter()
             .filter(|vote| vote.cosine.is_finite())

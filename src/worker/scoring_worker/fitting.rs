@@ -9,9 +9,12 @@ use crate::engine::adapted::{AdaptedEncoder, AdapterSpec, Geometry, SupportRows}
 use crate::features::{Features, Matrix};
 use crate::ids::{ClassId, Generation, PhotoId};
 use crate::image_io::ContentHash;
-use crate::methods::leave_one_out::leave_one_out_logits;
+use crate::methods::leave_one_out::held_out;
 use crate::methods::projection::IsoClip;
-use crate::methods::{Knowledge, Method, Parameters, calibration, tune_on_support};
+use crate::methods::{
+    Classifier, HeldOut, Knowledge, Method, MethodError, Parameter, Parameters, calibration, fit,
+    tune_on_support,
+};
 use crate::progress::Progress;
 use crate::support::{SupportSet, groups_of};
 use crate::worker::evidence_set::FittedSupport;
@@ -44,6 +47,9 @@ pub(super) struct Fit {
     pub(super) adapted_keys: Option<Features>,
     pub(super) encoder: Option<AdaptedEncoder>,
     pub(super) text: Features,
+    pub(super) classifier: Box<dyn Classifier>,
+    /// The shots as the others see them.
+    pub(super) held_out: HeldOut,
     pub(super) fitted: Arc<FittedSupport>,
     /// What to say about the overlap figures.
     pub(super) overlap_note: Option<String>,
@@ -68,6 +74,31 @@ impl Fit {
             use_class_names: self.fitted.use_class_names,
             ..knowledge
         }
+    }
+
+    /// The class of a shot with these keys, and its keys over those that are left without them.
+    pub(super) fn own_class(&self, keys: &[usize]) -> (usize, f32) {
+        let labels = &self.fitted.labels;
+        let class = labels[keys[0]];
+        let total = labels.iter().filter(|label| **label == class).count();
+        let own = keys.iter().filter(|key| labels[**key] == class).count();
+        (class, total as f32 / (total - own).max(1) as f32)
+    }
+
+    /// Takes over other parameters: those that are only weights at once, others by a fit.
+    pub(super) fn set_parameters(&mut self, parameters: &Parameters) -> Result<(), MethodError> {
+        let method = self.fitted.method;
+        let is_same = |parameter: &Parameter| {
+            method.follows(*parameter)
+                || self.summary.parameters.value(*parameter) == parameters.value(*parameter)
+        };
+        if method.parameters().iter().all(is_same) {
+            self.classifier.follow(parameters);
+        } else {
+            self.classifier = fit(method, parameters, &self.knowledge())?;
+        }
+        self.summary.parameters = *parameters;
+        Ok(())
     }
 }
 
@@ -118,7 +149,7 @@ impl ScoringThread {
         // A ++ method without adapted features is shown as what it would be without them, and the note says so.
         let lacks_adapter = request.method.needs_adapter() && keys.is_none();
         let method = if lacks_adapter {
-            Method::TipAdapter
+            request.method.without_adapter()
         } else {
             request.method
         };
@@ -127,7 +158,8 @@ impl ScoringThread {
             use_class_names: request.use_class_names,
             ..knowledge
         };
-        let mut summary = figures(request, method, &knowledge)?;
+        let (mut summary, held_out) = figures(request, method, &knowledge)?;
+        let classifier = fit(method, &summary.parameters, &knowledge)?;
         summary.note = note.filter(|_| lacks_adapter).or(summary.note);
         summary.adapter_title = encoder
             .as_ref()
@@ -140,6 +172,7 @@ impl ScoringThread {
             photos: shots.iter().map(|(_, photo, _)| *photo).collect(),
             labels,
             use_class_names: request.use_class_names,
+            weighing: classifier.weighing(),
         };
         let mut key_hashes: HashMap<ContentHash, Vec<usize>> = HashMap::new();
         for (key, row) in rows.iter().enumerate() {
@@ -155,6 +188,8 @@ impl ScoringThread {
             adapted_keys: keys,
             encoder,
             text,
+            classifier,
+            held_out,
             fitted: Arc::new(fitted),
             overlap_note,
             key_hashes,
@@ -251,57 +286,37 @@ impl ScoringThread {
     }
 }
 
-/// Share of the shots that the others classify rightly.
-fn accuracy(
-    method: Method,
-    parameters: &Parameters,
-    knowledge: &Knowledge<'_>,
-) -> Result<Option<f32>, EngineError> {
-    let (logits, labels) =
-        leave_one_out_logits(method, parameters, knowledge, &Progress::silent())?;
-    let num_right = logits
-        .top_classes()
-        .iter()
-        .zip(&labels)
-        .filter(|(predicted, label)| predicted == label)
-        .count();
-    Ok((!labels.is_empty()).then(|| num_right as f32 / labels.len() as f32))
-}
-
 /// Tunes where asked, and measures by leave-one-out.
 fn figures(
     request: &FitRequest,
     method: Method,
     knowledge: &Knowledge<'_>,
-) -> Result<FitSummary, EngineError> {
-    let tuned = tune_on_support(method, &request.parameters, knowledge, &Progress::silent())?;
-    let parameters = if request.tune {
-        tuned.parameters
+) -> Result<(FitSummary, HeldOut), EngineError> {
+    let progress = Progress::silent();
+    let tuned = tune_on_support(method, &request.parameters, knowledge, &progress)?;
+    let (parameters, held_out) = if request.tune || tuned.parameters == request.parameters {
+        (tuned.parameters, tuned.held_out)
     } else {
-        request.parameters
+        let held_out = held_out(method, &request.parameters, knowledge, &progress)?;
+        (request.parameters, held_out)
     };
-    let calibrated = calibration::calibrate(method, &parameters, knowledge, &Progress::silent())?;
     let share = |percent: Option<f64>| percent.map(|percent| (percent / 100.0) as f32);
-    let accuracy = if request.tune {
-        share(tuned.accuracy)
-    } else {
-        accuracy(method, &parameters, knowledge)?
-    };
     let note = (!tuned.is_tuned
         && !method.parameters().is_empty()
         && !knowledge.support.is_empty())
     .then(|| {
         "One shot per class: nothing to tune on, so the published defaults are used".to_owned()
     });
-    Ok(FitSummary {
+    let summary = FitSummary {
         generation: request.generation,
         parameters,
         tuned: request.tune && tuned.is_tuned,
         recommended: tuned.is_tuned.then_some(tuned.parameters),
         zero_shot_accuracy: share(tuned.zero_shot_accuracy),
-        accuracy,
-        temperature: calibrated.temperature,
+        accuracy: share(held_out.accuracy()),
+        temperature: calibration::calibrate_on(method, &held_out).temperature,
         note,
         adapter_title: String::new(),
-    })
+    };
+    Ok((summary, held_out))
 }
