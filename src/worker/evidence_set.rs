@@ -25,13 +25,22 @@ pub struct FittedSupport {
     pub use_class_names: bool,
 }
 
+/// What one photo shows.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// Class names, and how alike every shot is.
+    pub evidence: Evidence,
+    /// Logits of a method that cannot be weighed anew, at the parameters of the fit.
+    pub fixed: Option<Vec<f32>>,
+}
+
 /// Evidence for the photos on screen.
 #[derive(Clone, Debug, Default)]
 pub struct EvidenceSet {
     /// What the evidence was gathered against.
     pub support: Arc<FittedSupport>,
     /// By photo.
-    pub photos: HashMap<PhotoId, Evidence>,
+    pub photos: HashMap<PhotoId, Shown>,
     /// Photos that are shots themselves and masked: their class, and K/(K-1) for its sum.
     pub own: HashMap<PhotoId, (usize, f32)>,
 }
@@ -50,7 +59,10 @@ pub struct Scored {
 impl EvidenceSet {
     /// Logits of a photo under these parameters, `[num_classes]`; microseconds.
     pub fn logits(&self, photo: PhotoId, parameters: &Parameters) -> Option<Vec<f32>> {
-        let evidence = self.photos.get(&photo)?;
+        let Shown { evidence, fixed } = self.photos.get(&photo)?;
+        if let Some(logits) = fixed {
+            return Some(logits.clone());
+        }
         let FittedSupport {
             method,
             classes,
@@ -87,7 +99,7 @@ impl EvidenceSet {
         temperature: f32,
     ) -> Option<Scored> {
         let logits = self.logits(photo, parameters)?;
-        let zero_shot = &self.photos.get(&photo)?.zero_shot;
+        let zero_shot = &self.photos.get(&photo)?.evidence.zero_shot;
         Some(scored(&logits, zero_shot, temperature))
     }
 }

@@ -53,13 +53,14 @@ impl App {
         if !self.perform(Edit::SetSettings(settings)) {
             return;
         }
-        self.fit.tuned = false;
+        (self.fit.tuned, self.fit.validation) = (false, None);
         self.scoring.is_dirty = was_dirty;
         self.scoring.is_dragging = true;
         self.scoring.parameters = parameters_of(self.project().settings());
         if self.scoring.is_fitting {
             // The fit under way tunes or weighs with what was set before it; another follows.
             self.scoring.is_dirty = true;
+            self.scoring.fit_cancel.cancel();
         } else {
             self.scoring.generation = self.scoring.generation.next();
             let (generation, parameters) = (self.scoring.generation, self.scoring.parameters);
@@ -91,7 +92,43 @@ impl App {
         let mut settings = self.project().settings().clone();
         change(&mut settings);
         if settings != *self.project().settings() && self.perform(Edit::SetSettings(settings)) {
+            // A search of seconds for what is not wanted any more would hold up what is.
+            self.scoring.fit_cancel.cancel();
             self.follow_settings();
         }
+    }
+
+    /// Another method; values that mean nothing to it go back to its defaults, to be tuned.
+    pub(in crate::app) fn choose_method(&mut self, name: String) {
+        let (before, after) = (self.method(), Method::from_name(&name).unwrap_or_default());
+        self.fit.validation = None;
+        self.change_settings(|settings| {
+            settings.method = name;
+            if before.parameters() == after.parameters() {
+                return;
+            }
+            let default = |parameter, value: &mut f64| {
+                if let Some(range) = after.range(parameter) {
+                    *value = f64::from(range.default);
+                }
+            };
+            default(Parameter::Alpha, &mut settings.alpha);
+            default(Parameter::Beta, &mut settings.beta);
+            default(Parameter::Gamma, &mut settings.gamma);
+            settings.auto_tuned = true;
+        });
+    }
+
+    /// Sets α and β together, as a click on the heat map does.
+    pub(in crate::app) fn set_both(&mut self, alpha: f64, beta: f64, gamma: Option<f64>) {
+        self.project.end_gesture();
+        let gamma = gamma.unwrap_or_else(|| self.parameter(Parameter::Gamma));
+        self.fit.tuned = false;
+        self.change_settings(|settings| {
+            (settings.alpha, settings.beta, settings.gamma) = (alpha, beta, gamma);
+            settings.auto_tuned = false;
+        });
+        self.scoring.parameters = parameters_of(self.project().settings());
+        self.inspect();
     }
 }

@@ -7,9 +7,8 @@ use super::fitting::Fit;
 use super::{ScoreEvent, ScoringThread};
 use crate::features::Features;
 use crate::ids::{ClassId, Generation, PhotoId};
-use crate::methods::{self, MethodError, Queries, gather_evidence};
-use crate::progress::Progress;
-use crate::worker::evidence_set::{EvidenceSet, Scored, scored};
+use crate::methods::{Method, MethodError, Queries, gather_evidence};
+use crate::worker::evidence_set::{EvidenceSet, Scored, Shown, scored};
 
 /// Photos predicted between two looks at the job queue: about two milliseconds against 1,600 keys on two cores.
 const SLICE: usize = 1024;
@@ -145,15 +144,9 @@ impl ScoringThread {
             original: &original,
             adapted: adapted.as_ref(),
         };
-        let (knowledge, parameters) = (fit.knowledge(), &fit.summary.parameters);
-        let logits = methods::predict_pool(
-            fit.fitted.method,
-            parameters,
-            &knowledge,
-            queries,
-            &Progress::silent(),
-        )?;
-        let zero_shot = original.cosines(&fit.text);
+        let parameters = &fit.summary.parameters;
+        let logits = fit.classifier.logits(queries)?;
+        let zero_shot = original.cosines(&fit.lesson.text);
         for (index, place) in places.iter().enumerate() {
             scores[*place] = scored(
                 logits.0.row(index),
@@ -210,10 +203,26 @@ impl ScoringThread {
             original: &original,
             adapted: adapted.as_ref(),
         };
-        let evidence = gather_evidence(fit.fitted.method, &fit.knowledge(), queries)?;
-        for (row, mut evidence) in rows.iter().zip(evidence) {
+        let method = fit.fitted.method;
+        let fixed = if method.is_live() {
+            None
+        } else {
+            Some(fit.classifier.logits(queries)?)
+        };
+        // Whatever the method, the shots that look most alike are worth seeing.
+        let alike = match (method.is_live(), method.needs_adapter()) {
+            (true, _) => method,
+            (false, false) => Method::TipAdapter,
+            (false, true) => Method::TipAdapterPp,
+        };
+        let evidence = gather_evidence(alike, &fit.lesson.knowledge(), queries)?;
+        for (index, (row, mut evidence)) in rows.iter().zip(evidence).enumerate() {
             let photo = self.table.photos()[*row];
+            let mut fixed = fixed.as_ref().map(|logits| logits.0.row(index).to_vec());
             if let Some(keys) = self.own_keys(fit, *row) {
+                if let (Some(fixed), Some(logits)) = (&mut fixed, fit.left_out.get(&keys[0])) {
+                    fixed.clone_from(logits);
+                }
                 for key in keys {
                     evidence.affinities[*key] = f32::NEG_INFINITY;
                 }
@@ -232,7 +241,7 @@ impl ScoringThread {
                 set.own
                     .insert(photo, (class, num_of_class as f32 / num_left.max(1) as f32));
             }
-            set.photos.insert(photo, evidence);
+            set.photos.insert(photo, Shown { evidence, fixed });
         }
         Ok(set)
     }
