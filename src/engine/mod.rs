@@ -3,6 +3,7 @@
 //! No threads of its own beyond the decoding pool; [`crate::worker`] puts it behind one.
 
 pub mod adapted;
+pub mod benchmark_files;
 pub mod demo;
 pub mod demo_project;
 pub mod embed;

@@ -34,10 +34,7 @@ pub fn lines(content: &str) -> Vec<String> {
 ///
 /// # Errors
 /// A file that cannot be read or is no such list, or that names none of the classes.
-pub fn read_prompt_file(
-    path: &Path,
-    classes: &[String],
-) -> Result<Vec<Vec<String>>, EngineError> {
+pub fn read_prompt_file(path: &Path, classes: &[String]) -> Result<Vec<Vec<String>>, EngineError> {
     let problem = |problem| EngineError::PromptFile {
         problem,
         path: path.to_owned(),
@@ -145,7 +142,8 @@ mod tests {
     #[test]
     fn prompts_are_matched_by_name_whatever_its_case_and_underscores() {
         let classes = ["Polar_Bear", "cat", "dog"].map(str::to_owned);
-        let json = r#"{"polar bear": ["white fur", "on ice"], "CAT": ["whiskers"], "cow": ["horns"]}"#;
+        let json =
+            r#"{"polar bear": ["white fur", "on ice"], "CAT": ["whiskers"], "cow": ["horns"]}"#;
         let prompts = parse_prompts(json, &classes).unwrap();
         assert_eq!(prompts[0], ["white fur", "on ice"]);
         assert_eq!(prompts[1], ["whiskers"]);

@@ -196,7 +196,10 @@ impl<'a> Knowledge<'a> {
             return 1;
         };
         let count = |class| prompts.classes.iter().filter(|own| **own == class).count();
-        (0..self.support.num_classes()).map(count).min().unwrap_or(0)
+        (0..self.support.num_classes())
+            .map(count)
+            .min()
+            .unwrap_or(0)
     }
 
     /// The cache keys of `method`: adapted features for the ++ methods, original ones for the others.
