@@ -17,6 +17,8 @@ use crate::support::SupportSet;
 pub(super) struct Ape {
     method: Method,
     keys: Keys,
+    /// `kl` of every sorted key.
+    surprises: Vec<f32>,
     channels: Vec<usize>,
     scale: Scale,
 }
@@ -46,21 +48,45 @@ impl Ape {
         let refined = refine(all_keys, &channels)?;
         let text = refine(knowledge.text, &channels)?;
         let mut keys = Keys::of_rows(method, &refined, knowledge);
-        let surprise = surprises(&refined, knowledge.support.labels(), &text);
-        keys.log_weights = keys
-            .order
+        let by_row = surprises(&refined, knowledge.support.labels(), &text);
+        let surprises: Vec<f32> = keys.order.iter().map(|row| by_row[*row]).collect();
+        keys.log_weights = surprises
             .iter()
-            .map(|row| parameters.gamma * surprise[*row])
+            .map(|surprise| parameters.gamma * surprise)
             .collect();
         Ok(Self {
             method,
             keys,
+            surprises,
             channels,
             scale: Scale {
                 alpha: parameters.alpha,
                 beta: parameters.beta,
             },
         })
+    }
+
+    /// The refined keys, weighed by γ.
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// `kl` of every sorted key, which γ multiplies.
+    pub(super) fn surprises(&self) -> &[f32] {
+        &self.surprises
+    }
+
+    /// What is compared with the refined keys.
+    pub(super) fn refine_probes(&self, probes: &Features) -> Result<Features, MethodError> {
+        let highest = self.channels.last().map_or(0, |channel| channel + 1);
+        if probes.dim() < highest && !probes.is_empty() {
+            return Err(MethodError::Dimension {
+                what: "queries",
+                got: probes.dim(),
+                expected: highest,
+            });
+        }
+        refine(probes, &self.channels)
     }
 }
 
@@ -70,16 +96,7 @@ impl Classifier for Ape {
         queries: Queries<'_>,
         progress: &Progress<'_>,
     ) -> Result<Logits, MethodError> {
-        let probes = queries.probes_for(self.method)?;
-        let highest = self.channels.last().map_or(0, |channel| channel + 1);
-        if probes.dim() < highest && !probes.is_empty() {
-            return Err(MethodError::Dimension {
-                what: "queries",
-                got: probes.dim(),
-                expected: highest,
-            });
-        }
-        let probes = refine(probes, &self.channels)?;
+        let probes = self.refine_probes(queries.probes_for(self.method)?)?;
         predict_with_keys(&self.keys, self.scale, queries.original, &probes, progress)
     }
 }

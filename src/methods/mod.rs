@@ -14,14 +14,17 @@ mod keys;
 mod lanes;
 pub mod leave_one_out;
 mod linear_algebra;
+mod lines;
 mod method;
 pub mod metrics;
 pub mod overlap;
+pub mod presets;
 pub mod projection;
 mod proker;
 pub mod surface;
 mod tip_adapter;
 mod tip_x;
+mod weighted_sums;
 mod zero_shot;
 
 use crate::features::{Features, Logits};

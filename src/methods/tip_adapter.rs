@@ -4,8 +4,8 @@
 //! gaopengcuhk/Tip-Adapter at d0e2d6f8). Tip-Adapter++ takes the cosines in `exp` from adapted features and the
 //! zero-shot term from the original ones (IMO, BMVC 2024; `akres001/CLIP_fewshot_imo` at 9e7de23b).
 
-use super::keys::{Keys, append_rows};
-use super::lanes::{LANES, blend, class_sums};
+use super::keys::{Block, Keys, append_rows};
+use super::lanes::{LANES, Lanes, blend, class_sums};
 use super::{Classifier, Knowledge, Method, MethodError, Parameters, Queries};
 use crate::features::{Features, Logits, Matrix};
 use crate::progress::Progress;
@@ -40,6 +40,23 @@ impl TipAdapter {
             scale,
         })
     }
+
+    /// The cache.
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
+    /// Logits that `adjust(block, logits)` changes, 16 queries at a time.
+    pub(super) fn predict_adjusted(
+        &self,
+        queries: Queries<'_>,
+        progress: &Progress<'_>,
+        adjust: impl Fn(&Block, &mut [Lanes]) + Sync,
+    ) -> Result<Logits, MethodError> {
+        let probes = queries.probes_for(self.method)?;
+        let (keys, scale) = (&self.keys, self.scale);
+        predict_blocks(keys, scale, queries.original, probes, progress, adjust)
+    }
 }
 
 impl Classifier for TipAdapter {
@@ -56,10 +73,21 @@ impl Classifier for TipAdapter {
 /// Zero-shot logits of the original features plus the votes of the keys on `probes`.
 pub(super) fn predict_with_keys(
     keys: &Keys,
+    scale: Scale,
+    original: &Features,
+    probes: &Features,
+    progress: &Progress<'_>,
+) -> Result<Logits, MethodError> {
+    predict_blocks(keys, scale, original, probes, progress, |_, _| ())
+}
+
+fn predict_blocks(
+    keys: &Keys,
     Scale { alpha, beta }: Scale,
     original: &Features,
     probes: &Features,
     progress: &Progress<'_>,
+    adjust: impl Fn(&Block, &mut [Lanes]) + Sync,
 ) -> Result<Logits, MethodError> {
     let num_classes = keys.num_classes();
     let rows = keys.map_blocks(original, probes, progress, |block| {
@@ -73,6 +101,7 @@ pub(super) fn predict_with_keys(
             &mut sums,
         );
         blend(&block.zero_shot, &sums, alpha, &mut logits);
+        adjust(&block, &mut logits);
         let mut rows = Vec::with_capacity(block.len * num_classes);
         append_rows(&logits, block.len, &mut rows);
         rows

@@ -8,7 +8,8 @@
 
 use rayon::prelude::*;
 
-use super::keys::CHUNK;
+use super::keys::{Block, CHUNK, Keys};
+use super::lanes::{LANES, Lanes};
 use super::tip_adapter::TipAdapter;
 use super::{Classifier, Knowledge, Method, MethodError, Parameters, Queries};
 use crate::features::{Features, Logits, Matrix};
@@ -32,6 +33,13 @@ pub enum SignatureRange {
 struct Ranges {
     divergence: (f32, f32),
     affinity: (f32, f32),
+}
+
+/// What ψ multiplies and adds.
+pub(super) struct PenaltyScale {
+    slope: f32,
+    low: f32,
+    offset: f32,
 }
 
 /// A fitted Tip-X.
@@ -146,19 +154,19 @@ impl TipX {
         }
         Ok(all)
     }
-}
 
-impl Classifier for TipX {
-    fn predict(
+    /// How the third term is scaled for these queries.
+    pub(super) fn scale(
         &self,
         queries: Queries<'_>,
         progress: &Progress<'_>,
-    ) -> Result<Logits, MethodError> {
-        let Logits(mut logits) = self.cache.predict(queries, progress)?;
-        let probes = queries.probes_for(self.method)?;
+    ) -> Result<PenaltyScale, MethodError> {
         let ranges = match self.frozen {
             Some(ranges) => ranges,
-            None => self.ranges(queries.original, probes, &|_, _| true, progress)?,
+            None => {
+                let probes = queries.probes_for(self.method)?;
+                self.ranges(queries.original, probes, &|_, _| true, progress)?
+            }
         };
         let (low, high) = ranges.divergence;
         let width = high - low;
@@ -173,25 +181,61 @@ impl Classifier for TipX {
         } else {
             0.0
         };
-        let (signatures, entropies) = signatures(queries.original, &self.text);
-        let crosses = signatures.times_transposed(&self.class_signatures);
-        for (row, entropy) in entropies.iter().enumerate() {
-            let classes = logits
-                .row_mut(row)
-                .iter_mut()
-                .zip(crosses.row(row))
-                .zip(&self.keys_per_class);
-            for ((logit, cross), num_keys) in classes {
-                let num_keys = *num_keys as f32;
-                let divergences = if slope > 0.0 {
-                    num_keys * (entropy - low) - cross
+        Ok(PenaltyScale { slope, low, offset })
+    }
+
+    /// `ψ(M) · L` of a block's queries, which γ weighs against the cache, `[num_classes]`.
+    pub(super) fn penalties(
+        &self,
+        original: &Features,
+        block: &Block,
+        scale: &PenaltyScale,
+    ) -> Vec<Lanes> {
+        let rows: Vec<usize> = (block.first..block.first + block.len).collect();
+        let (signatures, entropies) = signatures(&original.select(&rows), &self.text);
+        let crosses = self.class_signatures.times_transposed(&signatures);
+        let of_class = |(crosses, num_keys): (&[f32], &usize)| {
+            let num_keys = *num_keys as f32;
+            let mut penalties = [0.0; LANES];
+            for ((penalty, cross), entropy) in penalties.iter_mut().zip(crosses).zip(&entropies) {
+                let divergences = if scale.slope > 0.0 {
+                    num_keys * (entropy - scale.low) - cross
                 } else {
                     0.0
                 };
-                *logit -= self.gamma * (slope * divergences + num_keys * offset);
+                *penalty = scale.slope * divergences + num_keys * scale.offset;
             }
-        }
-        Ok(Logits(logits))
+            penalties
+        };
+        crosses
+            .iter_rows()
+            .zip(&self.keys_per_class)
+            .map(of_class)
+            .collect()
+    }
+
+    /// The cache below the third term.
+    pub(super) fn keys(&self) -> &Keys {
+        self.cache.keys()
+    }
+}
+
+impl Classifier for TipX {
+    fn predict(
+        &self,
+        queries: Queries<'_>,
+        progress: &Progress<'_>,
+    ) -> Result<Logits, MethodError> {
+        let scale = self.scale(queries, progress)?;
+        self.cache
+            .predict_adjusted(queries, progress, |block, logits| {
+                let penalties = self.penalties(queries.original, block, &scale);
+                for (logits, penalties) in logits.iter_mut().zip(&penalties) {
+                    for (logit, penalty) in logits.iter_mut().zip(penalties) {
+                        *logit -= self.gamma * penalty;
+                    }
+                }
+            })
     }
 }
 

@@ -117,7 +117,7 @@ fn validate(job: &ValidateJob, out: &Outbox<StudyEvent>) -> StudyEvent {
         &job.lesson.knowledge(),
         job.test.queries(),
         &job.test.labels,
-        &Grid::imo(),
+        &Grid::of(job.method),
         &Progress::new(&report, &job.cancel),
     );
     match found {

@@ -12,6 +12,7 @@ mod clip_data;
 mod clip_goldens;
 mod golden;
 mod gradients;
+mod grid_search;
 mod layering;
 mod methods;
 mod models;
