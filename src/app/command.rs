@@ -113,8 +113,10 @@ pub enum Command {
     ReleaseParameter,
     /// Back to the method's default.
     ResetParameter(Parameter),
-    /// Set alpha, beta and, where there is one, gamma together: a point of the heat map.
+    /// Set alpha, beta and, where there is one, the third parameter together: a point of the heat map.
     SetPoint(f64, f64, Option<f64>),
+    /// Take the authors' values for a data set of the papers.
+    UsePreset(String),
     /// Find the parameters by leave-one-out on the support set.
     Tune,
     /// Find them on a folder of photos in class folders, which stay outside the project.

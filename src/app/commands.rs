@@ -39,6 +39,7 @@ impl App {
             | Command::ReleaseParameter
             | Command::ResetParameter(_)
             | Command::SetPoint(..)
+            | Command::UsePreset(_)
             | Command::Tune
             | Command::TuneOnFolder(_)
             | Command::CancelTuning
@@ -122,7 +123,8 @@ impl App {
     fn apply_to_method(&mut self, command: Command) {
         match command {
             Command::SetMethod(method) => self.choose_method(method),
-            Command::SetPoint(alpha, beta, gamma) => self.set_both(alpha, beta, gamma),
+            Command::SetPoint(alpha, beta, third) => self.set_point(alpha, beta, third),
+            Command::UsePreset(name) => self.use_preset(&name),
             Command::TuneOnFolder(folder) => self.tune_on_folder(&folder),
             Command::CancelTuning => self.cancel_validation(),
             Command::EndTraining => self.end_training(),

@@ -22,8 +22,8 @@ pub struct FitStatus {
     pub zero_shot_accuracy: Option<f32>,
     /// Leave-one-out accuracy of the method on the support set, 0 to 1.
     pub method_accuracy: Option<f32>,
-    /// The parameter values that tuning recommends: alpha, beta.
-    pub recommended: Option<(f64, f64)>,
+    /// The parameter values that tuning recommends: alpha, beta, gamma.
+    pub recommended: Option<(f64, f64, f64)>,
     /// What divides the logits before the softmax.
     pub temperature: f32,
     /// The method that predicts: the chosen one, unless that cannot be fitted.

@@ -420,7 +420,9 @@ impl App {
         self.fit.method_accuracy = summary.accuracy;
         self.fit.recommended = summary
             .recommended
-            .map(|found| (f64::from(found.alpha), f64::from(found.beta)));
+            .map(|found| [found.alpha, found.beta, found.gamma].map(f64::from))
+            .map(<(f64, f64, f64)>::from);
+        self.fit.surface = summary.surface;
         self.fit.note = summary.note;
         self.fit.method = summary.method;
         self.fit.obstacle = summary.obstacle;

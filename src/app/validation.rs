@@ -168,12 +168,7 @@ impl App {
     }
 
     fn validated(&mut self, tuned: &Tuned) {
-        let found = tuned.parameters;
-        self.set_both(
-            f64::from(found.alpha),
-            f64::from(found.beta),
-            Some(f64::from(found.gamma)),
-        );
+        self.set_all(&tuned.parameters);
         let folder = self.validation.folder.file_name().map_or_else(
             || self.validation.folder.display().to_string(),
             |name| name.to_string_lossy().into_owned(),

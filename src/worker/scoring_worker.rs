@@ -29,6 +29,7 @@ use crate::ids::{Generation, PhotoId};
 use crate::methods::{Method, Parameters};
 use crate::worker::lesson::{Lesson, Trained};
 use crate::methods::projection::IsoClip;
+use crate::methods::surface::Surface;
 
 /// What the scoring worker can be asked.
 pub enum ScoreJob {
@@ -90,6 +91,8 @@ pub struct FitSummary {
     pub zero_shot_accuracy: Option<f32>,
     /// Leave-one-out accuracy of the method on the support set, 0 to 1.
     pub accuracy: Option<f32>,
+    /// Accuracy over the parameters, where they were searched.
+    pub surface: Option<Arc<Surface>>,
     /// What divides the logits before the softmax.
     pub temperature: f32,
     /// Something to say about it.
