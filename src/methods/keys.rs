@@ -185,21 +185,13 @@ impl Keys {
             .sqrt()
     }
 
-    /// Zero-shot logits of a block's queries, class names counting or not, `[num_classes]`.
-    pub(super) fn text_logits(&self, original: &Features, block: &Block) -> Vec<Lanes> {
-        let rows: Vec<usize> = (block.first..block.first + block.len).collect();
-        lanes_of(
-            &self
-                .text
-                .matrix()
-                .times_transposed(&original.matrix().select_rows(&rows)),
-            0,
-            LOGIT_SCALE,
-        )
-    }
-
     /// The blocks of at most [`CHUNK`] queries with consecutive indices.
-    fn blocks(&self, original: &Features, probes: &Features, rows: &[usize]) -> Vec<Block> {
+    pub(super) fn blocks(
+        &self,
+        original: &Features,
+        probes: &Features,
+        rows: &[usize],
+    ) -> Vec<Block> {
         let by_class = self
             .text
             .matrix()
@@ -223,7 +215,7 @@ impl Keys {
 }
 
 /// Columns `start..start + 16` of every row times `scale`; zeros beyond the last column.
-fn lanes_of(matrix: &Matrix, start: usize, scale: f32) -> Vec<Lanes> {
+pub(super) fn lanes_of(matrix: &Matrix, start: usize, scale: f32) -> Vec<Lanes> {
     matrix
         .iter_rows()
         .map(|row| {

@@ -308,6 +308,24 @@ pub struct Parameters {
     pub signature_range: SignatureRange,
 }
 
+impl Parameters {
+    /// Refuses numbers that are none.
+    pub(super) fn check(&self) -> Result<(), MethodError> {
+        let numbers = [
+            ("α", self.alpha),
+            ("β", self.beta),
+            ("γ", self.gamma),
+            ("w0", self.w0),
+            ("w1", self.w1),
+            ("λ", self.lambda),
+        ];
+        match numbers.into_iter().find(|(_, number)| !number.is_finite()) {
+            Some((what, number)) => Err(MethodError::NoNumber { what, number }),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Default for Parameters {
     /// Tip-Adapter's published α = 1 and β = 5.5 (ECCV 2022, Table 4); APE's weights and `ProKeR`'s λ for 16 shots on `ImageNet`.
     fn default() -> Self {

@@ -32,7 +32,7 @@ use crate::progress::{Cancelled, Progress};
 use crate::support::SupportSet;
 
 pub use evidence::{Evidence, gather_evidence, logits_from_evidence};
-pub use leave_one_out::{LeaveOneOut, tune_on_support};
+pub use leave_one_out::{HeldOut, LeaveOneOut, Protocol, tune_on_support};
 pub use method::{Family, Method, Parameter, ParameterRange, Parameters, UnknownMethod};
 pub use tip_x::SignatureRange;
 
@@ -111,6 +111,14 @@ pub enum MethodError {
         method: Method,
         /// What it needs at least, in words.
         needed: &'static str,
+    },
+    /// A parameter without a finite value.
+    #[error("{what} is {number}, where a finite number is needed")]
+    NoNumber {
+        /// Which parameter.
+        what: &'static str,
+        /// Its value: NaN or infinite.
+        number: f32,
     },
     /// A decomposition did not succeed: the features hold NaN or are all equal.
     #[error("the {what} of the features cannot be computed: they hold no number, or are all alike")]

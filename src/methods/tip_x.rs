@@ -42,6 +42,18 @@ pub(super) struct PenaltyScale {
     offset: f32,
 }
 
+impl PenaltyScale {
+    /// Sum of ψ over `num_keys` keys whose divergences, below one of `entropy` each, add up to `crosses` less.
+    fn penalty(&self, num_keys: f32, entropy: f32, crosses: f32) -> f32 {
+        let divergences = if self.slope > 0.0 {
+            num_keys * (entropy - self.low) - crosses
+        } else {
+            0.0
+        };
+        self.slope * divergences + num_keys * self.offset
+    }
+}
+
 /// A fitted Tip-X.
 pub(super) struct TipX {
     method: Method,
@@ -198,12 +210,7 @@ impl TipX {
             let num_keys = *num_keys as f32;
             let mut penalties = [0.0; LANES];
             for ((penalty, cross), entropy) in penalties.iter_mut().zip(crosses).zip(&entropies) {
-                let divergences = if scale.slope > 0.0 {
-                    num_keys * (entropy - scale.low) - cross
-                } else {
-                    0.0
-                };
-                *penalty = scale.slope * divergences + num_keys * scale.offset;
+                *penalty = scale.penalty(num_keys, *entropy, *cross);
             }
             penalties
         };
@@ -212,6 +219,27 @@ impl TipX {
             .zip(&self.keys_per_class)
             .map(of_class)
             .collect()
+    }
+
+    /// ψ of a block's first queries, one by one, and single keys: `[lane][keys of the lane]`.
+    pub(super) fn penalties_of_keys(
+        &self,
+        original: &Features,
+        block: &Block,
+        scale: &PenaltyScale,
+        keys: &[&[usize]],
+    ) -> Vec<Vec<f32>> {
+        let rows: Vec<usize> = (block.first..block.first + keys.len()).collect();
+        let (signatures, entropies) = signatures(&original.select(&rows), &self.text);
+        let penalty = |lane: usize, key: usize| {
+            let logs = self.log_signatures.row(key);
+            let shares = signatures.row(lane).iter();
+            let cross = shares.zip(logs).map(|(share, log)| share * log).sum();
+            scale.penalty(1.0, entropies[lane], cross)
+        };
+        let of_lane =
+            |(lane, keys): (usize, &&[usize])| keys.iter().map(|key| penalty(lane, *key)).collect();
+        keys.iter().enumerate().map(of_lane).collect()
     }
 
     /// The cache below the third term.

@@ -14,6 +14,7 @@ mod golden;
 mod gradients;
 mod grid_search;
 mod layering;
+mod leave_one_out;
 mod methods;
 mod models;
 mod overlap;
