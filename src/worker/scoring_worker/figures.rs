@@ -1,11 +1,11 @@
 //! What a fit is worth: tuned parameters, accuracy by leaving one out, temperature.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use super::{FitRequest, FitSummary, ScoringThread};
-use crate::engine::EngineError;
-use crate::methods::calibration::{calibrate, default_temperature};
-use crate::methods::leave_one_out::leave_one_out_logits;
+use crate::methods::calibration::{calibrate_on, default_temperature};
+use crate::methods::leave_one_out::{HeldOut, held_out};
 use crate::methods::{LeaveOneOut, Method, MethodError, Parameters, tune_on_support};
 use crate::progress::Progress;
 use crate::worker::lesson::{Fingerprint, Lesson, Trained};
@@ -18,6 +18,13 @@ pub(super) struct KnownTuning {
     found: LeaveOneOut,
 }
 
+/// Figures, and what every shot would be if it were none.
+pub(super) struct Figures {
+    pub(super) summary: FitSummary,
+    /// Logits that the other shots give each, by key.
+    pub(super) left_out: HashMap<usize, Vec<f32>>,
+}
+
 impl ScoringThread {
     /// Tunes where asked, and measures by leave-one-out.
     pub(super) fn figures(
@@ -26,78 +33,39 @@ impl ScoringThread {
         request: &FitRequest,
         trained: Option<&Trained>,
         lesson: &Lesson,
-    ) -> Result<FitSummary, EngineError> {
+    ) -> Result<Figures, MethodError> {
         let method = base.method;
         if let Some(trained) = trained {
-            return self.trained_figures(base, trained, lesson);
+            return Ok(Figures {
+                summary: trained_figures(base, trained, lesson)?,
+                left_out: HashMap::new(),
+            });
         }
         let tuned = self.tuned(method, request, lesson)?;
-        let parameters = if request.tune {
-            tuned.parameters
-        } else {
-            request.parameters
-        };
-        let progress = Progress::new(&|_, _| (), &request.cancel);
-        let knowledge = lesson.knowledge();
-        let calibrated = calibrate(method, &parameters, &knowledge, &progress)?;
-        let accuracy = if request.tune {
-            share(tuned.accuracy)
-        } else {
-            accuracy(method, &parameters, lesson)?
-        };
-        let note = (!tuned.is_tuned
-            && tuned.num_judged == 0
-            && !method.parameters().is_empty()
-            && !lesson.support.is_empty())
-        .then(|| {
-            "One shot per class: nothing to tune on, so the published defaults are used".to_owned()
-        });
-        Ok(FitSummary {
+        let mut judged = tuned.held_out.clone();
+        let mut parameters = tuned.parameters;
+        if !request.tune {
+            parameters = request.parameters;
+            let progress = Progress::new(&|_, _| (), &request.cancel);
+            judged = judged_at(method, &parameters, lesson, &progress)?;
+        }
+        let summary = FitSummary {
             parameters,
             tuned: request.tune && tuned.is_tuned,
             recommended: tuned.is_tuned.then_some(tuned.parameters),
             zero_shot_accuracy: share(tuned.zero_shot_accuracy),
-            accuracy,
-            temperature: calibrated.temperature,
-            note,
+            accuracy: share(judged.accuracy()),
+            surface: tuned.surface.clone().map(Arc::new),
+            temperature: calibrate_on(method, &judged).temperature,
+            note: note(method, &tuned, lesson),
             ..base
+        };
+        let rows = judged.rows.iter().enumerate();
+        let left_out = rows.map(|(index, row)| (*row, judged.logits.0.row(index).to_vec()));
+        Ok(Figures {
+            summary,
+            left_out: left_out.collect(),
         })
-    }
-
-    /// The figures of a trained method: photos were held out while it was trained.
-    fn trained_figures(
-        &mut self,
-        base: FitSummary,
-        trained: &Trained,
-        lesson: &Lesson,
-    ) -> Result<FitSummary, EngineError> {
-        Ok(FitSummary {
-            parameters: trained.parameters,
-            zero_shot_accuracy: self.zero_shot_accuracy(lesson)?,
-            accuracy: trained.accuracy,
-            temperature: default_temperature(trained.method),
-            ..base
-        })
-    }
-
-    /// What is known of a method that has to be trained first.
-    pub(super) fn untrained_figures(
-        &mut self,
-        base: FitSummary,
-        request: &FitRequest,
-        lesson: &Lesson,
-    ) -> Result<FitSummary, EngineError> {
-        Ok(FitSummary {
-            parameters: request.parameters,
-            zero_shot_accuracy: self.zero_shot_accuracy(lesson)?,
-            temperature: default_temperature(base.method),
-            needs_training: true,
-            ..base
-        })
-    }
-
-    fn zero_shot_accuracy(&mut self, lesson: &Lesson) -> Result<Option<f32>, EngineError> {
-        accuracy(Method::ZeroShot, &Parameters::default(), lesson)
     }
 
     /// What tuning finds; searched again only when something changed that it depends on.
@@ -106,7 +74,7 @@ impl ScoringThread {
         method: Method,
         request: &FitRequest,
         lesson: &Lesson,
-    ) -> Result<LeaveOneOut, EngineError> {
+    ) -> Result<LeaveOneOut, MethodError> {
         // The sliders are what is searched.
         let parameters = Parameters {
             alpha: 0.0,
@@ -127,7 +95,7 @@ impl ScoringThread {
         let found = match tune_on_support(method, &request.parameters, &knowledge, &progress) {
             Err(MethodError::FixedOnly { .. }) => LeaveOneOut {
                 parameters: request.parameters,
-                accuracy: None,
+                held_out: HeldOut::default(),
                 ..tune_on_support(Method::ZeroShot, &request.parameters, &knowledge, &progress)?
             },
             found => found?,
@@ -142,39 +110,68 @@ impl ScoringThread {
     }
 }
 
+/// The figures of a trained method: photos were held out while it was trained.
+fn trained_figures(
+    base: FitSummary,
+    trained: &Trained,
+    lesson: &Lesson,
+) -> Result<FitSummary, MethodError> {
+    Ok(FitSummary {
+        parameters: trained.parameters,
+        zero_shot_accuracy: zero_shot_accuracy(lesson)?,
+        accuracy: trained.accuracy,
+        temperature: default_temperature(trained.method),
+        ..base
+    })
+}
+
+/// What is known of a method that has to be trained first.
+pub(super) fn untrained_figures(
+    base: FitSummary,
+    request: &FitRequest,
+    lesson: &Lesson,
+) -> Result<FitSummary, MethodError> {
+    Ok(FitSummary {
+        parameters: request.parameters,
+        zero_shot_accuracy: zero_shot_accuracy(lesson)?,
+        temperature: default_temperature(base.method),
+        needs_training: true,
+        ..base
+    })
+}
+
+fn zero_shot_accuracy(lesson: &Lesson) -> Result<Option<f32>, MethodError> {
+    let (method, parameters) = (Method::ZeroShot, Parameters::default());
+    let judged = held_out(method, &parameters, &lesson.knowledge(), &Progress::silent())?;
+    Ok(share(judged.accuracy()))
+}
+
+/// The shots scored by the others at fixed parameters; nothing where the method cannot be judged so.
+fn judged_at(
+    method: Method,
+    parameters: &Parameters,
+    lesson: &Lesson,
+    progress: &Progress<'_>,
+) -> Result<HeldOut, MethodError> {
+    match held_out(method, parameters, &lesson.knowledge(), progress) {
+        Err(MethodError::FixedOnly { .. }) => Ok(HeldOut::default()),
+        found => found,
+    }
+}
+
 fn share(percent: Option<f64>) -> Option<f32> {
     percent.map(|percent| (percent / 100.0) as f32)
 }
 
-/// Share of the shots that the others classify rightly.
-fn accuracy(
-    method: Method,
-    parameters: &Parameters,
-    lesson: &Lesson,
-) -> Result<Option<f32>, EngineError> {
-    let (logits, labels) = match leave_one_out_logits(
-        method,
-        parameters,
-        &lesson.knowledge(),
-        &Progress::silent(),
-    ) {
-        Err(MethodError::FixedOnly { .. }) => return Ok(None),
-        found => found?,
-    };
-    let num_right = logits
-        .top_classes()
-        .iter()
-        .zip(&labels)
-        .filter(|(predicted, label)| predicted == label)
-        .count();
-    Ok((!labels.is_empty()).then(|| num_right as f32 / labels.len() as f32))
-}
-
-/// Logits that the other shots give each, by key.
-pub(super) fn left_out(
-    _method: Method,
-    _parameters: &Parameters,
-    _lesson: &Lesson,
-) -> Result<HashMap<usize, Vec<f32>>, MethodError> {
-    Ok(HashMap::new())
+/// What there is to say about a tuning.
+fn note(method: Method, tuned: &LeaveOneOut, lesson: &Lesson) -> Option<String> {
+    if tuned.num_judged == 0 {
+        let is_untuned = !method.parameters().is_empty() && !lesson.support.is_empty();
+        return is_untuned.then(|| {
+            "One shot per class: nothing to tune on, so the published defaults are used".to_owned()
+        });
+    }
+    tuned.better_without_names.map(|without| {
+        format!("Your shots alone do better: {without:.0} % with \"Use class names\" switched off")
+    })
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::figures::{Figures, untrained_figures};
 use super::ground::Ground;
 use super::{FitSummary, ScoreEvent, ScoringThread};
 use crate::engine::EngineError;
@@ -56,7 +57,7 @@ pub(super) struct Fit {
     pub(super) fitted: Arc<FittedSupport>,
     /// The method at the summary's parameters.
     pub(super) classifier: Arc<dyn Classifier>,
-    /// What the other shots give each, by key; empty where evidence tells that.
+    /// Logits that the other shots give each, by key.
     pub(super) left_out: HashMap<usize, Vec<f32>>,
     /// What to say about the overlap figures.
     pub(super) overlap_note: Option<String>,
@@ -132,11 +133,12 @@ impl ScoringThread {
             .clone()
             .filter(|trained| trained.is_for(method, &request.parameters, &lesson));
         if method.is_trained() && trained.is_none() {
-            let summary = self.untrained_figures(base, request, &lesson)?;
+            let summary = untrained_figures(base, request, &lesson)?;
             self.out.send(ScoreEvent::Fitted(Box::new(summary)));
             return Ok(None);
         }
-        let summary = self.figures(base, request, trained.as_ref(), &lesson)?;
+        let Figures { summary, left_out } =
+            self.figures(base, request, trained.as_ref(), &lesson)?;
         let classifier = match trained {
             Some(Trained { classifier, .. }) => classifier,
             None => methods::fit(method, &summary.parameters, &lesson.knowledge())?.into(),
@@ -151,7 +153,7 @@ impl ScoringThread {
         };
         let overlap_note = encoder.as_ref().and_then(AdaptedEncoder::note);
         Ok(Some(Fit {
-            left_out: super::figures::left_out(method, &summary.parameters, &lesson)?,
+            left_out,
             summary,
             lesson,
             encoder,

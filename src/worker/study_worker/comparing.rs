@@ -137,11 +137,11 @@ fn learn(method: Method, job: &CompareJob) -> Result<Known, MethodError> {
     let knowledge = lesson.knowledge();
     let progress = Progress::new(&|_, _| (), &job.cancel);
     let tuned = tune_on_support(method, &job.parameters, &knowledge, &progress)?;
-    let num_judged = tuned.num_judged;
-    let left_out = tuned.accuracy.map(|percent| {
-        let num_right = (percent / 100.0 * num_judged as f64).round() as usize;
-        (num_right, num_judged)
-    });
+    let judged = &tuned.held_out;
+    let right = judged.logits.top_classes();
+    let right = right.iter().zip(&judged.labels);
+    let num_right = right.filter(|(class, label)| class == label).count();
+    let left_out = (!judged.labels.is_empty()).then_some((num_right, judged.labels.len()));
     let classifier = methods::fit(method, &tuned.parameters, &knowledge)?;
     Ok(Known {
         fingerprint: lesson.fingerprint,
