@@ -22,6 +22,7 @@ mod photos;
 mod preprocess;
 mod project;
 mod projection;
+mod sampling;
 mod shared;
 mod source_text;
 mod tokenizer;

@@ -144,8 +144,9 @@ impl ScoringThread {
             original: &original,
             adapted: adapted.as_ref(),
         };
+        let parameters = &fit.summary.parameters;
         let logits = fit.classifier.logits(queries)?;
-        let zero_shot = original.cosines(&fit.text);
+        let zero_shot = original.cosines(&fit.lesson.text);
         for (index, place) in places.iter().enumerate() {
             scores[*place] = scored(
                 logits.0.row(index),
@@ -162,8 +163,7 @@ impl ScoringThread {
         )?;
         for index in inside {
             let photo = self.table.photos()[rows[index]];
-            if let Some(score) = set.score(photo, &fit.summary.parameters, fit.summary.temperature)
-            {
+            if let Some(score) = set.score(photo, parameters, fit.summary.temperature) {
                 scores[places[index]] = score;
             }
         }
@@ -205,11 +205,17 @@ impl ScoringThread {
         };
         let own_keys = |row: &usize| self.own_keys(fit, *row).unwrap_or_default();
         let hidden: Vec<&[usize]> = rows.iter().map(own_keys).collect();
-        let evidence = gather_evidence(&*fit.classifier, &fit.knowledge(), queries, &hidden)?;
+        let evidence = gather_evidence(
+            fit.fitted.method,
+            &*fit.classifier,
+            &fit.lesson.knowledge(),
+            queries,
+            &hidden,
+        )?;
+        let weighing = &fit.fitted.weighing;
         for ((row, mut evidence), keys) in rows.iter().zip(evidence).zip(hidden) {
             let photo = self.table.photos()[*row];
             if let Some(key) = keys.first() {
-                let weighing = &fit.fitted.weighing;
                 if let Some(reading) = fit.held_out.reading(weighing, *key) {
                     evidence.reading = reading;
                 } else if let Weighing::Votes(_) = weighing {
