@@ -55,7 +55,7 @@ pub(crate) struct Comparison {
     cancel: CancelToken,
     asked: Option<Question>,
     last: Option<Instant>,
-    pub(super) view: ComparisonView,
+    pub(crate) view: ComparisonView,
 }
 
 impl App {
@@ -108,7 +108,11 @@ impl App {
         Some(Question {
             fingerprint: lesson.fingerprint,
             parameters: super::scoring::options_of(self.project().settings()),
-            labelled: if judges_by_labels { labelled } else { Vec::new() },
+            labelled: if judges_by_labels {
+                labelled
+            } else {
+                Vec::new()
+            },
             trains: self.comparison.view.trains,
             judges_by_labels,
         })
@@ -118,7 +122,10 @@ impl App {
     fn labelled_pool(&self) -> Vec<(PhotoId, usize)> {
         let project = self.project();
         let classes: Vec<ClassId> = project.classes().iter().map(|class| class.id).collect();
-        let pool = project.pool().iter().filter_map(|photo| project.photo(*photo));
+        let pool = project
+            .pool()
+            .iter()
+            .filter_map(|photo| project.photo(*photo));
         pool.filter_map(|photo| {
             let label = photo.label?;
             let class = classes.iter().position(|class| *class == label)?;

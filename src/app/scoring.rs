@@ -10,9 +10,9 @@ use crate::engine::adapted::AdapterSpec;
 use crate::ids::{ClassId, Generation, PhotoId};
 use crate::methods::overlap::Kind;
 use crate::methods::{Method, Parameters};
+use crate::progress::CancelToken;
 use crate::project::{Role, Settings};
 use crate::worker::clip_worker::ModelInfo;
-use crate::progress::CancelToken;
 use crate::worker::evidence_set::{EvidenceSet, Scored};
 use crate::worker::lesson::Lesson;
 use crate::worker::scoring_worker::{

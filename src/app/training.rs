@@ -155,8 +155,8 @@ impl App {
         }
         let left = view.total.saturating_sub(view.step) as f64;
         // The first steps are slower than the rest.
-        view.seconds_left = (view.step > 2)
-            .then(|| elapsed.as_secs_f64() / view.step as f64 * left);
+        view.seconds_left =
+            (view.step > 2).then(|| elapsed.as_secs_f64() / view.step as f64 * left);
     }
 
     fn take_in_trained(&mut self, trained: Trained) {

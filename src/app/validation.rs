@@ -121,10 +121,7 @@ impl App {
             return;
         };
         if test.num_shots_left_out > 0 {
-            let said = format!(
-                "{} that are shots already",
-                photos(test.num_shots_left_out)
-            );
+            let said = format!("{} that are shots already", photos(test.num_shots_left_out));
             self.validation.left_out.push(said);
         }
         self.validation.num_photos = test.labels.len();

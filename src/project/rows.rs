@@ -10,7 +10,9 @@ use crate::ids::{ClassId, PhotoId};
 use crate::image_io::ContentHash;
 use crate::project::edit::{LabelSource, RowChange};
 use crate::project::schema;
-use crate::project::state::{Class, FileStamp, MethodOptions, Photo, ProjectState, Role, Settings, View};
+use crate::project::state::{
+    Class, FileStamp, MethodOptions, Photo, ProjectState, Role, Settings, View,
+};
 use crate::project::stored_path::{from_stored, path_from_bytes, to_stored};
 
 /// Reads everything but the history. `base` is the project file's folder.

@@ -235,7 +235,9 @@ fn many_prompts_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, class: &Class) {
         counted(texts.len(), "prompt", "prompts"),
         texts.first().map_or("", String::as_str)
     );
-    let text = egui::RichText::new(said).small().color(Palette::of(ui).weak);
+    let text = egui::RichText::new(said)
+        .small()
+        .color(Palette::of(ui).weak);
     ui.spacing_mut().interact_size.y = 16.0;
     let response = ui
         .add(egui::Button::new(text).frame(false).truncate())

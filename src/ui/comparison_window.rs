@@ -1,6 +1,8 @@
 //! All methods side by side: a bar each with its 95 % interval; a click chooses the method.
 
-use egui::{Align2, FontId, Rect, RichText, Role, ScrollArea, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
+use egui::{
+    Align2, FontId, Rect, RichText, Role, ScrollArea, Sense, Stroke, Ui, WidgetInfo, pos2, vec2,
+};
 
 use crate::app::{Command, ComparisonView, FEWEST_LABELLED};
 use crate::methods::Method;
@@ -8,7 +10,7 @@ use crate::worker::study_worker::{Basis, Outcome, Row};
 
 use super::chip::paint_bar;
 use super::context::PanelContext;
-use super::format::{counted, parameter};
+use super::format::{counted, cut_line, parameter};
 use super::theme::{self, Palette};
 
 const ROW_HEIGHT: f32 = 24.0;
@@ -23,7 +25,10 @@ pub(super) fn comparison_ui(context: &egui::Context, cx: &mut PanelContext<'_>) 
     }
     let mut is_open = true;
     let room = context.content_rect();
-    let size = vec2(600.0_f32.min(room.width() - 60.0), (room.height() - 150.0).clamp(260.0, 640.0));
+    let size = vec2(
+        600.0_f32.min(room.width() - 60.0),
+        (room.height() - 150.0).clamp(260.0, 640.0),
+    );
     egui::Window::new("Compare methods")
         .id(egui::Id::unique("comparison"))
         .open(&mut is_open)
@@ -66,9 +71,11 @@ fn basis_ui(ui: &mut Ui, view: &ComparisonView) {
     ui.label(said);
     if view.basis == Some(Basis::LeftOut) {
         ui.label(
-            RichText::new("Parameters were chosen on the same shots, so these figures flatter a little")
-                .small()
-                .weak(),
+            RichText::new(
+                "Parameters were chosen on the same shots, so these figures flatter a little",
+            )
+            .small()
+            .weak(),
         );
     }
 }
@@ -114,7 +121,10 @@ fn row_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, row: &Row) {
     let font = FontId::proportional(13.0);
     ui.painter()
         .text(left, Align2::LEFT_CENTER, row.method.title(), font, ink);
-    let rest = Rect::from_min_max(pos2(rect.left() + TITLE_WIDTH, rect.top()), rect.max - vec2(8.0, 0.0));
+    let rest = Rect::from_min_max(
+        pos2(rect.left() + TITLE_WIDTH, rect.top()),
+        rect.max - vec2(8.0, 0.0),
+    );
     let said = match &row.outcome {
         Outcome::Measured {
             num_right,
@@ -202,12 +212,12 @@ fn paint_measured(ui: &Ui, rect: Rect, num_right: usize, num_judged: usize, pale
 
 /// A sentence in one line, cut off where there is no more room; the whole of it is in the tooltip.
 fn paint_words(ui: &Ui, rect: Rect, words: &str, palette: &Palette) {
-    let mut job = egui::text::LayoutJob::simple_singleline(
-        words.to_owned(),
+    let job = cut_line(
+        words,
         FontId::proportional(11.5),
         palette.weak,
+        rect.width(),
     );
-    job.wrap = egui::text::TextWrapping::truncate_at_width(rect.width());
     let galley = ui.painter().layout_job(job);
     let at = pos2(rect.left(), rect.center().y - galley.size().y / 2.0);
     ui.painter().galley(at, galley, palette.weak);
@@ -222,8 +232,7 @@ fn wilson(num_right: usize, num_judged: usize) -> (f32, f32) {
     let n = num_judged as f64;
     let share = num_right as f64 / n;
     let centre = (share + z * z / (2.0 * n)) / (1.0 + z * z / n);
-    let half =
-        z / (1.0 + z * z / n) * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
+    let half = z / (1.0 + z * z / n) * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
     (
         (centre - half).max(0.0) as f32,
         (centre + half).min(1.0) as f32,
@@ -238,7 +247,10 @@ mod tests {
     fn intervals_are_wilsons() {
         // statsmodels 0.14: proportion_confint(8, 10, method="wilson"), (10, 10) and (0, 12).
         let close = |got: (f32, f32), low: f32, high: f32| {
-            assert!((got.0 - low).abs() < 1e-4 && (got.1 - high).abs() < 1e-4, "{got:?}");
+            assert!(
+                (got.0 - low).abs() < 1e-4 && (got.1 - high).abs() < 1e-4,
+                "{got:?}"
+            );
         };
         close(wilson(8, 10), 0.490_16, 0.943_32);
         close(wilson(10, 10), 0.722_47, 1.0);

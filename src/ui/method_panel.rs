@@ -4,8 +4,8 @@ use egui::{Align, CollapsingHeader, Layout, RichText, Spinner, Ui};
 
 use crate::app::{Command, FitStatus, Parameter, ValidationView};
 use crate::methods::Method;
-use crate::methods::presets::{PRESETS, Preset};
 use crate::methods::Parameters;
+use crate::methods::presets::{PRESETS, Preset};
 use crate::project::Settings;
 
 use super::chip::{badge_ui, paint_bar, paint_hollow_bar, question_ui};
@@ -96,7 +96,11 @@ fn spelled(method: Method, values: &Parameters) -> String {
             Parameter::Gamma => format!("γ {}", values.gamma),
         })
         .collect();
-    parts.extend(values.channels.map(|channels| format!("{channels} channels")));
+    parts.extend(
+        values
+            .channels
+            .map(|channels| format!("{channels} channels")),
+    );
     parts.extend(values.epochs.map(|epochs| format!("{epochs} epochs")));
     parts.join(", ")
 }
@@ -145,8 +149,17 @@ fn preset_line_ui(ui: &mut Ui, cx: &PanelContext<'_>) {
         return;
     };
     let mut parts = vec![format!("As for {}", preset.title)];
-    parts.extend(options.channels.map(|channels| format!("{} channels", count(channels))));
-    parts.extend(options.w0.zip(options.w1).map(|(w0, w1)| format!("weights {w0} and {w1}")));
+    parts.extend(
+        options
+            .channels
+            .map(|channels| format!("{} channels", count(channels))),
+    );
+    parts.extend(
+        options
+            .w0
+            .zip(options.w1)
+            .map(|(w0, w1)| format!("weights {w0} and {w1}")),
+    );
     parts.extend(options.epochs.map(|epochs| format!("{epochs} epochs")));
     ui.label(RichText::new(parts.join(", ")).small().weak());
 }
@@ -206,7 +219,10 @@ fn validation_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
         }
         ValidationView::Searching(_, 0) => "Searching".to_owned(),
         ValidationView::Searching(done, total) => {
-            format!("Searching, {:.0} %", 100.0 * *done as f64 / (*total).max(1) as f64)
+            format!(
+                "Searching, {:.0} %",
+                100.0 * *done as f64 / (*total).max(1) as f64
+            )
         }
     };
     ui.horizontal(|ui| {

@@ -72,16 +72,32 @@ impl ParameterSpec {
 /// What a parameter does in a method.
 fn hint(method: Method, parameter: Parameter) -> &'static str {
     match (parameter, method) {
-        (Parameter::Alpha, Method::Calip) => "Weight of the class names as the parts of the photo show them",
+        (Parameter::Alpha, Method::Calip) => {
+            "Weight of the class names as the parts of the photo show them"
+        }
         (Parameter::Beta, Method::Calip) => "Weight of the photo as the class names show it",
-        (Parameter::Alpha, Method::ClipAdapter) => "How much of the trained features is mixed into CLIP's own",
+        (Parameter::Alpha, Method::ClipAdapter) => {
+            "How much of the trained features is mixed into CLIP's own"
+        }
         (Parameter::Alpha, Method::TaskRes) => "How far the trained part moves the class texts",
-        (Parameter::Alpha, _) => "How much your shots count beside the class names; at 0 they do not count",
-        (Parameter::Beta, Method::ProKeR | Method::ProKeRPp) => "How sharply likeness falls with distance: high means that only the most alike shots count",
-        (Parameter::Beta, _) => "How sharply a shot's vote falls with distance: high means that only the most alike shots vote",
-        (Parameter::Gamma, Method::TipX | Method::TipXPp) => "How much it counts that a photo and a shot look alike to the class names",
-        (Parameter::Gamma, Method::Timo | Method::TimoS) => "How sharply the prompts are weighed by how well the shots agree with them",
-        (Parameter::Gamma, _) => "How much a shot's vote depends on how surely its class names recognise it",
+        (Parameter::Alpha, _) => {
+            "How much your shots count beside the class names; at 0 they do not count"
+        }
+        (Parameter::Beta, Method::ProKeR | Method::ProKeRPp) => {
+            "How sharply likeness falls with distance: high means that only the most alike shots count"
+        }
+        (Parameter::Beta, _) => {
+            "How sharply a shot's vote falls with distance: high means that only the most alike shots vote"
+        }
+        (Parameter::Gamma, Method::TipX | Method::TipXPp) => {
+            "How much it counts that a photo and a shot look alike to the class names"
+        }
+        (Parameter::Gamma, Method::Timo | Method::TimoS) => {
+            "How sharply the prompts are weighed by how well the shots agree with them"
+        }
+        (Parameter::Gamma, _) => {
+            "How much a shot's vote depends on how surely its class names recognise it"
+        }
     }
 }
 

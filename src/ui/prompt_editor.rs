@@ -75,7 +75,10 @@ mod tests {
 
     #[test]
     fn a_line_is_a_prompt_and_blank_lines_are_none() {
-        assert_eq!(lines(" a {name}\n\n  a drawing of a {name} \n"), ["a {name}", "a drawing of a {name}"]);
+        assert_eq!(
+            lines(" a {name}\n\n  a drawing of a {name} \n"),
+            ["a {name}", "a drawing of a {name}"]
+        );
         assert!(lines(" \n").is_empty());
     }
 }

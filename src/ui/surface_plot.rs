@@ -1,10 +1,13 @@
 //! The heat map of accuracy over a method's parameters: hover reads it, a click takes its values.
 
-use egui::{Align2, Color32, FontId, Mesh, Pos2, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2};
+use egui::{
+    Align2, Color32, FontId, Mesh, Pos2, Rect, Response, Role, Sense, Stroke, Ui, WidgetInfo, pos2,
+    vec2,
+};
 
 use crate::app::{Command, Parameter};
-use crate::methods::surface::Surface;
 use crate::methods::Method;
+use crate::methods::surface::Surface;
 
 use super::context::PanelContext;
 use super::format::parameter;
@@ -16,7 +19,9 @@ const FOOT: f32 = 27.0;
 /// A cell is at least this wide and high; finer grids show the best of each cell.
 const SMALLEST_CELL: f32 = 3.0;
 /// Values that may stand at an axis.
-const TICKS: [f32; 11] = [0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0];
+const TICKS: [f32; 11] = [
+    0.0, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0,
+];
 
 /// A surface as it is drawn: `x` to the right, `y` upwards.
 struct View<'a> {
@@ -159,10 +164,7 @@ impl<'a> View<'a> {
         };
         pos2(
             egui::lerp(self.area.x_range(), share_of(self.xs(), x)),
-            egui::lerp(
-                self.area.bottom()..=self.area.top(),
-                share_of(self.ys(), y),
-            ),
+            egui::lerp(self.area.bottom()..=self.area.top(), share_of(self.ys(), y)),
         )
     }
 
@@ -179,11 +181,16 @@ impl<'a> View<'a> {
             if x - 9.0 < free_from {
                 continue;
             }
-            ui.painter().vline(x, foot..=foot + 3.0, Stroke::new(1.0, ink));
+            ui.painter()
+                .vline(x, foot..=foot + 3.0, Stroke::new(1.0, ink));
             let shown = text(pos2(x, foot + 3.0), Align2::CENTER_TOP, &label);
             free_from = shown.right() + 6.0;
         }
-        let (name, other) = if self.is_turned { ("β", "α") } else { ("α", "β") };
+        let (name, other) = if self.is_turned {
+            ("β", "α")
+        } else {
+            ("α", "β")
+        };
         text(
             pos2(self.area.center().x, foot + FOOT),
             Align2::CENTER_BOTTOM,
@@ -199,7 +206,8 @@ impl<'a> View<'a> {
                 continue;
             }
             let left = self.area.left();
-            ui.painter().hline(left - 3.0..=left, y, Stroke::new(1.0, ink));
+            ui.painter()
+                .hline(left - 3.0..=left, y, Stroke::new(1.0, ink));
             let shown = text(pos2(left - 5.0, y), Align2::RIGHT_CENTER, &label);
             free_below = shown.top();
         }
@@ -211,10 +219,16 @@ impl<'a> View<'a> {
     fn said(&self, method: Method, beta: usize, alpha: usize) -> String {
         let mut parts = Vec::new();
         if self.surface.alphas.len() > 1 {
-            parts.push(format!("α {}", parameter(f64::from(self.surface.alphas[alpha]))));
+            parts.push(format!(
+                "α {}",
+                parameter(f64::from(self.surface.alphas[alpha]))
+            ));
         }
         if self.surface.betas.len() > 1 {
-            parts.push(format!("β {}", parameter(f64::from(self.surface.betas[beta]))));
+            parts.push(format!(
+                "β {}",
+                parameter(f64::from(self.surface.betas[beta]))
+            ));
         }
         if let Some(third) = self.third(beta, alpha) {
             let symbol = match method {
@@ -223,7 +237,11 @@ impl<'a> View<'a> {
             };
             parts.push(format!("{symbol} {}", parameter(third)));
         }
-        format!("{}: {:.1} %", parts.join(", "), self.surface.at(beta, alpha))
+        format!(
+            "{}: {:.1} %",
+            parts.join(", "),
+            self.surface.at(beta, alpha)
+        )
     }
 
     fn third(&self, beta: usize, alpha: usize) -> Option<f64> {
@@ -240,7 +258,10 @@ impl<'a> View<'a> {
                 }
             }
         }
-        format!("Accuracy over the parameters, best at {}", self.said(method, best.0, best.1))
+        format!(
+            "Accuracy over the parameters, best at {}",
+            self.said(method, best.0, best.1)
+        )
     }
 
     fn react(&self, ui: &Ui, cx: &mut PanelContext<'_>, method: Method, response: &Response) {
@@ -306,8 +327,10 @@ fn ticks(values: &[f32]) -> Vec<(f32, String)> {
 
 /// A ring that is seen on light and dark cells alike.
 fn paint_mark(ui: &Ui, at: Pos2) {
-    ui.painter().circle_stroke(at, 5.5, Stroke::new(3.5, Color32::BLACK));
-    ui.painter().circle_stroke(at, 5.5, Stroke::new(1.6, Color32::WHITE));
+    ui.painter()
+        .circle_stroke(at, 5.5, Stroke::new(3.5, Color32::BLACK));
+    ui.painter()
+        .circle_stroke(at, 5.5, Stroke::new(1.6, Color32::WHITE));
 }
 
 /// From which colour to which, in percent.
@@ -353,8 +376,14 @@ mod tests {
         assert_eq!(view.cell_at(pos2(5.0, 55.0)), Some((0, 0)));
         assert_eq!(view.cell_at(pos2(45.0, 10.0)), Some((1, 1)));
         assert_eq!(view.best_in((1, 1)), (1, 1));
-        assert_eq!(view.said(Method::TipAdapter, 1, 1), "α 0.10, β 2.00: 80.0 %");
-        assert!(view.spoken(Method::TipAdapter).ends_with("α 0.10, β 2.00: 80.0 %"));
+        assert_eq!(
+            view.said(Method::TipAdapter, 1, 1),
+            "α 0.10, β 2.00: 80.0 %"
+        );
+        assert!(
+            view.spoken(Method::TipAdapter)
+                .ends_with("α 0.10, β 2.00: 80.0 %")
+        );
         let middle = view.position_of(0.1, 2.0);
         assert!((middle - pos2(45.0, 15.0)).length() < 1e-3, "{middle:?}");
     }
@@ -370,7 +399,10 @@ mod tests {
 
     #[test]
     fn ticks_are_round_values_within_the_grid() {
-        let labels: Vec<String> = ticks(&[0.0, 0.1, 1.0]).into_iter().map(|tick| tick.1).collect();
+        let labels: Vec<String> = ticks(&[0.0, 0.1, 1.0])
+            .into_iter()
+            .map(|tick| tick.1)
+            .collect();
         assert_eq!(labels, ["0", "0.01", "0.03", "0.1", "0.3", "1"]);
         assert!((share_of(&[0.0, 0.1, 1.0], 5.0) - 5.0 / 6.0).abs() < 1e-6);
     }

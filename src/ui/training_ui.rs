@@ -32,11 +32,9 @@ pub(super) fn training_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, training: &Tra
 fn title_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, training: &TrainingView, is_running: bool) {
     let said = match &training.stage {
         TrainingStage::Running if training.total == 0 => "Training begins".to_owned(),
-        TrainingStage::Running => format!(
-            "Step {} of {}",
-            count(training.step),
-            count(training.total)
-        ),
+        TrainingStage::Running => {
+            format!("Step {} of {}", count(training.step), count(training.total))
+        }
         TrainingStage::Done => format!("Trained in {} steps", count(training.step)),
         TrainingStage::EndedEarly => format!(
             "Ended at step {} of {}",
@@ -146,9 +144,11 @@ fn figures_ui(ui: &mut Ui, training: &TrainingView) {
                 .color(palette.unpaired),
         );
         if let Some(best) = training.best_accuracy() {
-            let said = format!("╌ held out {:.0} % right at best", best * 100.0);
+            let said = format!("╌ held out {:.0} % at best", best * 100.0);
             ui.label(RichText::new(said).small().color(palette.paired))
-                .on_hover_text("Share of the shots that were kept out of training and are recognised");
+                .on_hover_text(
+                    "Share of the shots that were kept out of training and are recognised",
+                );
         }
     });
 }

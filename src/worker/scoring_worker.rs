@@ -26,10 +26,10 @@ use super::study_worker::TestSet;
 use super::{Outbox, Wake, Worker};
 use crate::features::Features;
 use crate::ids::{Generation, PhotoId};
-use crate::methods::{Method, Parameters};
-use crate::worker::lesson::{Lesson, Trained};
 use crate::methods::projection::IsoClip;
 use crate::methods::surface::Surface;
+use crate::methods::{Method, Parameters};
+use crate::worker::lesson::{Lesson, Trained};
 
 /// What the scoring worker can be asked.
 pub enum ScoreJob {

@@ -92,7 +92,11 @@ fn logit_scale(method: Method) -> f32 {
 /// Splits logits into what the class names say and the rest.
 fn terms(zero_shot: &[f32], logits: &[f32], scale: f32) -> Vec<Terms> {
     let names: Vec<f32> = zero_shot.iter().map(|logit| logit * scale).collect();
-    let shots: Vec<f32> = logits.iter().zip(&names).map(|(all, names)| all - names).collect();
+    let shots: Vec<f32> = logits
+        .iter()
+        .zip(&names)
+        .map(|(all, names)| all - names)
+        .collect();
     // Only differences between classes count, in a softmax.
     let centred = |values: Vec<f32>| {
         let mean = values.iter().sum::<f32>() / values.len().max(1) as f32;

@@ -1,8 +1,8 @@
 //! The sliders: values in use, moves, defaults, and the other settings of the method.
 
 use crate::app::{App, Parameter};
-use crate::methods::{Method, Parameters};
 use crate::methods::presets::Preset;
+use crate::methods::{Method, Parameters};
 use crate::project::{Edit, MethodOptions, Settings};
 use crate::worker::scoring_worker::ScoreJob;
 
@@ -123,7 +123,8 @@ impl App {
         };
         let values = preset.parameters(self.method(), self.feature_dim());
         let defaults = Parameters::default();
-        let is_own = |value: f32, default: f32| (value.to_bits() != default.to_bits()).then_some(value);
+        let is_own =
+            |value: f32, default: f32| (value.to_bits() != default.to_bits()).then_some(value);
         self.fit.tuned = false;
         self.project.end_gesture();
         self.change_settings(|settings| {

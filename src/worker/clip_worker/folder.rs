@@ -38,8 +38,7 @@ pub(super) fn embed(
     request: &FolderRequest<'_>,
     out: &Outbox<ClipEvent>,
 ) -> Result<EmbeddedFolder, Option<String>> {
-    let listed =
-        image_io::list_photos(request.folder).map_err(|error| Some(error.to_string()))?;
+    let listed = image_io::list_photos(request.folder).map_err(|error| Some(error.to_string()))?;
     let (requests, unknown_folders) = sort_out(request, listed);
     if requests.is_empty() {
         return Err(Some(no_photos(request)));
@@ -117,7 +116,9 @@ fn sort_out(
         };
         match class_of(&folder, request.classes) {
             Some(class) => known.push((request.folder.join(&relative), class)),
-            None if !unknown.iter().any(|name| *name == folder) => unknown.push(folder.into_owned()),
+            None if !unknown.iter().any(|name| *name == folder) => {
+                unknown.push(folder.into_owned())
+            }
             None => {}
         }
     }

@@ -142,7 +142,12 @@ pub(super) fn untrained_figures(
 
 fn zero_shot_accuracy(lesson: &Lesson) -> Result<Option<f32>, MethodError> {
     let (method, parameters) = (Method::ZeroShot, Parameters::default());
-    let judged = held_out(method, &parameters, &lesson.knowledge(), &Progress::silent())?;
+    let judged = held_out(
+        method,
+        &parameters,
+        &lesson.knowledge(),
+        &Progress::silent(),
+    )?;
     Ok(share(judged.accuracy()))
 }
 

@@ -95,10 +95,7 @@ impl Comparing {
             parameters,
         };
         if let Err(error) = methods::check(method, &job.lesson.knowledge()) {
-            return Ok(row(
-                Outcome::Unavailable(error.to_string()),
-                job.parameters,
-            ));
+            return Ok(row(Outcome::Unavailable(error.to_string()), job.parameters));
         }
         if method.is_trained() && !job.trains {
             return Ok(row(Outcome::Untrained, job.parameters));
