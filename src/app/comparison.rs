@@ -55,7 +55,7 @@ pub(crate) struct Comparison {
     cancel: CancelToken,
     asked: Option<Question>,
     last: Option<Instant>,
-    pub(super) view: ComparisonView,
+    pub(crate) view: ComparisonView,
 }
 
 impl App {

@@ -10,7 +10,7 @@ use crate::worker::study_worker::{Basis, Outcome, Row};
 
 use super::chip::paint_bar;
 use super::context::PanelContext;
-use super::format::{counted, parameter};
+use super::format::{counted, cut_line, parameter};
 use super::theme::{self, Palette};
 
 const ROW_HEIGHT: f32 = 24.0;
@@ -212,12 +212,12 @@ fn paint_measured(ui: &Ui, rect: Rect, num_right: usize, num_judged: usize, pale
 
 /// A sentence in one line, cut off where there is no more room; the whole of it is in the tooltip.
 fn paint_words(ui: &Ui, rect: Rect, words: &str, palette: &Palette) {
-    let mut job = egui::text::LayoutJob::simple_singleline(
-        words.to_owned(),
+    let job = cut_line(
+        words,
         FontId::proportional(11.5),
         palette.weak,
+        rect.width(),
     );
-    job.wrap = egui::text::TextWrapping::truncate_at_width(rect.width());
     let galley = ui.painter().layout_job(job);
     let at = pos2(rect.left(), rect.center().y - galley.size().y / 2.0);
     ui.painter().galley(at, galley, palette.weak);

@@ -121,25 +121,19 @@ fn row_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, method: Method, chosen: Method
     let font = FontId::proportional(13.0);
     ui.painter()
         .text(left, Align2::LEFT_CENTER, method.title(), font, ink);
-    let mark = if obstacle.is_some() {
-        "not with these shots: "
-    } else {
-        ""
-    };
-    ui.painter().text(
-        left + vec2(TITLE_WIDTH, 0.0),
-        Align2::LEFT_CENTER,
-        format!("{mark}{}", hint(method)),
-        FontId::proportional(11.5),
-        palette.weak,
-    );
+    let said = obstacle.unwrap_or(hint(method));
+    let room = rect.width() - TITLE_WIDTH - 18.0;
+    let line = super::format::cut_line(said, FontId::proportional(11.5), palette.weak, room);
+    let galley = ui.painter().layout_job(line);
+    let at = left + vec2(TITLE_WIDTH, -galley.size().y / 2.0);
+    ui.painter().galley(at, galley, palette.weak);
     response.widget_info(|| WidgetInfo::selected(Role::Button, true, is_chosen, method.title()));
     if response.clicked() && !is_chosen {
         cx.push(Command::SetMethod(method.name().to_owned()));
         ui.close();
     }
     if let Some(reason) = obstacle {
-        response.on_hover_text(reason);
+        response.on_hover_text(format!("{}: {}\n{reason}", method.title(), hint(method)));
     }
 }
 

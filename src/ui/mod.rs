@@ -40,6 +40,7 @@ mod thumbnails;
 mod tile;
 mod top_bar;
 mod training_ui;
+mod votes_ui;
 
 #[cfg(test)]
 mod fixture;

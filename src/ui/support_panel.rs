@@ -35,6 +35,12 @@ impl SupportPanel {
                     ui.push_id(class.id, |ui| self.edits.ui(ui, cx, class));
                 }
                 add_class_ui(ui, cx);
+                if !classes.is_empty() {
+                    let menu =
+                        ui.menu_button("Prompts of all classes ⌄", |ui| prompts_menu_ui(ui, cx));
+                    menu.response
+                        .on_hover_text("What CLIP's text side reads, for all classes at once");
+                }
                 if classes.len() == 1 {
                     ui.weak(
                         "One class only: add another, so that there is something to tell apart",
@@ -56,11 +62,6 @@ fn header_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if question_ui(ui, "Help on the support set").clicked() {
                 cx.request(Request::Help(Some(Topic::SupportSet)));
-            }
-            if !project.classes().is_empty() {
-                let menu = ui.menu_button("Prompts ⌄", |ui| prompts_menu_ui(ui, cx));
-                menu.response
-                    .on_hover_text("What CLIP's text side reads, for all classes at once");
             }
             if num_shots > 0 {
                 let classes = counted(project.classes().len(), "class", "classes");

@@ -144,7 +144,7 @@ fn figures_ui(ui: &mut Ui, training: &TrainingView) {
                 .color(palette.unpaired),
         );
         if let Some(best) = training.best_accuracy() {
-            let said = format!("╌ held out {:.0} % right at best", best * 100.0);
+            let said = format!("╌ held out {:.0} % at best", best * 100.0);
             ui.label(RichText::new(said).small().color(palette.paired))
                 .on_hover_text(
                     "Share of the shots that were kept out of training and are recognised",
