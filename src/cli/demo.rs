@@ -7,8 +7,8 @@ use anyhow::{Context as _, Result};
 use super::photo_list::{self, ListedPhoto};
 use super::{Common, session};
 use crate::engine::adapted::{AdaptedEncoder, AdapterSpec, SupportRows};
-use crate::engine::evaluate::{Outcome, Plan, Split, Tuning, support_set};
-use crate::engine::{Engine, demo};
+use crate::engine::evaluate::{Drawing, Looks, Outcome, Plan, Split, Tuning};
+use crate::engine::{Engine, demo, prompts};
 use crate::features::Features;
 use crate::methods::Method;
 use crate::methods::overlap::{Overlap, OverlapOptions, measure};
@@ -44,16 +44,28 @@ pub fn run_headless_demo(common: &Common) -> Result<()> {
     let spec = demo::adapter_for(&engine, &folder);
     let encoder = AdaptedEncoder::without_support(&spec, None, &engine).ok();
     let demo = Demo::embedded(&engine, folders, encoder.as_ref())?;
+    let prompts: Vec<Vec<String>> = demo
+        .classes
+        .iter()
+        .map(|class| vec![prompts::default_prompt(class)])
+        .collect();
+    let num_shots = demo.support.labels.len();
+    let all = Drawing {
+        seed: 1,
+        shots: num_shots / demo.classes.len().max(1),
+        rows: (0..num_shots).collect(),
+    };
     let plan = Plan {
         classes: &demo.classes,
+        prompts: &prompts,
         support: &demo.support,
         test: &demo.pool,
-        shots: None,
-        seeds: &[1],
+        drawings: &[all],
         methods: &Method::LIVE,
         tuning: &Tuning::LeaveOneOut,
         adapter: &spec,
         adapter_scale: None,
+        dataset: None,
     };
     let outcomes = engine.evaluate(&plan, &Progress::silent())?;
     let measured = demo.overlap(&engine, &spec)?;
@@ -61,11 +73,7 @@ pub fn run_headless_demo(common: &Common) -> Result<()> {
         println!("{}", demo.json(&engine, &outcomes, &measured));
         return Ok(());
     }
-    let (num_classes, num_shots, num_photos) = (
-        demo.classes.len(),
-        demo.support.labels.len(),
-        demo.names.len(),
-    );
+    let (num_classes, num_photos) = (demo.classes.len(), demo.names.len());
     println!(
         "Shotlens demo: {num_classes} classes, {num_shots} shots, {num_photos} photos to predict, {} model\n",
         engine.name()
@@ -100,6 +108,10 @@ impl Demo {
         let pool_photos = photo_list::list(&[pool_folder])?;
         let names = support_photos.iter().map(|photo| photo.name.clone());
         let classes = Dataset::from_paths("", names).classes;
+        let looks = Looks {
+            adapter,
+            num_views: 0,
+        };
         let embed = |photos: &[ListedPhoto]| {
             let label = |photo: &ListedPhoto| classes.binary_search(photo.class.as_ref()?).ok();
             let labelled: Vec<_> = photos
@@ -107,7 +119,7 @@ impl Demo {
                 .filter_map(|photo| Some((photo.path.clone(), label(photo)?)))
                 .collect();
             engine
-                .embed_split(&labelled, adapter, &Progress::silent())
+                .embed_split(&labelled, looks, &Progress::silent())
                 .map(|(split, _)| split)
         };
         let (support, pool) = (embed(&support_photos)?, embed(&pool_photos)?);
@@ -121,7 +133,7 @@ impl Demo {
     }
 
     fn overlap(&self, engine: &Engine, spec: &AdapterSpec) -> Result<Measured> {
-        let set = support_set(&self.support, self.classes.len())?;
+        let set = self.support.support_set(self.classes.len())?;
         let measured = |features: &Features| {
             measure(
                 features,
@@ -132,15 +144,12 @@ impl Demo {
         };
         let rows = SupportRows {
             support: &set,
-            hidden: self.support.hidden.as_ref(),
+            hidden: self.support.rows.hidden.as_ref(),
         };
         let encoder = AdaptedEncoder::new(spec, None, engine, Some(rows)).ok();
         let after = encoder.map(|encoder| {
-            let adapted = match &self.support.bottleneck {
-                Some(adapted) => adapted.clone(),
-                None => encoder.adapt(&self.support.features, self.support.hidden.as_ref())?,
-            };
-            anyhow::Ok((encoder.title(), measured(&Features::normalized(adapted)?)?))
+            let adapted = self.support.rows.adapted(&encoder)?;
+            anyhow::Ok((encoder.title(), measured(&adapted)?))
         });
         Ok(Measured {
             before: measured(set.features())?,

@@ -16,6 +16,7 @@ mod text;
 pub mod tokenizer;
 mod towers;
 mod transformer;
+pub mod view;
 mod vision_transformer;
 
 pub use adapter::{AdapterTensors, BottleneckAdapter};

@@ -10,11 +10,13 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use super::{Engine, EngineError};
 use crate::clip::BottleneckAdapter;
 use crate::clip::preprocess::Crop;
+use crate::clip::view::View;
 use crate::features::Matrix;
 use crate::image_io::{self, ContentHash};
 use crate::progress::Progress;
 use crate::project::feature_cache::{CachedRow, FeatureCache};
 use crate::project::{self, FileStamp};
+use crate::support::random::Random;
 
 /// Photos encoded at once. 16 already fills the matrix products of ViT-B/32 on a CPU; more only delays the first predictions.
 const CPU_BATCH: usize = 16;
@@ -47,6 +49,15 @@ pub struct PhotoFeatures {
 /// What became of one photo: its features, or why it was skipped.
 pub type PhotoOutcome = Result<PhotoFeatures, String>;
 
+/// How photos are looked at.
+#[derive(Clone, Copy, Default)]
+pub struct Lens<'a> {
+    /// Adapters inside the encoder.
+    pub adapter: Option<&'a BottleneckAdapter>,
+    /// Number of a random view, from 0; `None` for the square in the middle.
+    pub view: Option<usize>,
+}
+
 /// What the decoders hand to the encoder.
 enum Decoded {
     Cached(PhotoFeatures),
@@ -64,7 +75,23 @@ impl Engine {
         progress: &Progress<'_>,
         on_batch: &mut dyn FnMut(Vec<(K, PhotoOutcome)>),
     ) -> Result<(), EngineError> {
-        let space = self.feature_space(adapter);
+        let lens = Lens {
+            adapter,
+            view: None,
+        };
+        self.embed_through(requests, lens, progress, on_batch)
+    }
+
+    /// The same through any lens. A view depends on the photo's content and the view's number alone, so it is cached like
+    /// the photo itself.
+    pub fn embed_through<K: Clone + Send + Sync>(
+        &self,
+        requests: &[PhotoRequest<K>],
+        lens: Lens<'_>,
+        progress: &Progress<'_>,
+        on_batch: &mut dyn FnMut(Vec<(K, PhotoOutcome)>),
+    ) -> Result<(), EngineError> {
+        let space = self.space_through(lens);
         let mut done = 0;
         let misses = self.hand_over_cached(requests, &space, &mut |batch| {
             done += batch.len();
@@ -79,13 +106,15 @@ impl Engine {
                 return Ok(());
             }
             done += batch.len();
-            on_batch(self.encode_batch(batch, adapter, &space, requests)?);
+            on_batch(self.encode_batch(batch, lens.adapter, &space, requests)?);
             progress.step(done, requests.len())?;
         };
         self.decoders.in_place_scope(|scope| {
             for _ in 0..self.decoders.current_num_threads() {
                 let (sender, misses, next, space) = (sender.clone(), &misses, &next, &space);
-                scope.spawn(move |_| self.decode_ahead(requests, misses, next, space, &sender));
+                scope.spawn(move |_| {
+                    self.decode_ahead(requests, misses, next, (space, lens.view), &sender);
+                });
             }
             drop(sender);
             let result = encode_all();
@@ -109,6 +138,15 @@ impl Engine {
             self.clip.space(),
             self.clip.preprocess().id()
         )
+    }
+
+    fn space_through(&self, lens: Lens<'_>) -> String {
+        let space = self.feature_space(lens.adapter);
+        match lens.view {
+            // "1" is the way in which views are drawn: another way is another number.
+            Some(number) => format!("{space}/view-1-{number}"),
+            None => space,
+        }
     }
 
     fn cache(&self) -> Option<MutexGuard<'_, FeatureCache>> {
@@ -162,12 +200,12 @@ impl Engine {
         requests: &[PhotoRequest<K>],
         misses: &[usize],
         next: &AtomicUsize,
-        space: &str,
+        (space, view): (&str, Option<usize>),
         sender: &Sender<(usize, Decoded)>,
     ) {
         while let Some(&index) = misses.get(next.fetch_add(1, Ordering::Relaxed)) {
             let decoded = self
-                .decode_one(&requests[index].path, space)
+                .decode_one(&requests[index].path, space, view)
                 .unwrap_or_else(|error| Decoded::Failed(error.to_string()));
             if sender.send((index, decoded)).is_err() {
                 return;
@@ -175,7 +213,12 @@ impl Engine {
         }
     }
 
-    fn decode_one(&self, path: &Path, space: &str) -> Result<Decoded, image_io::DecodeError> {
+    fn decode_one(
+        &self,
+        path: &Path,
+        space: &str,
+        view: Option<usize>,
+    ) -> Result<Decoded, image_io::DecodeError> {
         // Stamped before it is read: a file that changes meanwhile looks changed the next time.
         let stamp = project::stamp(path);
         let (bytes, hash) = image_io::read_photo(path)?;
@@ -187,7 +230,12 @@ impl Engine {
             return Ok(Decoded::Cached(from_cache(stamp, row)));
         }
         let image = image_io::decode_rgb(&bytes, path)?;
-        Ok(Decoded::Crop(stamp, self.clip.preprocess().crop(&image)))
+        let preprocess = self.clip.preprocess();
+        let crop = match view {
+            Some(number) => preprocess.view(&image, &view_of(hash, number, image.dimensions())),
+            None => preprocess.crop(&image),
+        };
+        Ok(Decoded::Crop(stamp, crop))
     }
 
     /// Encodes a batch and remembers it.
@@ -253,6 +301,16 @@ impl Engine {
         };
         Ok((Matrix::new(crops.len(), self.clip.dim(), features)?, hidden))
     }
+}
+
+/// The view with this number of the photo with this content: the same on every machine and in every run.
+fn view_of(hash: ContentHash, number: usize, (width, height): (u32, u32)) -> View {
+    let [a, b, c, d, e, f, g, h, ..] = hash.0;
+    let seed = u64::from_le_bytes([a, b, c, d, e, f, g, h]);
+    let mut random = Random::new(seed ^ Random::new(number as u64).next_u64());
+    View::draw(width, height, &mut || {
+        (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+    })
 }
 
 fn from_cache(stamp: FileStamp, row: CachedRow) -> PhotoFeatures {

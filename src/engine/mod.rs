@@ -3,6 +3,7 @@
 //! No threads of its own beyond the decoding pool; [`crate::worker`] puts it behind one.
 
 pub mod adapted;
+pub mod benchmark_files;
 pub mod demo;
 pub mod demo_project;
 pub mod embed;
@@ -14,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use crate::clip::{Activation, Clip, ClipError, OpenOptions};
-use crate::features::{FeatureError, Features, Matrix};
+use crate::features::{FeatureError, Matrix};
 use crate::methods::MethodError;
 use crate::methods::projection::{Cut, IsoClip};
 use crate::models::{self, KnownActivation, ModelError};
@@ -46,6 +47,14 @@ pub enum EngineError {
     /// A support set that does not fit together.
     #[error(transparent)]
     Support(#[from] SupportError),
+    /// A file of prompts that cannot be used.
+    #[error("{problem}: {path}", path = path.display())]
+    PromptFile {
+        /// What is wrong.
+        problem: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// A photo folder that cannot be used.
     #[error("{problem}: {path}", path = path.display())]
     Folder {
@@ -116,32 +125,6 @@ impl Engine {
     pub fn embed_texts(&self, texts: &[String]) -> Result<(Matrix, usize), EngineError> {
         let encoded = self.clip.encode_texts(texts)?;
         Ok((encoded.features, encoded.num_truncated))
-    }
-
-    /// One feature per class, `[num_classes, dim]`: its prompts' unit features, averaged and scaled to unit length, as all the
-    /// papers' code does with prompt ensembles.
-    pub fn class_features<'a>(
-        &self,
-        classes: impl Iterator<Item = &'a [String]>,
-    ) -> Result<Features, EngineError> {
-        let (mut texts, mut counts) = (Vec::new(), Vec::new());
-        for prompts in classes {
-            texts.extend_from_slice(prompts);
-            counts.push(prompts.len());
-        }
-        let rows = Features::normalized(self.embed_texts(&texts)?.0)?;
-        let (mut means, mut start) = (Matrix::zeros(counts.len(), rows.dim()), 0);
-        for (class, count) in counts.into_iter().enumerate() {
-            for row in start..start + count {
-                means
-                    .row_mut(class)
-                    .iter_mut()
-                    .zip(rows.row(row))
-                    .for_each(|(mean, value)| *mean += value);
-            }
-            start += count;
-        }
-        Ok(Features::normalized(means)?)
     }
 
     /// IsoCLIP's published numbers for this model, if there are some.

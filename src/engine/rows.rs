@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 
-use super::embed::PhotoRequest;
+use super::embed::{Lens, PhotoRequest};
 use super::{Engine, EngineError};
 use crate::clip::BottleneckAdapter;
 use crate::features::Matrix;
-use crate::image_io::ContentHash;
 use crate::progress::Progress;
+use crate::project::FileStamp;
 
 /// Features of those photos that could be read.
 #[derive(Clone, Debug, Default)]
@@ -18,8 +18,8 @@ pub struct EmbeddedRows {
     pub features: Matrix,
     /// `[n, width]`, before the projection, where the model has such.
     pub hidden: Option<Matrix>,
-    /// Content of each row's photo.
-    pub hashes: Vec<ContentHash>,
+    /// Each row's file as it was read, with its content hash.
+    pub stamps: Vec<FileStamp>,
     /// Index and reason of each photo that was left out.
     pub skipped: Vec<(usize, String)>,
 }
@@ -32,17 +32,30 @@ impl Engine {
         adapter: Option<&BottleneckAdapter>,
         progress: &Progress<'_>,
     ) -> Result<EmbeddedRows, EngineError> {
-        let requests: Vec<PhotoRequest<usize>> = paths
-            .iter()
-            .enumerate()
-            .map(|(key, path)| PhotoRequest {
-                key,
-                path: path.clone(),
-                known: None,
-            })
-            .collect();
+        let lens = Lens {
+            adapter,
+            view: None,
+        };
+        self.embed_rows(paths, &[], lens, progress)
+    }
+
+    /// The same through any lens. `known` are the files as they were last read, one each, or none: where they still look so
+    /// and their features are cached, they are not opened.
+    pub fn embed_rows(
+        &self,
+        paths: &[PathBuf],
+        known: &[FileStamp],
+        lens: Lens<'_>,
+        progress: &Progress<'_>,
+    ) -> Result<EmbeddedRows, EngineError> {
+        let request = |(key, path): (usize, &PathBuf)| PhotoRequest {
+            key,
+            path: path.clone(),
+            known: known.get(key).copied(),
+        };
+        let requests: Vec<PhotoRequest<usize>> = paths.iter().enumerate().map(request).collect();
         let mut outcomes = vec![None; paths.len()];
-        self.embed_photos(&requests, adapter, progress, &mut |batch| {
+        self.embed_through(&requests, lens, progress, &mut |batch| {
             for (key, outcome) in batch {
                 outcomes[key] = Some(outcome);
             }
@@ -53,7 +66,7 @@ impl Engine {
             match outcome {
                 Some(Ok(row)) => {
                     rows.kept.push(index);
-                    rows.hashes.extend(row.stamp.hash);
+                    rows.stamps.push(row.stamp);
                     features.extend(row.features);
                     hidden.extend(row.hidden.into_iter().flatten());
                 }

@@ -12,6 +12,7 @@ use crate::progress::Progress;
 pub(super) const CHUNK: usize = 4 * LANES;
 
 /// Keys and class texts, ready to be compared with queries.
+#[derive(Clone)]
 pub(crate) struct Keys {
     /// `[num_keys, key_dim]`, sorted by class.
     sorted: Matrix,
@@ -75,6 +76,19 @@ impl Keys {
             text: knowledge.text.clone(),
             text_scale: if names_count { LOGIT_SCALE } else { 0.0 },
         }
+    }
+
+    /// The class of every key, in the order of the support set.
+    pub(super) fn labels(&self) -> Vec<usize> {
+        let mut labels = vec![0; self.order.len()];
+        let mut start = 0;
+        for (class, end) in self.ends.iter().enumerate() {
+            for row in &self.order[start..*end] {
+                labels[*row] = class;
+            }
+            start = *end;
+        }
+        labels
     }
 
     /// Number of classes.
@@ -185,21 +199,13 @@ impl Keys {
             .sqrt()
     }
 
-    /// Zero-shot logits of a block's queries, class names counting or not, `[num_classes]`.
-    pub(super) fn text_logits(&self, original: &Features, block: &Block) -> Vec<Lanes> {
-        let rows: Vec<usize> = (block.first..block.first + block.len).collect();
-        lanes_of(
-            &self
-                .text
-                .matrix()
-                .times_transposed(&original.matrix().select_rows(&rows)),
-            0,
-            LOGIT_SCALE,
-        )
-    }
-
     /// The blocks of at most [`CHUNK`] queries with consecutive indices.
-    fn blocks(&self, original: &Features, probes: &Features, rows: &[usize]) -> Vec<Block> {
+    pub(super) fn blocks(
+        &self,
+        original: &Features,
+        probes: &Features,
+        rows: &[usize],
+    ) -> Vec<Block> {
         let by_class = self
             .text
             .matrix()
@@ -223,7 +229,7 @@ impl Keys {
 }
 
 /// Columns `start..start + 16` of every row times `scale`; zeros beyond the last column.
-fn lanes_of(matrix: &Matrix, start: usize, scale: f32) -> Vec<Lanes> {
+pub(super) fn lanes_of(matrix: &Matrix, start: usize, scale: f32) -> Vec<Lanes> {
     matrix
         .iter_rows()
         .map(|row| {

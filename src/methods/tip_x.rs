@@ -10,8 +10,8 @@ use rayon::prelude::*;
 
 use super::keys::{Block, CHUNK, Keys};
 use super::lanes::{LANES, Lanes};
-use super::tip_adapter::TipAdapter;
-use super::{Classifier, Knowledge, Method, MethodError, Parameters, Queries};
+use super::tip_adapter::{TipAdapter, hidden_of, read_with_keys};
+use super::{Classifier, Knowledge, Method, MethodError, Parameters, Queries, Reading, Weighing};
 use crate::features::{Features, Logits, Matrix};
 use crate::progress::Progress;
 
@@ -42,7 +42,20 @@ pub(super) struct PenaltyScale {
     offset: f32,
 }
 
+impl PenaltyScale {
+    /// Sum of ψ over `num_keys` keys whose divergences, below one of `entropy` each, add up to `crosses` less.
+    fn penalty(&self, num_keys: f32, entropy: f32, crosses: f32) -> f32 {
+        let divergences = if self.slope > 0.0 {
+            num_keys * (entropy - self.low) - crosses
+        } else {
+            0.0
+        };
+        self.slope * divergences + num_keys * self.offset
+    }
+}
+
 /// A fitted Tip-X.
+#[derive(Clone)]
 pub(super) struct TipX {
     method: Method,
     cache: TipAdapter,
@@ -55,6 +68,7 @@ pub(super) struct TipX {
     /// Sum of `ln (q_j C)` over the keys of every class, `[num_classes, num_classes]`.
     class_signatures: Matrix,
     keys_per_class: Vec<usize>,
+    labels: Vec<usize>,
     /// Ranges of the support photos; `None` where those of the queries count.
     frozen: Option<Ranges>,
 }
@@ -92,6 +106,7 @@ impl TipX {
             log_signatures,
             class_signatures,
             keys_per_class,
+            labels: support.labels().to_vec(),
             frozen: None,
         };
         if parameters.signature_range == SignatureRange::Support {
@@ -198,12 +213,7 @@ impl TipX {
             let num_keys = *num_keys as f32;
             let mut penalties = [0.0; LANES];
             for ((penalty, cross), entropy) in penalties.iter_mut().zip(crosses).zip(&entropies) {
-                let divergences = if scale.slope > 0.0 {
-                    num_keys * (entropy - scale.low) - cross
-                } else {
-                    0.0
-                };
-                *penalty = scale.slope * divergences + num_keys * scale.offset;
+                *penalty = scale.penalty(num_keys, *entropy, *cross);
             }
             penalties
         };
@@ -212,6 +222,28 @@ impl TipX {
             .zip(&self.keys_per_class)
             .map(of_class)
             .collect()
+    }
+
+    /// [`Self::penalties`] without the hidden keys of the block's queries; `hidden` may be empty.
+    pub(super) fn penalties_without(
+        &self,
+        original: &Features,
+        block: &Block,
+        scale: &PenaltyScale,
+        hidden: &[&[usize]],
+    ) -> Vec<Lanes> {
+        let mut penalties = self.penalties(original, block, scale);
+        let rows: Vec<usize> = (block.first..block.first + hidden.len()).collect();
+        let (signatures, entropies) = signatures(&original.select(&rows), &self.text);
+        for (lane, keys) in hidden.iter().enumerate() {
+            for key in *keys {
+                let logs = self.log_signatures.row(*key).iter();
+                let shares = signatures.row(lane).iter().zip(logs);
+                let cross = shares.map(|(share, log)| share * log).sum();
+                penalties[self.labels[*key]][lane] -= scale.penalty(1.0, entropies[lane], cross);
+            }
+        }
+        penalties
     }
 
     /// The cache below the third term.
@@ -236,6 +268,26 @@ impl Classifier for TipX {
                     }
                 }
             })
+    }
+
+    fn read(&self, queries: Queries<'_>, hidden: &[&[usize]]) -> Result<Vec<Reading>, MethodError> {
+        let scale = self.scale(queries, &Progress::silent())?;
+        let probes = queries.probes_for(self.method)?;
+        read_with_keys(self.keys(), queries.original, probes, hidden, |block| {
+            self.penalties_without(queries.original, block, &scale, hidden_of(hidden, block))
+        })
+    }
+
+    fn weighing(&self) -> Weighing {
+        self.cache.weighing()
+    }
+
+    fn at(&self, parameters: &Parameters) -> Option<Box<dyn Classifier>> {
+        Some(Box::new(Self {
+            cache: self.cache.with(parameters),
+            gamma: parameters.gamma,
+            ..self.clone()
+        }))
     }
 }
 

@@ -6,6 +6,7 @@ mod error;
 mod files;
 mod known;
 pub mod prompts;
+pub mod published;
 mod store;
 
 pub use download::Hub;

@@ -2,6 +2,7 @@
 //!
 //! No pixels and no files: paths come in as lists, features as rows.
 
+pub mod benchmark;
 pub mod dataset;
 mod python_random;
 pub mod random;

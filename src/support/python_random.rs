@@ -1,5 +1,5 @@
-//! Python's `random.Random(seed).sample`, bit for bit: the few-shot code of the field draws its shots with it, and other shots
-//! give other accuracies.
+//! Python's `random.Random(seed)` with `sample` and `choices`, bit for bit: the few-shot code of the field draws its shots
+//! with them, and other shots give other accuracies.
 //!
 //! Mersenne Twister (Matsumoto and Nishimura, 1998) seeded by `init_by_array`, as `CPython` does for integers.
 
@@ -44,6 +44,20 @@ impl PythonRandom {
         } else {
             self.sample_by_set(len, count)
         }
+    }
+
+    /// `random.choices(range(len), k=count)`: indices that may repeat; `len` at least 1.
+    pub(super) fn choices(&mut self, len: usize, count: usize) -> Vec<usize> {
+        (0..count)
+            .map(|_| (self.fraction() * len as f64) as usize)
+            .collect()
+    }
+
+    /// `random.random()`: 53 random bits over 2^53, in `[0, 1)`.
+    fn fraction(&mut self) -> f64 {
+        let high = f64::from(self.next_u32() >> 5);
+        let low = f64::from(self.next_u32() >> 6);
+        high.mul_add(67_108_864.0, low) / 9_007_199_254_740_992.0
     }
 
     fn sample_from_pool(&mut self, len: usize, count: usize) -> Vec<usize> {
@@ -142,6 +156,17 @@ fn seeded_by_array(key: &[u32]) -> [u32; SIZE] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn choices_are_those_of_python() {
+        // random.Random(1).choices(range(7), k=10), and random.Random(2).random()
+        assert_eq!(
+            PythonRandom::new(1).choices(7, 10),
+            [0, 5, 5, 1, 3, 3, 4, 5, 0, 0]
+        );
+        let difference = PythonRandom::new(2).fraction() - 0.9560342718892494;
+        assert!(difference.abs() < f64::EPSILON, "{difference}");
+    }
 
     #[test]
     fn samples_are_those_of_python() {

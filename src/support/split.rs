@@ -2,6 +2,9 @@
 //!
 //! Shots are drawn as the field's Python code draws them: `random.Random(seed)`, classes in order, and for each
 //! `random.sample` over its items in their order (`CoOp`'s `generate_fewshot_dataset`, Tip-Adapter at d0e2d6f8).
+//! Folders keep what they have where it is less than was asked for; data sets draw with repeats, as the authors' do.
+
+use std::collections::HashMap;
 
 use super::python_random::PythonRandom;
 use super::random::Random;
@@ -28,6 +31,32 @@ pub fn sample_shots(
         chosen.extend(members);
     }
     chosen
+}
+
+/// Exactly `num_shots` items of every class as `generate_fewshot_dataset(repeat=True)` gives them: classes in the order in
+/// which they first appear, items in the order in which they were drawn; `random.choices` (with repeats) where a class has
+/// fewer. The authors call `random.seed(seed)` and draw nothing before it.
+pub fn draw_few_shot(labels: &[usize], num_shots: usize, seed: u64) -> Vec<usize> {
+    let mut random = PythonRandom::new(seed);
+    let mut by_class: Vec<Vec<usize>> = Vec::new();
+    let mut place_of: HashMap<usize, usize> = HashMap::new();
+    for (item, label) in labels.iter().enumerate() {
+        let place = *place_of.entry(*label).or_insert_with(|| {
+            by_class.push(Vec::new());
+            by_class.len() - 1
+        });
+        by_class[place].push(item);
+    }
+    let mut drawn = Vec::new();
+    for items in by_class {
+        let places = if items.len() >= num_shots {
+            random.sample(items.len(), num_shots)
+        } else {
+            random.choices(items.len(), num_shots)
+        };
+        drawn.extend(places.into_iter().map(|place| items[place]));
+    }
+    drawn
 }
 
 /// Rows kept for training and rows held out.
