@@ -17,6 +17,8 @@ use crate::support::SupportSet;
 pub(super) struct Ape {
     method: Method,
     keys: Keys,
+    /// Length of the keys before the choice of channels.
+    key_dim: usize,
     channels: Vec<usize>,
     scale: Scale,
 }
@@ -55,6 +57,7 @@ impl Ape {
         Ok(Self {
             method,
             keys,
+            key_dim: all_keys.dim(),
             channels,
             scale: Scale {
                 alpha: parameters.alpha,
@@ -70,14 +73,10 @@ impl Classifier for Ape {
         queries: Queries<'_>,
         progress: &Progress<'_>,
     ) -> Result<Logits, MethodError> {
-        let probes = queries.probes_for(self.method)?;
-        let highest = self.channels.last().map_or(0, |channel| channel + 1);
-        if probes.dim() < highest && !probes.is_empty() {
-            return Err(MethodError::Dimension {
-                what: "queries",
-                got: probes.dim(),
-                expected: highest,
-            });
+        // Keys, texts and queries of APE are all of one length.
+        let probes = queries.checked_probes(self.method, self.key_dim, self.key_dim)?;
+        if probes.is_empty() {
+            return Ok(Logits(Matrix::zeros(0, self.keys.num_classes())));
         }
         let probes = refine(probes, &self.channels)?;
         predict_with_keys(&self.keys, self.scale, queries.original, &probes, progress)

@@ -14,6 +14,7 @@ mod golden;
 mod gradients;
 mod layering;
 mod methods;
+mod methods_more;
 mod models;
 mod overlap;
 mod photos;
