@@ -298,6 +298,9 @@ mod tests {
         );
         let ape = eurosat.parameters(Method::Ape, 1024);
         assert_eq!((ape.w0, ape.w1, ape.gamma), (0.9, 0.1, 0.1));
-        assert_eq!(eurosat.parameters(Method::Gda, 512), Parameters::default());
+        assert_eq!(
+            eurosat.parameters(Method::Gda, 512),
+            Parameters::published(Method::Gda, 16)
+        );
     }
 }

@@ -165,13 +165,6 @@ impl Scene {
         }
     }
 
-    pub(crate) fn with_prompts(self, prompts: Prompts) -> Self {
-        Self {
-            prompts: Some(prompts),
-            ..self
-        }
-    }
-
     pub(crate) fn knowledge(&self) -> Knowledge<'_> {
         Knowledge::new(&self.support, &self.text).with_adapted_keys(Some(&self.adapted_keys))
     }
