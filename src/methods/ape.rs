@@ -11,7 +11,6 @@ use super::tip_adapter::{Scale, predict_with_keys};
 use super::{Classifier, Knowledge, Method, MethodError, Parameters, Queries};
 use crate::features::{Features, Logits, Matrix};
 use crate::progress::Progress;
-use crate::support::SupportSet;
 
 /// A fitted APE.
 pub(super) struct Ape {
@@ -44,7 +43,9 @@ impl Ape {
                 expected,
             });
         }
-        let channels = choose_channels(all_keys, knowledge.support, knowledge.text, parameters);
+        let count = parameters.channels.unwrap_or(knowledge.text.dim() / 2);
+        let labels = knowledge.support.labels();
+        let channels = choose_channels(all_keys, labels, knowledge.text, parameters, count);
         let refined = refine(all_keys, &channels)?;
         let text = refine(knowledge.text, &channels)?;
         let mut keys = Keys::of_rows(method, &refined, knowledge);
@@ -83,12 +84,13 @@ impl Classifier for Ape {
     }
 }
 
-/// The channels with the highest J, in ascending order; half of all where none are asked for.
-fn choose_channels(
+/// The `count` channels with the highest J (at least one), in ascending order; S is over the texts alone without keys.
+pub(super) fn choose_channels(
     keys: &Features,
-    support: &SupportSet,
+    labels: &[usize],
     text: &Features,
     parameters: &Parameters,
+    count: usize,
 ) -> Vec<usize> {
     let (num_classes, dim) = (text.len(), text.dim());
     let num_shots = keys.len() as f64 / num_classes as f64;
@@ -100,7 +102,7 @@ fn choose_channels(
         .iter()
         .map(|x| f64::from(*x))
         .collect();
-    for (row, label) in support.labels().iter().enumerate() {
+    for (row, label) in labels.iter().enumerate() {
         for (sum, x) in sums[label * dim..].iter_mut().zip(keys.row(row)) {
             *sum += f64::from(*x);
         }
@@ -118,7 +120,7 @@ fn choose_channels(
     let criteria: Vec<f64> = (0..dim).map(criterion).collect();
     let mut channels: Vec<usize> = (0..dim).collect();
     channels.sort_by(|a, b| criteria[*b].total_cmp(&criteria[*a]));
-    channels.truncate(parameters.channels.unwrap_or(dim / 2).clamp(1, dim.max(1)));
+    channels.truncate(count.clamp(1, dim.max(1)));
     channels.sort_unstable();
     channels
 }
