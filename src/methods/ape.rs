@@ -8,9 +8,10 @@
 
 use std::collections::BTreeMap;
 
+use super::evidence::Keyring;
 use super::keys::Keys;
-use super::tip_adapter::{Scale, predict_with_keys};
-use super::{Classifier, Knowledge, Method, MethodError, Parameters, Queries};
+use super::tip_adapter::{Scale, predict_with_keys, read_with_keys};
+use super::{Classifier, Knowledge, Method, MethodError, Parameters, Queries, Reading, Weighing};
 use crate::features::{Features, Logits, Matrix};
 use crate::progress::Progress;
 
@@ -48,10 +49,7 @@ impl Ape {
             keys,
             surprises,
             channels,
-            scale: Scale {
-                alpha: parameters.alpha,
-                beta: parameters.beta,
-            },
+            scale: Scale::of(parameters),
         })
     }
 
@@ -87,6 +85,33 @@ impl Classifier for Ape {
     ) -> Result<Logits, MethodError> {
         let probes = self.refine_probes(queries.probes_for(self.method)?)?;
         predict_with_keys(&self.keys, self.scale, queries.original, &probes, progress)
+    }
+
+    fn read(&self, queries: Queries<'_>, hidden: &[&[usize]]) -> Result<Vec<Reading>, MethodError> {
+        let probes = self.refine_probes(queries.probes_for(self.method)?)?;
+        read_with_keys(&self.keys, queries.original, &probes, hidden, |_| {
+            Vec::new()
+        })
+    }
+
+    fn weighing(&self) -> Weighing {
+        let mut surprises = vec![0.0; self.surprises.len()];
+        for (row, surprise) in self.keys.order.iter().zip(&self.surprises) {
+            surprises[*row] = *surprise;
+        }
+        Weighing::Votes(Keyring {
+            surprises,
+            ..Keyring::new(&self.keys.labels())
+        })
+    }
+
+    fn follow(&mut self, parameters: &Parameters) {
+        self.scale = Scale::of(parameters);
+        let weights = self
+            .surprises
+            .iter()
+            .map(|surprise| parameters.gamma * surprise);
+        self.keys.log_weights = weights.collect();
     }
 }
 

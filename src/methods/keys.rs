@@ -77,6 +77,19 @@ impl Keys {
         }
     }
 
+    /// The class of every key, in the order of the support set.
+    pub(super) fn labels(&self) -> Vec<usize> {
+        let mut labels = vec![0; self.order.len()];
+        let mut start = 0;
+        for (class, end) in self.ends.iter().enumerate() {
+            for row in &self.order[start..*end] {
+                labels[*row] = class;
+            }
+            start = *end;
+        }
+        labels
+    }
+
     /// Number of classes.
     pub(super) fn num_classes(&self) -> usize {
         self.ends.len()

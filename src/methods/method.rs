@@ -194,6 +194,19 @@ impl Method {
         self.family() == Family::Adapted
     }
 
+    /// The same method on original features.
+    #[must_use]
+    pub fn without_adapter(self) -> Self {
+        match self {
+            Self::TipAdapterPp => Self::TipAdapter,
+            Self::TipXPp => Self::TipX,
+            Self::ApePp => Self::Ape,
+            Self::GdaPp => Self::Gda,
+            Self::ProKeRPp => Self::ProKeR,
+            same => same,
+        }
+    }
+
     /// Whether fitting takes steps of gradient descent, with a loss to watch.
     pub fn is_trained(self) -> bool {
         matches!(self.family(), Family::LightTraining | Family::TextTraining)
@@ -214,6 +227,25 @@ impl Method {
             Self::Timo | Self::TimoS => &[Parameter::Alpha, Parameter::Gamma],
             // The weights of CALIP's two further terms.
             Self::Calip => &[Parameter::Alpha, Parameter::Beta],
+        }
+    }
+
+    /// Whether a slider of this parameter only weighs what photos show, so that predictions follow within a frame; else
+    /// another value needs a fit. What the method does not have, it need not follow.
+    pub fn follows(self, parameter: Parameter) -> bool {
+        match self {
+            Self::TipAdapter
+            | Self::TipAdapterPp
+            | Self::TipX
+            | Self::TipXPp
+            | Self::Ape
+            | Self::ApePp
+            | Self::TipAdapterF
+            | Self::ApeT => self.parameters().contains(&parameter),
+            Self::Gda | Self::GdaPp | Self::Timo | Self::TimoS | Self::TaskRes => {
+                parameter == Parameter::Alpha
+            }
+            _ => false,
         }
     }
 
@@ -309,6 +341,15 @@ pub struct Parameters {
 }
 
 impl Parameters {
+    /// The value of the parameter that a slider moves.
+    pub fn value(&self, parameter: Parameter) -> f32 {
+        match parameter {
+            Parameter::Alpha => self.alpha,
+            Parameter::Beta => self.beta,
+            Parameter::Gamma => self.gamma,
+        }
+    }
+
     /// Refuses numbers that are none.
     pub(super) fn check(&self) -> Result<(), MethodError> {
         let numbers = [

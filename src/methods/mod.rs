@@ -31,7 +31,7 @@ use crate::features::{Features, Logits};
 use crate::progress::{Cancelled, Progress};
 use crate::support::SupportSet;
 
-pub use evidence::{Evidence, gather_evidence, logits_from_evidence};
+pub use evidence::{Evidence, Reading, Weighing, gather_evidence};
 pub use leave_one_out::{HeldOut, LeaveOneOut, Protocol, tune_on_support};
 pub use method::{Family, Method, Parameter, ParameterRange, Parameters, UnknownMethod};
 pub use tip_x::SignatureRange;
@@ -305,6 +305,30 @@ pub trait Classifier: Send + Sync {
     /// Logits of the queries, `[num_queries, num_classes]`: in chunks, in parallel, reporting finished queries.
     fn predict(&self, queries: Queries<'_>, progress: &Progress<'_>)
     -> Result<Logits, MethodError>;
+
+    /// What the queries show, for sliders to weigh as [`Self::weighing`] says; without a way to weigh anew, the logits.
+    ///
+    /// `hidden`: for every query the keys of a cache that do not vote for it, or nothing at all.
+    fn read(
+        &self,
+        queries: Queries<'_>,
+        _hidden: &[&[usize]],
+    ) -> Result<Vec<Reading>, MethodError> {
+        let Logits(logits) = self.logits(queries)?;
+        let reading = |row: &[f32]| Reading {
+            base: row.to_vec(),
+            ..Reading::default()
+        };
+        Ok(logits.iter_rows().map(reading).collect())
+    }
+
+    /// What sliders do with what [`Self::read`] gives.
+    fn weighing(&self) -> Weighing {
+        Weighing::Fixed
+    }
+
+    /// Takes over the parameters that the method follows without a fit ([`Method::follows`]).
+    fn follow(&mut self, _parameters: &Parameters) {}
 
     /// Logits of the queries, `[num_queries, num_classes]`.
     fn logits(&self, queries: Queries<'_>) -> Result<Logits, MethodError> {

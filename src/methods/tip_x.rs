@@ -10,8 +10,8 @@ use rayon::prelude::*;
 
 use super::keys::{Block, CHUNK, Keys};
 use super::lanes::{LANES, Lanes};
-use super::tip_adapter::TipAdapter;
-use super::{Classifier, Knowledge, Method, MethodError, Parameters, Queries};
+use super::tip_adapter::{TipAdapter, hidden_of, read_with_keys};
+use super::{Classifier, Knowledge, Method, MethodError, Parameters, Queries, Reading, Weighing};
 use crate::features::{Features, Logits, Matrix};
 use crate::progress::Progress;
 
@@ -67,6 +67,7 @@ pub(super) struct TipX {
     /// Sum of `ln (q_j C)` over the keys of every class, `[num_classes, num_classes]`.
     class_signatures: Matrix,
     keys_per_class: Vec<usize>,
+    labels: Vec<usize>,
     /// Ranges of the support photos; `None` where those of the queries count.
     frozen: Option<Ranges>,
 }
@@ -104,6 +105,7 @@ impl TipX {
             log_signatures,
             class_signatures,
             keys_per_class,
+            labels: support.labels().to_vec(),
             frozen: None,
         };
         if parameters.signature_range == SignatureRange::Support {
@@ -221,25 +223,26 @@ impl TipX {
             .collect()
     }
 
-    /// ψ of a block's first queries, one by one, and single keys: `[lane][keys of the lane]`.
-    pub(super) fn penalties_of_keys(
+    /// [`Self::penalties`] without the hidden keys of the block's queries; `hidden` may be empty.
+    pub(super) fn penalties_without(
         &self,
         original: &Features,
         block: &Block,
         scale: &PenaltyScale,
-        keys: &[&[usize]],
-    ) -> Vec<Vec<f32>> {
-        let rows: Vec<usize> = (block.first..block.first + keys.len()).collect();
+        hidden: &[&[usize]],
+    ) -> Vec<Lanes> {
+        let mut penalties = self.penalties(original, block, scale);
+        let rows: Vec<usize> = (block.first..block.first + hidden.len()).collect();
         let (signatures, entropies) = signatures(&original.select(&rows), &self.text);
-        let penalty = |lane: usize, key: usize| {
-            let logs = self.log_signatures.row(key);
-            let shares = signatures.row(lane).iter();
-            let cross = shares.zip(logs).map(|(share, log)| share * log).sum();
-            scale.penalty(1.0, entropies[lane], cross)
-        };
-        let of_lane =
-            |(lane, keys): (usize, &&[usize])| keys.iter().map(|key| penalty(lane, *key)).collect();
-        keys.iter().enumerate().map(of_lane).collect()
+        for (lane, keys) in hidden.iter().enumerate() {
+            for key in *keys {
+                let logs = self.log_signatures.row(*key).iter();
+                let shares = signatures.row(lane).iter().zip(logs);
+                let cross = shares.map(|(share, log)| share * log).sum();
+                penalties[self.labels[*key]][lane] -= scale.penalty(1.0, entropies[lane], cross);
+            }
+        }
+        penalties
     }
 
     /// The cache below the third term.
@@ -264,6 +267,23 @@ impl Classifier for TipX {
                     }
                 }
             })
+    }
+
+    fn read(&self, queries: Queries<'_>, hidden: &[&[usize]]) -> Result<Vec<Reading>, MethodError> {
+        let scale = self.scale(queries, &Progress::silent())?;
+        let probes = queries.probes_for(self.method)?;
+        read_with_keys(self.keys(), queries.original, probes, hidden, |block| {
+            self.penalties_without(queries.original, block, &scale, hidden_of(hidden, block))
+        })
+    }
+
+    fn weighing(&self) -> Weighing {
+        self.cache.weighing()
+    }
+
+    fn follow(&mut self, parameters: &Parameters) {
+        self.cache.follow(parameters);
+        self.gamma = parameters.gamma;
     }
 }
 

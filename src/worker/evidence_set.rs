@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::features::arg_max;
 use crate::ids::{ClassId, Generation, PhotoId};
 use crate::methods::calibration::confidences;
-use crate::methods::{Evidence, Method, Parameters, logits_from_evidence};
+use crate::methods::{Evidence, Method, Parameters, Weighing};
 
 /// The support set as fitted: what the evidence's columns mean.
 #[derive(Clone, Debug, Default)]
@@ -23,15 +23,8 @@ pub struct FittedSupport {
     pub labels: Vec<usize>,
     /// Whether the text term counts.
     pub use_class_names: bool,
-}
-
-/// What one photo shows.
-#[derive(Clone, Debug)]
-pub struct Shown {
-    /// Class names, and how alike every shot is.
-    pub evidence: Evidence,
-    /// Logits of a method that cannot be weighed anew, at the parameters of the fit.
-    pub fixed: Option<Vec<f32>>,
+    /// What sliders do with evidence.
+    pub weighing: Weighing,
 }
 
 /// Evidence for the photos on screen.
@@ -40,8 +33,10 @@ pub struct EvidenceSet {
     /// What the evidence was gathered against.
     pub support: Arc<FittedSupport>,
     /// By photo.
-    pub photos: HashMap<PhotoId, Shown>,
-    /// Photos that are shots themselves and masked: their class, and K/(K-1) for its sum.
+    pub photos: HashMap<PhotoId, Evidence>,
+    /// The shots most like a photo, with their cosines, the most alike first; of methods in which shots do not vote.
+    pub alike: HashMap<PhotoId, Vec<(usize, f32)>>,
+    /// Photos that are shots of a cache themselves and masked: their class, and K/(K-1) for its sum.
     pub own: HashMap<PhotoId, (usize, f32)>,
 }
 
@@ -59,33 +54,10 @@ pub struct Scored {
 impl EvidenceSet {
     /// Logits of a photo under these parameters, `[num_classes]`; microseconds.
     pub fn logits(&self, photo: PhotoId, parameters: &Parameters) -> Option<Vec<f32>> {
-        let Shown { evidence, fixed } = self.photos.get(&photo)?;
-        if let Some(logits) = fixed {
-            return Some(logits.clone());
-        }
-        let FittedSupport {
-            method,
-            classes,
-            labels,
-            use_class_names,
-            ..
-        } = &*self.support;
-        if *method == Method::ZeroShot {
-            return Some(evidence.zero_shot.clone());
-        }
-        let mut logits = logits_from_evidence(
-            evidence,
-            labels,
-            classes.len(),
-            parameters,
-            *use_class_names,
-        );
+        let evidence = self.photos.get(&photo)?;
+        let mut logits = self.support.weighing.logits(&evidence.reading, parameters);
         if let Some((class, scale)) = self.own.get(&photo) {
-            let base = if *use_class_names {
-                evidence.zero_shot[*class]
-            } else {
-                0.0
-            };
+            let base = evidence.reading.base[*class];
             logits[*class] = base + (logits[*class] - base) * scale;
         }
         Some(logits)
@@ -99,7 +71,7 @@ impl EvidenceSet {
         temperature: f32,
     ) -> Option<Scored> {
         let logits = self.logits(photo, parameters)?;
-        let zero_shot = &self.photos.get(&photo)?.evidence.zero_shot;
+        let zero_shot = &self.photos.get(&photo)?.zero_shot;
         Some(scored(&logits, zero_shot, temperature))
     }
 }

@@ -227,7 +227,7 @@ impl ScoringThread {
             }
             ScoreJob::ClearBottleneck => self.table.clear_bottleneck(),
             ScoreJob::SetTrained(trained) => self.trained = Some(*trained),
-            ScoreJob::ForgetTrained => self.trained = None,
+            ScoreJob::ForgetTrained => self.forget_trained(),
             ScoreJob::SetWords(words) => self.words = Some(words),
             ScoreJob::Fit(request) => {
                 agenda.predict = None;
@@ -265,10 +265,13 @@ impl ScoringThread {
             if let (Some((generation, parameters)), Some(fit)) =
                 (agenda.predict.take(), &mut self.fit)
             {
-                match fit.reweigh(generation, parameters) {
-                    Ok(()) => self.pool.restart(),
+                fit.summary.generation = generation;
+                match fit.set_parameters(&parameters) {
+                    Ok(false) => {}
+                    Ok(true) => self.tell_evidence(),
                     Err(error) => self.out.send(ScoreEvent::Failed(error.to_string())),
                 }
+                self.pool.restart();
             }
         } else if std::mem::take(&mut agenda.inserted) {
             self.tell_evidence();

@@ -2,25 +2,11 @@
 
 use shotlens::features::{Features, Logits, Matrix};
 use shotlens::methods::leave_one_out::{alpha_grid, beta_grid, leave_one_out_logits};
-use shotlens::methods::{Knowledge, Method, MethodError, Parameters, tune_on_support};
+use shotlens::methods::{Knowledge, Method, Parameters, tune_on_support};
 use shotlens::progress::Progress;
 use shotlens::support::SupportSet;
 
 use crate::golden::{Golden, Scene, check_close};
-
-#[test]
-fn methods_at_fixed_parameters_say_so_when_tuned() {
-    let scene = Scene::of(&Golden::open("0"));
-    for method in Method::ALL.into_iter().filter(|method| !method.is_live()) {
-        let tuned = tune_on_support(
-            method,
-            &Parameters::default(),
-            &scene.knowledge(),
-            &Progress::silent(),
-        );
-        assert_eq!(tuned, Err(MethodError::FixedOnly { method }));
-    }
-}
 
 /// Logits of row `row` from the rows of other groups, in float64, straight from the definition.
 fn naive_leave_one_out(

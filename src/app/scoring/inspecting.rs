@@ -4,7 +4,6 @@ use crate::app::{App, Inspection, OverlapFigures, PairKind, Terms, Vote};
 use crate::ids::PhotoId;
 use crate::methods::overlap::{Kind, Overlap};
 use crate::methods::{LOGIT_SCALE, Method, calibration, evidence};
-use crate::worker::evidence_set::Shown;
 use crate::worker::scoring_worker::{PairRequest, ScoreJob};
 
 /// How many support photos the inspector lists.
@@ -29,8 +28,20 @@ impl App {
         let set = &self.scoring.evidence;
         let parameters = self.parameters();
         let logits = set.logits(photo, &parameters)?;
-        let Shown { evidence, fixed } = set.photos.get(&photo)?;
-        let strongest = evidence::strongest_votes(evidence, &parameters, MAX_VOTES);
+        let evidence = set.photos.get(&photo)?;
+        let (weighing, reading) = (&set.support.weighing, &evidence.reading);
+        let alike = set.alike.get(&photo);
+        let strongest = match alike {
+            None => weighing.strongest_votes(reading, &parameters, MAX_VOTES),
+            Some(alike) => {
+                let alike = alike.iter().map(|(row, cosine)| evidence::Vote {
+                    row: *row,
+                    cosine: *cosine,
+                    weight: 0.0,
+                });
+                alike.collect()
+            }
+        };
         let votes = strongest
             .into_iter()
             .filter(|vote| vote.cosine.is_finite())
@@ -52,7 +63,7 @@ impl App {
             zero_shot: calibration::confidences(&evidence.zero_shot, 1.0),
             method: calibration::confidences(&logits, self.scoring.temperature.max(1e-3)),
             votes: votes.collect(),
-            terms: fixed.as_ref().map(|_| {
+            terms: alike.map(|_| {
                 let scale = logit_scale(set.support.method);
                 let names = set.support.use_class_names.then_some(scale);
                 terms(&evidence.zero_shot, &logits, names.unwrap_or(0.0))

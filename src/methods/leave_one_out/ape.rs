@@ -145,7 +145,7 @@ impl<'a> ApeJudge<'a> {
         };
         let mut cosines = lanes_of_rows(cosines, start, rows.len());
         let mut surprises = vec![[0.0; LANES]; cosines.len()];
-        let mut scales = [1.0; LANES];
+        let mut scales = vec![[1.0; LANES]; self.ends.len()];
         for (lane, row) in rows.enumerate() {
             for hidden in self.parts.hidden(row) {
                 cosines[self.place_of[*hidden]][lane] = MASKED;
@@ -154,9 +154,11 @@ impl<'a> ApeJudge<'a> {
             for (lanes, surprise) in surprises.iter_mut().zip(own) {
                 lanes[lane] = *surprise;
             }
-            if let Some(scale) = self.parts.scale(row) {
-                block.labels[lane] = labels[row] as u32;
+            for (scales, scale) in scales.iter_mut().zip(self.parts.scales(row)) {
                 scales[lane] = scale;
+            }
+            if self.parts.is_judged(row) {
+                block.labels[lane] = labels[row] as u32;
             }
         }
         block.terms = Terms::Votes(Votes {

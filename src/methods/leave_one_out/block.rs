@@ -38,8 +38,8 @@ pub(super) struct Votes {
     pub(super) penalties: Vec<Lanes>,
     /// One past the last key of every class.
     pub(super) ends: Vec<usize>,
-    /// What the sum of a lane's own class is multiplied by.
-    pub(super) scales: Lanes,
+    /// What the sum of every class is multiplied by, `[num_classes]`.
+    pub(super) scales: Vec<Lanes>,
 }
 
 impl Block {
@@ -60,7 +60,7 @@ impl Block {
         };
         match &self.terms {
             Terms::Votes(votes) => {
-                votes.each(&self.labels, if_names(&self.text), space, wanted, each);
+                votes.each(if_names(&self.text), space, wanted, each);
             }
             Terms::Given { bases, terms } => {
                 for setting in wanted {
@@ -75,7 +75,6 @@ impl Block {
 impl Votes {
     fn each(
         &self,
-        labels: &[u32; LANES],
         text: &[Lanes],
         space: &Space,
         wanted: &[usize],
@@ -92,10 +91,10 @@ impl Votes {
             );
             if !self.surprises.is_empty() {
                 self.weighted_sums(beta, gamma, &mut sums);
-                self.scale_own(labels, &mut sums);
+                self.scale(&mut sums);
             } else if last_beta != Some(beta) {
                 class_sums(&self.cosines, &weights, &self.ends, beta, &mut sums);
-                self.scale_own(labels, &mut sums);
+                self.scale(&mut sums);
                 last_beta = Some(beta);
             }
             for ((base, text), penalty) in base.iter_mut().zip(text).zip(&self.penalties) {
@@ -117,11 +116,10 @@ impl Votes {
         });
     }
 
-    /// Multiplies the sum of every lane's own class.
-    fn scale_own(&self, labels: &[u32; LANES], sums: &mut [Lanes]) {
-        for (lane, (label, scale)) in labels.iter().zip(&self.scales).enumerate() {
-            if *label != u32::MAX {
-                sums[*label as usize][lane] *= scale;
+    fn scale(&self, sums: &mut [Lanes]) {
+        for (sums, scales) in sums.iter_mut().zip(&self.scales) {
+            for lane in 0..LANES {
+                sums[lane] *= scales[lane];
             }
         }
     }

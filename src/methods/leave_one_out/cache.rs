@@ -73,28 +73,27 @@ impl<'a> CacheJudge<'a> {
         let (originals, labels) = (self.support.features(), self.support.labels());
         let rows = || block.first..block.first + block.len;
         let hidden: Vec<&[usize]> = rows().map(|row| self.parts.hidden(row)).collect();
-        let mut penalties = fitted.penalties(originals, block, scale);
-        let lost = fitted.penalties_of_keys(originals, block, scale, &hidden);
+        let mut penalties = fitted.penalties_without(originals, block, scale, &hidden);
         for (lane, row) in rows().enumerate() {
-            for (key, lost) in hidden[lane].iter().zip(&lost[lane]) {
-                penalties[labels[*key]][lane] -= lost;
-            }
-            penalties[labels[row]][lane] *= self.parts.scale(row).unwrap_or(1.0);
+            let own = labels[row];
+            penalties[own][lane] *= self.parts.scales(row)[own];
         }
         penalties
     }
 
     fn judged(&self, mut block: keys::Block) -> Block {
         let mut labels = [u32::MAX; LANES];
-        let mut scales = [1.0; LANES];
+        let mut scales = vec![[1.0; LANES]; self.keys.num_classes()];
         for lane in 0..block.len {
             let row = block.first + lane;
             for hidden in self.parts.hidden(row) {
                 block.cosines[self.place_of[*hidden]][lane] = MASKED;
             }
-            if let Some(scale) = self.parts.scale(row) {
-                labels[lane] = self.support.labels()[row] as u32;
+            for (scales, scale) in scales.iter_mut().zip(self.parts.scales(row)) {
                 scales[lane] = scale;
+            }
+            if self.parts.is_judged(row) {
+                labels[lane] = self.support.labels()[row] as u32;
             }
         }
         let penalties = self.penalties(&block);

@@ -59,7 +59,7 @@ pub(super) fn scores_of_parts(
         .map(|part| {
             progress.check()?;
             let own = parts.rows_of(part);
-            if own.iter().all(|row| parts.scale(*row).is_none()) {
+            if !own.iter().any(|row| parts.is_judged(*row)) {
                 return Ok(None);
             }
             let mut groups: Vec<usize> = own.iter().map(|row| support.groups()[*row]).collect();

@@ -38,9 +38,7 @@ impl<'a> Given<'a> {
             support,
             terms: vec![Matrix::zeros(text.rows(), text.cols())],
             text,
-            is_judged: (0..support.len())
-                .map(|row| parts.scale(row).is_some())
-                .collect(),
+            is_judged: (0..support.len()).map(|row| parts.is_judged(row)).collect(),
             bases: Vec::new(),
             protocol: parts.protocol,
         }

@@ -13,6 +13,7 @@ mod gda;
 mod given;
 mod parts;
 mod proker;
+mod refit;
 mod rows;
 mod search;
 mod space;
@@ -29,8 +30,8 @@ pub use self::space::{alpha_grid, beta_grid};
 use super::calibration::default_temperature;
 use super::metrics::percent;
 use super::surface::Surface;
-use super::{Family, Knowledge, Method, MethodError, Parameters};
-use crate::features::Logits;
+use super::{Family, Knowledge, Method, MethodError, Parameters, Reading, Weighing};
+use crate::features::{Logits, Matrix};
 use crate::progress::Progress;
 
 /// What was left out at a time.
@@ -50,11 +51,33 @@ pub struct HeldOut {
     pub rows: Vec<usize>,
     /// Their classes.
     pub labels: Vec<usize>,
-    /// What the others give them, `[num_judged, num_classes]`.
+    /// What the others give them, `[num_judged, num_classes]`: `base + α term`.
     pub logits: Logits,
+    /// The part of the logits that α does not weigh, `[num_judged, num_classes]`.
+    pub base: Matrix,
+    /// The part that it does, `[num_judged, num_classes]`.
+    pub term: Matrix,
 }
 
 impl HeldOut {
+    /// What the others show of a row of the support set, for sliders to weigh; `None` where it was not judged, and for
+    /// caches, whose keys are hidden instead.
+    pub fn reading(&self, weighing: &Weighing, row: usize) -> Option<Reading> {
+        let index = self.rows.binary_search(&row).ok()?;
+        match weighing {
+            Weighing::Votes(_) => None,
+            Weighing::Fixed => Some(Reading {
+                base: self.logits.0.row(index).to_vec(),
+                ..Reading::default()
+            }),
+            Weighing::Linear => Some(Reading {
+                base: self.base.row(index).to_vec(),
+                term: self.term.row(index).to_vec(),
+                ..Reading::default()
+            }),
+        }
+    }
+
     /// Share of the judged photos that the others classify rightly, percent; `None` where nothing was judged.
     pub fn accuracy(&self) -> Option<f64> {
         let classes = self.logits.top_classes();
@@ -243,12 +266,12 @@ fn best_of<'a, 'b>(pieces: &'b [Piece<'a>]) -> Option<&'b Piece<'a>> {
     Some(best)
 }
 
-/// Zero-shot has nothing but class names.
+/// Whether class names are added to what the photos say; methods that are not made of such two parts take care themselves.
 fn names_count(method: Method, knowledge: &Knowledge<'_>) -> bool {
-    knowledge.use_class_names || method == Method::ZeroShot
+    knowledge.use_class_names || !has_optional_names(method)
 }
 
-/// Whether the photos alone can decide, without refitting.
+/// Whether the photos alone can decide, without another fit.
 fn has_optional_names(method: Method) -> bool {
     matches!(method.family(), Family::NoTraining | Family::Adapted)
         && !matches!(
@@ -265,7 +288,8 @@ fn can_judge(
 ) -> Result<bool, MethodError> {
     parameters.check()?;
     knowledge.keys_for(method)?;
-    Ok(Parts::by_photo(knowledge.support).num_judged() > 0)
+    let learns_elsewhere = matches!(method, Method::Calip | Method::CoOp);
+    Ok(!learns_elsewhere && Parts::by_photo(knowledge.support).num_judged() > 0)
 }
 
 /// The support set as the others see it under `method`.
@@ -290,9 +314,10 @@ fn judge_of<'a>(
         Method::ProKeR | Method::ProKeRPp => {
             Box::new(proker::judge(method, space, knowledge, progress)?)
         }
-        _ => Box::new(Given::zero_shot(
+        Method::ZeroShot => Box::new(Given::zero_shot(
             knowledge,
             &Parts::by_photo(knowledge.support),
         )),
+        _ => Box::new(refit::judge(method, space, knowledge, progress)?),
     })
 }

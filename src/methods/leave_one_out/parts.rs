@@ -1,5 +1,7 @@
 //! Which rows of the support set are hidden together, and which of them the others can judge.
 
+use std::collections::HashMap;
+
 use super::Protocol;
 use crate::support::SupportSet;
 
@@ -10,8 +12,10 @@ pub(super) const NUM_FOLDS: usize = 5;
 pub(super) struct Parts {
     part_of: Vec<usize>,
     rows_of: Vec<Vec<usize>>,
-    /// For every row, rows of its class over those left when its part is gone; `None` where none are left.
-    scales: Vec<Option<f32>>,
+    labels: Vec<usize>,
+    rows_per_class: Vec<usize>,
+    /// Rows of a class that a part hides, by part and class.
+    lost: HashMap<(usize, usize), usize>,
     /// What the parts are.
     pub(super) protocol: Protocol,
 }
@@ -47,23 +51,17 @@ impl Parts {
     fn new(support: &SupportSet, part_of: Vec<usize>, protocol: Protocol) -> Self {
         let num_parts = part_of.iter().max().map_or(0, |last| last + 1);
         let mut rows_of = vec![Vec::new(); num_parts];
-        let num_classes = support.num_classes();
-        let labels = support.labels();
-        let mut lost = std::collections::HashMap::new();
-        for (row, part) in part_of.iter().enumerate() {
+        let mut lost = HashMap::new();
+        for (row, (part, label)) in part_of.iter().zip(support.labels()).enumerate() {
             rows_of[*part].push(row);
-            *lost.entry(part * num_classes + labels[row]).or_insert(0) += 1;
+            *lost.entry((*part, *label)).or_insert(0) += 1;
         }
-        let rows_per_class = support.rows_per_class();
-        let scale = |(part, label): (&usize, &usize)| {
-            let (total, lost) = (rows_per_class[*label], lost[&(part * num_classes + label)]);
-            (total > lost).then(|| total as f32 / (total - lost) as f32)
-        };
-        let scales = part_of.iter().zip(labels).map(scale).collect();
         Self {
             part_of,
             rows_of,
-            scales,
+            labels: support.labels().to_vec(),
+            rows_per_class: support.rows_per_class(),
+            lost,
             protocol,
         }
     }
@@ -88,14 +86,34 @@ impl Parts {
         &self.rows_of[self.part_of[row]]
     }
 
-    /// K/(K-1) by rows for the class of this row; `None` where the row cannot be judged.
-    pub(super) fn scale(&self, row: usize) -> Option<f32> {
-        self.scales[row]
+    /// Whether anything of its class is left when this row is judged.
+    pub(super) fn is_judged(&self, row: usize) -> bool {
+        self.ratio(self.part_of[row], self.labels[row]).is_some()
     }
 
     /// Rows that can be judged.
     pub(super) fn num_judged(&self) -> usize {
-        self.scales.iter().flatten().count()
+        (0..self.labels.len())
+            .filter(|row| self.is_judged(*row))
+            .count()
+    }
+
+    /// What the votes of every class are multiplied by when this row is judged: K/(K-1) for its own, by rows. A fold takes
+    /// rows from all classes, which are all scaled up to what they are in the whole cache.
+    pub(super) fn scales(&self, row: usize) -> Vec<f32> {
+        let (part, own) = (self.part_of[row], self.labels[row]);
+        let scale = |class: usize| match self.protocol {
+            Protocol::EachPhoto if class != own => 1.0,
+            _ => self.ratio(part, class).unwrap_or(1.0),
+        };
+        (0..self.rows_per_class.len()).map(scale).collect()
+    }
+
+    /// Rows of a class over those left when a part is gone; `None` where none are left.
+    fn ratio(&self, part: usize, class: usize) -> Option<f32> {
+        let total = self.rows_per_class[class];
+        let left = total - self.lost.get(&(part, class)).copied().unwrap_or(0);
+        (left > 0).then(|| total as f32 / left as f32)
     }
 }
 
@@ -131,9 +149,9 @@ mod tests {
     fn a_photo_is_hidden_with_its_duplicates_and_its_class_scaled_by_what_is_left() {
         let parts = Parts::by_photo(&support(&[0, 0, 0, 1, 1], &[9, 4, 9, 9, 2]));
         assert_eq!(parts.hidden(0), [0, 2, 3]);
-        assert_eq!(parts.scale(0), Some(3.0));
-        assert_eq!(parts.scale(1), Some(1.5));
-        assert_eq!(parts.scale(3), Some(2.0));
+        assert_eq!(parts.scales(0), [3.0, 1.0]);
+        assert_eq!(parts.scales(1), [1.5, 1.0]);
+        assert_eq!(parts.scales(3), [1.0, 2.0]);
         let alone = Parts::by_photo(&support(&[0, 1, 1], &[0, 1, 1]));
         assert_eq!(alone.num_judged(), 0);
     }
@@ -149,7 +167,7 @@ mod tests {
             let twin = (0..40).filter(|other| groups[*other] == groups[row]);
             assert!(twin.clone().all(|other| hidden.contains(&other)));
             // Ten rows a class in five groups of two: one group of each class in each fold.
-            assert_eq!(parts.scale(row), Some(1.25));
+            assert_eq!(parts.scales(row), [1.25; 4]);
         }
     }
 }

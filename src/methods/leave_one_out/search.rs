@@ -12,7 +12,7 @@ use super::space::{Space, third_of};
 use super::{HeldOut, Protocol};
 use crate::features::{Logits, Matrix};
 use crate::methods::keys::CHUNK;
-use crate::methods::lanes::{LANES, Lanes, blend, count_correct, log_likelihoods};
+use crate::methods::lanes::{LANES, blend, count_correct, log_likelihoods};
 use crate::methods::metrics::percent;
 use crate::methods::surface::Surface;
 use crate::methods::{Method, MethodError};
@@ -201,34 +201,44 @@ pub(super) fn held_out(
     let setting = combination / space.alphas.len();
     let alpha = space.alphas[combination % space.alphas.len()];
     let blocks = map_blocks(judge, progress, |block| {
-        let lanes: Vec<usize> = judged_lanes(&block.labels).collect();
-        let rows: Vec<usize> = lanes.iter().map(|lane| block.first + lane).collect();
-        let labels: Vec<usize> = lanes
-            .iter()
-            .map(|lane| block.labels[*lane] as usize)
-            .collect();
-        let mut logits: Vec<Lanes> = vec![[0.0; LANES]; block.text.len()];
+        let mut found = Vec::new();
         block.each(space, &[setting], &mut |_, base, term| {
-            blend(base, term, alpha, &mut logits)
+            for lane in judged_lanes(&block.labels) {
+                found.push(Row {
+                    row: block.first + lane,
+                    label: block.labels[lane] as usize,
+                    base: base.iter().map(|class| class[lane]).collect(),
+                    term: term.iter().map(|class| class[lane]).collect(),
+                });
+            }
         });
-        let data: Vec<f32> = lanes
-            .iter()
-            .flat_map(|lane| logits.iter().map(|class| class[*lane]))
-            .collect();
-        (rows, labels, data, block.text.len())
+        found
     })?;
-    let num_classes = blocks.first().map_or(0, |(.., num_classes)| *num_classes);
-    let mut held_out = HeldOut::default();
-    let mut all = Vec::new();
-    for (rows, labels, data, _) in blocks {
-        held_out.rows.extend(rows);
-        held_out.labels.extend(labels);
-        all.extend(data);
-    }
-    let mut logits = Matrix::zeros(held_out.rows.len(), num_classes);
-    logits.as_mut_slice().copy_from_slice(&all);
-    held_out.logits = Logits(logits);
-    Ok(held_out)
+    let rows = blocks.concat();
+    let num_classes = rows.first().map_or(0, |row| row.base.len());
+    let matrix = |value: &dyn Fn(&Row, usize) -> f32| {
+        Matrix::from_fn(rows.len(), num_classes, |row, class| {
+            value(&rows[row], class)
+        })
+    };
+    Ok(HeldOut {
+        rows: rows.iter().map(|row| row.row).collect(),
+        labels: rows.iter().map(|row| row.label).collect(),
+        logits: Logits(matrix(&|row, class| {
+            row.base[class] + alpha * row.term[class]
+        })),
+        base: matrix(&|row, class| row.base[class]),
+        term: matrix(&|row, class| row.term[class]),
+    })
+}
+
+/// A judged row under one setting.
+#[derive(Clone)]
+struct Row {
+    row: usize,
+    label: usize,
+    base: Vec<f32>,
+    term: Vec<f32>,
 }
 
 /// Accuracy over α and β, the best over further parameters.

@@ -1,6 +1,5 @@
 //! What a fit is worth: tuned parameters, accuracy by leaving one out, temperature.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{FitRequest, FitSummary, ScoringThread};
@@ -8,7 +7,7 @@ use crate::methods::calibration::{calibrate_on, default_temperature};
 use crate::methods::leave_one_out::{HeldOut, held_out};
 use crate::methods::{LeaveOneOut, Method, MethodError, Parameters, tune_on_support};
 use crate::progress::Progress;
-use crate::worker::lesson::{Fingerprint, Lesson, Trained};
+use crate::worker::lesson::{Fingerprint, Lesson};
 
 /// The last tuning, so that letting go of a slider does not search again.
 pub(super) struct KnownTuning {
@@ -18,11 +17,21 @@ pub(super) struct KnownTuning {
     found: LeaveOneOut,
 }
 
-/// Figures, and what every shot would be if it were none.
+/// Figures, and the shots as the others see them.
 pub(super) struct Figures {
     pub(super) summary: FitSummary,
-    /// Logits that the other shots give each, by key.
-    pub(super) left_out: HashMap<usize, Vec<f32>>,
+    /// Nothing where that cannot be told.
+    pub(super) held_out: HeldOut,
+}
+
+impl Figures {
+    /// Figures of a method whose shots cannot be scored by the others.
+    pub(super) fn of(summary: FitSummary) -> Self {
+        Self {
+            summary,
+            held_out: HeldOut::default(),
+        }
+    }
 }
 
 impl ScoringThread {
@@ -31,16 +40,9 @@ impl ScoringThread {
         &mut self,
         base: FitSummary,
         request: &FitRequest,
-        trained: Option<&Trained>,
         lesson: &Lesson,
     ) -> Result<Figures, MethodError> {
         let method = base.method;
-        if let Some(trained) = trained {
-            return Ok(Figures {
-                summary: trained_figures(base, trained, lesson)?,
-                left_out: HashMap::new(),
-            });
-        }
         let tuned = self.tuned(method, request, lesson)?;
         let mut judged = tuned.held_out.clone();
         let mut parameters = tuned.parameters;
@@ -60,11 +62,9 @@ impl ScoringThread {
             note: note(method, &tuned, lesson),
             ..base
         };
-        let rows = judged.rows.iter().enumerate();
-        let left_out = rows.map(|(index, row)| (*row, judged.logits.0.row(index).to_vec()));
         Ok(Figures {
             summary,
-            left_out: left_out.collect(),
+            held_out: judged,
         })
     }
 
@@ -110,23 +110,8 @@ impl ScoringThread {
     }
 }
 
-/// The figures of a trained method: photos were held out while it was trained.
-fn trained_figures(
-    base: FitSummary,
-    trained: &Trained,
-    lesson: &Lesson,
-) -> Result<FitSummary, MethodError> {
-    Ok(FitSummary {
-        parameters: trained.parameters,
-        zero_shot_accuracy: zero_shot_accuracy(lesson)?,
-        accuracy: trained.accuracy,
-        temperature: default_temperature(trained.method),
-        ..base
-    })
-}
-
-/// What is known of a method that has to be trained first.
-pub(super) fn untrained_figures(
+/// What is known of a method that is trained, before or after it is.
+pub(super) fn trained_figures(
     base: FitSummary,
     request: &FitRequest,
     lesson: &Lesson,
@@ -135,7 +120,6 @@ pub(super) fn untrained_figures(
         parameters: request.parameters,
         zero_shot_accuracy: zero_shot_accuracy(lesson)?,
         temperature: default_temperature(base.method),
-        needs_training: true,
         ..base
     })
 }

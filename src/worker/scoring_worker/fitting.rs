@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::figures::{Figures, untrained_figures};
+use super::figures::{Figures, trained_figures};
 use super::ground::Ground;
 use super::{FitSummary, ScoreEvent, ScoringThread};
 use crate::engine::EngineError;
@@ -11,11 +11,11 @@ use crate::engine::adapted::{AdaptedEncoder, AdapterSpec};
 use crate::features::Features;
 use crate::ids::{ClassId, Generation, PhotoId};
 use crate::image_io::ContentHash;
-use crate::methods::{self, Classifier, Method, MethodError, Parameters};
+use crate::methods::{self, Classifier, HeldOut, Method, MethodError, Parameter, Parameters};
 use crate::progress::CancelToken;
 use crate::worker::clip_worker::ClassText;
 use crate::worker::evidence_set::FittedSupport;
-use crate::worker::lesson::{Lesson, Trained};
+use crate::worker::lesson::{Lesson, Trained, Training};
 
 /// What to fit.
 #[derive(Clone, Debug)]
@@ -56,9 +56,11 @@ pub(super) struct Fit {
     pub(super) encoder: Option<AdaptedEncoder>,
     pub(super) fitted: Arc<FittedSupport>,
     /// The method at the summary's parameters.
-    pub(super) classifier: Arc<dyn Classifier>,
-    /// Logits that the other shots give each, by key.
-    pub(super) left_out: HashMap<usize, Vec<f32>>,
+    pub(super) classifier: Box<dyn Classifier>,
+    /// How it was trained, where it was.
+    pub(super) training: Option<Training>,
+    /// The shots as the others see them; nothing where that cannot be told.
+    pub(super) held_out: HeldOut,
     /// What to say about the overlap figures.
     pub(super) overlap_note: Option<String>,
     /// The keys that come from a picture, by its content.
@@ -66,18 +68,36 @@ pub(super) struct Fit {
 }
 
 impl Fit {
-    /// The same at other parameters, where that takes no training.
-    pub(super) fn reweigh(
-        &mut self,
-        generation: Generation,
-        parameters: Parameters,
-    ) -> Result<(), MethodError> {
+    /// The class of a shot with these keys, and its keys over those that are left without them.
+    pub(super) fn own_class(&self, keys: &[usize]) -> (usize, f32) {
+        let labels = &self.fitted.labels;
+        let class = labels[keys[0]];
+        let total = labels.iter().filter(|label| **label == class).count();
+        let own = keys.iter().filter(|key| labels[**key] == class).count();
+        (class, total as f32 / (total - own).max(1) as f32)
+    }
+
+    /// Takes over other parameters: those that are only weights at once, others by a fit, unless that would be a training.
+    /// `true`: evidence that was gathered before does not hold any more.
+    pub(super) fn set_parameters(&mut self, parameters: &Parameters) -> Result<bool, MethodError> {
         let method = self.fitted.method;
-        if !method.is_trained() {
-            self.classifier = methods::fit(method, &parameters, &self.lesson.knowledge())?.into();
+        let is_same = |parameter: &Parameter| {
+            let (now, then) = (&self.summary.parameters, parameters);
+            method.follows(*parameter) || now.value(*parameter) == then.value(*parameter)
+        };
+        let is_weighed = method.is_trained() || method.parameters().iter().all(is_same);
+        if is_weighed {
+            self.classifier.follow(parameters);
+        } else {
+            self.classifier = methods::fit(method, parameters, &self.lesson.knowledge())?;
+            let weighing = self.classifier.weighing();
+            self.fitted = Arc::new(FittedSupport {
+                weighing,
+                ..FittedSupport::clone(&self.fitted)
+            });
         }
-        (self.summary.generation, self.summary.parameters) = (generation, parameters);
-        Ok(())
+        self.summary.parameters = *parameters;
+        Ok(!is_weighed)
     }
 }
 
@@ -128,21 +148,34 @@ impl ScoringThread {
             lesson: Some(Arc::clone(&lesson)),
             ..FitSummary::default()
         };
-        let trained = self
-            .trained
-            .clone()
-            .filter(|trained| trained.is_for(method, &request.parameters, &lesson));
-        if method.is_trained() && trained.is_none() {
-            let summary = untrained_figures(base, request, &lesson)?;
-            self.out.send(ScoreEvent::Fitted(Box::new(summary)));
-            return Ok(None);
-        }
-        let Figures { summary, left_out } =
-            self.figures(base, request, trained.as_ref(), &lesson)?;
-        let classifier = match trained {
-            Some(Trained { classifier, .. }) => classifier,
-            None => methods::fit(method, &summary.parameters, &lesson.knowledge())?.into(),
+        let (figures, classifier, training) = if method.is_trained() {
+            let summary = trained_figures(base, request, &lesson)?;
+            let Some(trained) = self.take_trained(method, &request.parameters, &lesson) else {
+                let needs_training = true;
+                let summary = FitSummary {
+                    needs_training,
+                    ..summary
+                };
+                self.out.send(ScoreEvent::Fitted(Box::new(summary)));
+                return Ok(None);
+            };
+            let Trained {
+                training,
+                mut classifier,
+            } = trained;
+            classifier.follow(&request.parameters);
+            let summary = FitSummary {
+                accuracy: training.accuracy(),
+                ..summary
+            };
+            (Figures::of(summary), classifier, Some(training))
+        } else {
+            let figures = self.figures(base, request, &lesson)?;
+            let parameters = &figures.summary.parameters;
+            let classifier = methods::fit(method, parameters, &lesson.knowledge())?;
+            (figures, classifier, None)
         };
+        let Figures { summary, held_out } = figures;
         let fitted = FittedSupport {
             generation: request.generation,
             method,
@@ -150,18 +183,51 @@ impl ScoringThread {
             photos,
             labels: lesson.support.labels().to_vec(),
             use_class_names: request.use_class_names,
+            weighing: classifier.weighing(),
         };
         let overlap_note = encoder.as_ref().and_then(AdaptedEncoder::note);
         Ok(Some(Fit {
-            left_out,
             summary,
             lesson,
             encoder,
             fitted: Arc::new(fitted),
             classifier,
+            training,
+            held_out,
             overlap_note,
             key_hashes,
         }))
+    }
+
+    /// What came of the training that is wanted, if it is over: just told, or in use until now.
+    fn take_trained(
+        &mut self,
+        method: Method,
+        parameters: &Parameters,
+        lesson: &Lesson,
+    ) -> Option<Trained> {
+        let wanted = Training::new(method, parameters, lesson);
+        if let Some(trained) = self
+            .trained
+            .take_if(|trained| trained.training.is_as(&wanted))
+        {
+            return Some(trained);
+        }
+        let fit = self
+            .fit
+            .take_if(|fit| fit.training.is_some_and(|training| training.is_as(&wanted)))?;
+        Some(Trained {
+            training: fit.training?,
+            classifier: fit.classifier,
+        })
+    }
+
+    /// What was trained is not wanted any more; it goes on predicting until something else does.
+    pub(super) fn forget_trained(&mut self) {
+        self.trained = None;
+        if let Some(fit) = &mut self.fit {
+            fit.training = None;
+        }
     }
 
     /// Adapted features of any rows under the current fit, `None` where there are none.
@@ -210,12 +276,15 @@ fn stand_in(
     let reason = adapter_note
         .filter(|_| chosen.needs_adapter())
         .unwrap_or(reason);
-    let method = if obstacle(Method::TipAdapter).is_none() {
-        Method::TipAdapter
-    } else {
-        Method::ZeroShot
-    };
-    (method, Some(reason))
+    let candidates = [
+        chosen.without_adapter(),
+        Method::TipAdapter,
+        Method::ZeroShot,
+    ];
+    let method = candidates
+        .into_iter()
+        .find(|method| !method.is_trained() && obstacle(*method).is_none());
+    (method.unwrap_or(Method::ZeroShot), Some(reason))
 }
 
 #[cfg(test)]
@@ -243,6 +312,7 @@ mod tests {
         let no_shots = [
             found(Method::TipAdapter, Some("needs a labelled photo")),
             found(Method::TipAdapterPp, Some("needs adapted features")),
+            found(Method::ZeroShot, None),
         ];
         let note = Some("PCA needs words".to_owned());
         assert_eq!(

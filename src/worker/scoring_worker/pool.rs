@@ -1,5 +1,6 @@
 //! Predictions of everything embedded, a slice at a time, so that newer jobs get in between.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -7,11 +8,14 @@ use super::fitting::Fit;
 use super::{ScoreEvent, ScoringThread};
 use crate::features::Features;
 use crate::ids::{ClassId, Generation, PhotoId};
-use crate::methods::{Method, MethodError, Queries, gather_evidence};
-use crate::worker::evidence_set::{EvidenceSet, Scored, Shown, scored};
+use crate::methods::{MethodError, Queries, Weighing, gather_evidence};
+use crate::worker::evidence_set::{EvidenceSet, Scored, scored};
 
 /// Photos predicted between two looks at the job queue: about two milliseconds against 1,600 keys on two cores.
 const SLICE: usize = 1024;
+
+/// How many of the most alike shots are told.
+const NUM_ALIKE: usize = 12;
 
 /// While a pool is still being predicted or embedded, the window hears of it this often.
 const TELL_EVERY: Duration = Duration::from_millis(150);
@@ -144,7 +148,6 @@ impl ScoringThread {
             original: &original,
             adapted: adapted.as_ref(),
         };
-        let parameters = &fit.summary.parameters;
         let logits = fit.classifier.logits(queries)?;
         let zero_shot = original.cosines(&fit.lesson.text);
         for (index, place) in places.iter().enumerate() {
@@ -163,7 +166,8 @@ impl ScoringThread {
         )?;
         for index in inside {
             let photo = self.table.photos()[rows[index]];
-            if let Some(score) = set.score(photo, parameters, fit.summary.temperature) {
+            if let Some(score) = set.score(photo, &fit.summary.parameters, fit.summary.temperature)
+            {
                 scores[places[index]] = score;
             }
         }
@@ -185,7 +189,7 @@ impl ScoringThread {
     }
 
     /// Evidence of rows that can be scored. A photo that is a shot itself is scored by the others, as in leave-one-out: its own
-    /// vote would always be right, so it is masked, and its class's sum is scaled by K/(K-1).
+    /// vote would always be right. In a cache it is masked, and its class's sum is scaled by K/(K-1).
     fn evidence_of(&self, fit: &Fit, rows: &[usize]) -> Result<EvidenceSet, MethodError> {
         let mut set = EvidenceSet {
             support: Arc::clone(&fit.fitted),
@@ -203,45 +207,21 @@ impl ScoringThread {
             original: &original,
             adapted: adapted.as_ref(),
         };
-        let method = fit.fitted.method;
-        let fixed = if method.is_live() {
-            None
-        } else {
-            Some(fit.classifier.logits(queries)?)
-        };
-        // Whatever the method, the shots that look most alike are worth seeing.
-        let alike = match (method.is_live(), method.needs_adapter()) {
-            (true, _) => method,
-            (false, false) => Method::TipAdapter,
-            (false, true) => Method::TipAdapterPp,
-        };
-        let evidence = gather_evidence(alike, &fit.lesson.knowledge(), queries)?;
-        for (index, (row, mut evidence)) in rows.iter().zip(evidence).enumerate() {
+        let own_keys = |row: &usize| self.own_keys(fit, *row).unwrap_or_default();
+        let hidden: Vec<&[usize]> = rows.iter().map(own_keys).collect();
+        let evidence =
+            gather_evidence(&*fit.classifier, &fit.lesson.knowledge(), queries, &hidden)?;
+        for ((row, mut evidence), keys) in rows.iter().zip(evidence).zip(hidden) {
             let photo = self.table.photos()[*row];
-            let mut fixed = fixed.as_ref().map(|logits| logits.0.row(index).to_vec());
-            if let Some(keys) = self.own_keys(fit, *row) {
-                if let (Some(fixed), Some(logits)) = (&mut fixed, fit.left_out.get(&keys[0])) {
-                    fixed.clone_from(logits);
+            if let Some(key) = keys.first() {
+                let weighing = &fit.fitted.weighing;
+                if let Some(reading) = fit.held_out.reading(weighing, *key) {
+                    evidence.reading = reading;
+                } else if let Weighing::Votes(_) = weighing {
+                    set.own.insert(photo, fit.own_class(keys));
                 }
-                for key in keys {
-                    evidence.affinities[*key] = f32::NEG_INFINITY;
-                }
-                let class = fit.fitted.labels[keys[0]];
-                let num_of_class = fit
-                    .fitted
-                    .labels
-                    .iter()
-                    .filter(|label| **label == class)
-                    .count();
-                let num_left = num_of_class
-                    - keys
-                        .iter()
-                        .filter(|key| fit.fitted.labels[**key] == class)
-                        .count();
-                set.own
-                    .insert(photo, (class, num_of_class as f32 / num_left.max(1) as f32));
             }
-            set.photos.insert(photo, Shown { evidence, fixed });
+            set.photos.insert(photo, evidence);
         }
         Ok(set)
     }
@@ -270,9 +250,41 @@ impl ScoringThread {
             .filter_map(|photo| self.table.row_of(*photo));
         let rows: Vec<usize> = rows.filter(|row| self.can_score(fit, *row)).collect();
         match self.evidence_of(fit, &rows) {
-            Ok(set) => self.out.send(ScoreEvent::Evidence(Arc::new(set))),
+            Ok(mut set) => {
+                if !matches!(fit.fitted.weighing, Weighing::Votes(_)) {
+                    set.alike = self.alike(fit, &rows);
+                }
+                self.out.send(ScoreEvent::Evidence(Arc::new(set)));
+            }
             Err(error) => self.out.send(ScoreEvent::Failed(error.to_string())),
         }
+    }
+
+    /// The shots that look most like each photo, itself left out; worth seeing where they do not vote, too.
+    fn alike(&self, fit: &Fit, rows: &[usize]) -> HashMap<PhotoId, Vec<(usize, f32)>> {
+        let adapted = fit
+            .fitted
+            .method
+            .needs_adapter()
+            .then(|| self.adapted_rows(fit, rows));
+        let (probes, keys) = match (adapted.flatten(), &fit.lesson.adapted_keys) {
+            (Some(probes), Some(keys)) => (probes, keys),
+            _ => match self.table.original(rows) {
+                Ok(probes) => (probes, fit.lesson.support.features()),
+                Err(_) => return HashMap::new(),
+            },
+        };
+        let cosines = probes.cosines(keys);
+        let alike = |(index, row): (usize, &usize)| {
+            let own = self.own_keys(fit, *row).unwrap_or_default();
+            let of_photo = cosines.row(index).iter().copied().enumerate();
+            let mut alike: Vec<(usize, f32)> =
+                of_photo.filter(|(key, _)| !own.contains(key)).collect();
+            alike.sort_by(|a, b| b.1.total_cmp(&a.1));
+            alike.truncate(NUM_ALIKE);
+            (self.table.photos()[*row], alike)
+        };
+        rows.iter().enumerate().map(alike).collect()
     }
 }
 
