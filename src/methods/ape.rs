@@ -16,6 +16,7 @@ use crate::features::{Features, Logits, Matrix};
 use crate::progress::Progress;
 
 /// A fitted APE.
+#[derive(Clone)]
 pub(super) struct Ape {
     method: Method,
     keys: Keys,
@@ -105,13 +106,18 @@ impl Classifier for Ape {
         })
     }
 
-    fn follow(&mut self, parameters: &Parameters) {
-        self.scale = Scale::of(parameters);
+    fn at(&self, parameters: &Parameters) -> Option<Box<dyn Classifier>> {
         let weights = self
             .surprises
             .iter()
             .map(|surprise| parameters.gamma * surprise);
-        self.keys.log_weights = weights.collect();
+        let mut keys = self.keys.clone();
+        keys.log_weights = weights.collect();
+        Some(Box::new(Self {
+            keys,
+            scale: Scale::of(parameters),
+            ..self.clone()
+        }))
     }
 }
 

@@ -6,7 +6,8 @@
 //! [`super::Classifier::logits`] up to rounding. Parameters that need a fit are not followed ([`super::Method::follows`]).
 
 use super::lanes::{LANES, exp};
-use super::{Classifier, Knowledge, LOGIT_SCALE, MethodError, Parameters, Queries};
+use super::{Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Parameters, Queries};
+use crate::features::Matrix;
 
 /// What one photo shows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,6 +16,8 @@ pub struct Evidence {
     pub zero_shot: Vec<f32>,
     /// What the method reads in the photo.
     pub reading: Reading,
+    /// Cosine with every row of the support set, on the features that the method compares; minus infinity for hidden rows.
+    pub alike: Vec<f32>,
 }
 
 /// What a fitted method reads in one photo; [`Weighing`] says what sliders do with it.
@@ -67,6 +70,7 @@ pub struct Vote {
 ///
 /// `hidden`: for every query the rows of the support set that do not vote for it, where the method is a cache; or nothing.
 pub fn gather_evidence(
+    method: Method,
     classifier: &dyn Classifier,
     knowledge: &Knowledge<'_>,
     queries: Queries<'_>,
@@ -75,15 +79,24 @@ pub fn gather_evidence(
     queries.check_dim(knowledge.text.dim())?;
     let readings = classifier.read(queries, hidden)?;
     let cosines = queries.original.cosines(knowledge.text);
-    let evidence = |(reading, cosines): (Reading, &[f32])| Evidence {
-        zero_shot: cosines.iter().map(|x| LOGIT_SCALE * x).collect(),
-        reading,
+    let (keys, probes) = (knowledge.keys_for(method)?, queries.probes_for(method)?);
+    let alike = if keys.is_empty() || probes.is_empty() {
+        Matrix::zeros(probes.len(), 0)
+    } else {
+        probes.cosines(keys)
     };
-    Ok(readings
-        .into_iter()
-        .zip(cosines.iter_rows())
-        .map(evidence)
-        .collect())
+    let evidence = |(query, reading): (usize, Reading)| {
+        let mut alike = alike.row(query).to_vec();
+        for row in hidden.get(query).copied().unwrap_or_default() {
+            alike[*row] = f32::NEG_INFINITY;
+        }
+        Evidence {
+            zero_shot: cosines.row(query).iter().map(|x| LOGIT_SCALE * x).collect(),
+            reading,
+            alike,
+        }
+    };
+    Ok(readings.into_iter().enumerate().map(evidence).collect())
 }
 
 impl Weighing {
@@ -113,23 +126,26 @@ impl Weighing {
         (base, term)
     }
 
-    /// The `count` support rows whose votes weigh most, heaviest first; equal votes in the order of the rows. None without
-    /// a cache.
+    /// The `count` support rows whose votes weigh most, heaviest first, then the more alike; those most alike where a method
+    /// has no votes, with a weight of 0.
     pub fn strongest_votes(
         &self,
-        reading: &Reading,
+        evidence: &Evidence,
         parameters: &Parameters,
         count: usize,
     ) -> Vec<Vote> {
-        let Self::Votes(keyring) = self else {
-            return Vec::new();
-        };
         let vote = |(row, cosine): (usize, &f32)| Vote {
             row,
             cosine: *cosine,
-            weight: parameters.alpha * keyring.vote(row, *cosine, parameters),
+            weight: match self {
+                Self::Votes(keyring) => {
+                    let affinity = evidence.reading.affinities[row];
+                    parameters.alpha * keyring.vote(row, affinity, parameters)
+                }
+                _ => 0.0,
+            },
         };
-        let mut votes: Vec<Vote> = reading.affinities.iter().enumerate().map(vote).collect();
+        let mut votes: Vec<Vote> = evidence.alike.iter().enumerate().map(vote).collect();
         votes.sort_by(|a, b| {
             b.weight
                 .total_cmp(&a.weight)

@@ -12,6 +12,7 @@ use crate::progress::Progress;
 pub(super) const CHUNK: usize = 4 * LANES;
 
 /// Keys and class texts, ready to be compared with queries.
+#[derive(Clone)]
 pub(crate) struct Keys {
     /// `[num_keys, key_dim]`, sorted by class.
     sorted: Matrix,

@@ -327,8 +327,11 @@ pub trait Classifier: Send + Sync {
         Weighing::Fixed
     }
 
-    /// Takes over the parameters that the method follows without a fit ([`Method::follows`]).
-    fn follow(&mut self, _parameters: &Parameters) {}
+    /// The same at other values of the parameters that the method follows without a fit ([`Method::follows`]); `None` where
+    /// it follows none.
+    fn at(&self, _parameters: &Parameters) -> Option<Box<dyn Classifier>> {
+        None
+    }
 
     /// Logits of the queries, `[num_queries, num_classes]`.
     fn logits(&self, queries: Queries<'_>) -> Result<Logits, MethodError> {

@@ -28,6 +28,7 @@ impl Scale {
 }
 
 /// A fitted cache.
+#[derive(Clone)]
 pub(super) struct TipAdapter {
     method: Method,
     keys: Keys,
@@ -45,6 +46,14 @@ impl TipAdapter {
             keys: Keys::new(method, knowledge)?,
             scale: Scale::of(parameters),
         })
+    }
+
+    /// The same with other weights.
+    pub(super) fn with(&self, parameters: &Parameters) -> Self {
+        Self {
+            scale: Scale::of(parameters),
+            ..self.clone()
+        }
     }
 
     /// The cache.
@@ -84,8 +93,8 @@ impl Classifier for TipAdapter {
         Weighing::Votes(Keyring::new(&self.keys.labels()))
     }
 
-    fn follow(&mut self, parameters: &Parameters) {
-        self.scale = Scale::of(parameters);
+    fn at(&self, parameters: &Parameters) -> Option<Box<dyn Classifier>> {
+        Some(Box::new(self.with(parameters)))
     }
 }
 

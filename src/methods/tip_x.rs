@@ -55,6 +55,7 @@ impl PenaltyScale {
 }
 
 /// A fitted Tip-X.
+#[derive(Clone)]
 pub(super) struct TipX {
     method: Method,
     cache: TipAdapter,
@@ -281,9 +282,12 @@ impl Classifier for TipX {
         self.cache.weighing()
     }
 
-    fn follow(&mut self, parameters: &Parameters) {
-        self.cache.follow(parameters);
-        self.gamma = parameters.gamma;
+    fn at(&self, parameters: &Parameters) -> Option<Box<dyn Classifier>> {
+        Some(Box::new(Self {
+            cache: self.cache.with(parameters),
+            gamma: parameters.gamma,
+            ..self.clone()
+        }))
     }
 }
 

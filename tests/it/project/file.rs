@@ -342,10 +342,7 @@ fn a_project_of_version_1_opens_and_can_be_undone_to_its_beginning() {
         .collect();
     assert_eq!(photos[0].as_ref(), folder.path().join("photos/1-0.jpg"));
     assert_eq!(project.state().view().sort, "least sure");
-    assert_eq!(
-        project.state().settings().options,
-        MethodOptions::default()
-    );
+    assert_eq!(project.state().settings().options, MethodOptions::default());
     while project.redo().unwrap() {}
     assert!((project.state().settings().alpha - 2.5).abs() < 1e-12);
     while project.undo().unwrap() {}
@@ -401,15 +398,9 @@ fn a_project_of_version_1_can_be_looked_at_where_it_cannot_be_changed() {
     std::fs::create_dir(folder.path().join("old.shotlens.lock")).unwrap();
     let project = Project::open(&path, no_wake()).unwrap();
     assert!(matches!(project.saving(), Saving::ReadOnly { .. }));
-    assert_eq!(
-        project.state().settings().options,
-        MethodOptions::default()
-    );
+    assert_eq!(project.state().settings().options, MethodOptions::default());
     drop(project);
-    assert_eq!(
-        std::fs::read(path).unwrap(),
-        std::fs::read(sample).unwrap()
-    );
+    assert_eq!(std::fs::read(path).unwrap(), std::fs::read(sample).unwrap());
 }
 
 #[test]
