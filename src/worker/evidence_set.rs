@@ -34,8 +34,6 @@ pub struct EvidenceSet {
     pub support: Arc<FittedSupport>,
     /// By photo.
     pub photos: HashMap<PhotoId, Evidence>,
-    /// The shots most like a photo, with their cosines, the most alike first; of methods in which shots do not vote.
-    pub alike: HashMap<PhotoId, Vec<(usize, f32)>>,
     /// Photos that are shots of a cache themselves and masked: their class, and K/(K-1) for its sum.
     pub own: HashMap<PhotoId, (usize, f32)>,
 }

@@ -1,6 +1,7 @@
 //! What a method learns from, owned and shared: the scoring worker makes it, other threads train on it and compare methods by it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::features::Features;
 use crate::ids::Generation;
@@ -85,11 +86,12 @@ fn hash_indices(hasher: &mut blake3::Hasher, indices: &[usize]) {
 }
 
 /// A trained method: what it was trained on, and what came of it.
+#[derive(Clone)]
 pub struct Trained {
     /// What it was trained on, and how.
     pub training: Training,
     /// What came of it.
-    pub classifier: Box<dyn Classifier>,
+    pub classifier: Arc<dyn Classifier>,
 }
 
 /// What decides the outcome of a training.

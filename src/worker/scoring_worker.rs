@@ -227,7 +227,7 @@ impl ScoringThread {
             }
             ScoreJob::ClearBottleneck => self.table.clear_bottleneck(),
             ScoreJob::SetTrained(trained) => self.trained = Some(*trained),
-            ScoreJob::ForgetTrained => self.forget_trained(),
+            ScoreJob::ForgetTrained => self.trained = None,
             ScoreJob::SetWords(words) => self.words = Some(words),
             ScoreJob::Fit(request) => {
                 agenda.predict = None;

@@ -73,7 +73,7 @@ fn train(job: &TrainJob, out: &Outbox<TrainEvent>) -> TrainEvent {
             Box::new(Trained {
                 training: Training::new(job.method, &job.parameters, &job.lesson)
                     .measured(teller.best_accuracy()),
-                classifier,
+                classifier: classifier.into(),
             }),
         ),
         Err(MethodError::Cancelled(_)) => TrainEvent::Cancelled(generation),

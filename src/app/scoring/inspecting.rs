@@ -3,7 +3,7 @@
 use crate::app::{App, Inspection, OverlapFigures, PairKind, Terms, Vote};
 use crate::ids::PhotoId;
 use crate::methods::overlap::{Kind, Overlap};
-use crate::methods::{LOGIT_SCALE, Method, calibration, evidence};
+use crate::methods::{LOGIT_SCALE, Method, Weighing, calibration};
 use crate::worker::scoring_worker::{PairRequest, ScoreJob};
 
 /// How many support photos the inspector lists.
@@ -29,19 +29,8 @@ impl App {
         let parameters = self.parameters();
         let logits = set.logits(photo, &parameters)?;
         let evidence = set.photos.get(&photo)?;
-        let (weighing, reading) = (&set.support.weighing, &evidence.reading);
-        let alike = set.alike.get(&photo);
-        let strongest = match alike {
-            None => weighing.strongest_votes(reading, &parameters, MAX_VOTES),
-            Some(alike) => {
-                let alike = alike.iter().map(|(row, cosine)| evidence::Vote {
-                    row: *row,
-                    cosine: *cosine,
-                    weight: 0.0,
-                });
-                alike.collect()
-            }
-        };
+        let weighing = &set.support.weighing;
+        let strongest = weighing.strongest_votes(evidence, &parameters, MAX_VOTES);
         let votes = strongest
             .into_iter()
             .filter(|vote| vote.cosine.is_finite())
@@ -63,7 +52,7 @@ impl App {
             zero_shot: calibration::confidences(&evidence.zero_shot, 1.0),
             method: calibration::confidences(&logits, self.scoring.temperature.max(1e-3)),
             votes: votes.collect(),
-            terms: alike.map(|_| {
+            terms: (!matches!(weighing, Weighing::Votes(_))).then(|| {
                 let scale = logit_scale(set.support.method);
                 let names = set.support.use_class_names.then_some(scale);
                 terms(&evidence.zero_shot, &logits, names.unwrap_or(0.0))

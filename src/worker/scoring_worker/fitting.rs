@@ -56,9 +56,7 @@ pub(super) struct Fit {
     pub(super) encoder: Option<AdaptedEncoder>,
     pub(super) fitted: Arc<FittedSupport>,
     /// The method at the summary's parameters.
-    pub(super) classifier: Box<dyn Classifier>,
-    /// How it was trained, where it was.
-    pub(super) training: Option<Training>,
+    pub(super) classifier: Arc<dyn Classifier>,
     /// The shots as the others see them; nothing where that cannot be told.
     pub(super) held_out: HeldOut,
     /// What to say about the overlap figures.
@@ -81,15 +79,17 @@ impl Fit {
     /// `true`: evidence that was gathered before does not hold any more.
     pub(super) fn set_parameters(&mut self, parameters: &Parameters) -> Result<bool, MethodError> {
         let method = self.fitted.method;
-        let is_same = |parameter: &Parameter| {
+        let is_followed = |parameter: &Parameter| {
             let (now, then) = (&self.summary.parameters, parameters);
             method.follows(*parameter) || now.value(*parameter) == then.value(*parameter)
         };
-        let is_weighed = method.is_trained() || method.parameters().iter().all(is_same);
+        let is_weighed = method.is_trained() || method.parameters().iter().all(is_followed);
         if is_weighed {
-            self.classifier.follow(parameters);
+            if let Some(classifier) = self.classifier.at(parameters) {
+                self.classifier = classifier.into();
+            }
         } else {
-            self.classifier = methods::fit(method, parameters, &self.lesson.knowledge())?;
+            self.classifier = methods::fit(method, parameters, &self.lesson.knowledge())?.into();
             let weighing = self.classifier.weighing();
             self.fitted = Arc::new(FittedSupport {
                 weighing,
@@ -148,9 +148,9 @@ impl ScoringThread {
             lesson: Some(Arc::clone(&lesson)),
             ..FitSummary::default()
         };
-        let (figures, classifier, training) = if method.is_trained() {
+        let (figures, classifier) = if method.is_trained() {
             let summary = trained_figures(base, request, &lesson)?;
-            let Some(trained) = self.take_trained(method, &request.parameters, &lesson) else {
+            let Some(trained) = self.trained_on(method, &request.parameters, &lesson) else {
                 let needs_training = true;
                 let summary = FitSummary {
                     needs_training,
@@ -159,21 +159,19 @@ impl ScoringThread {
                 self.out.send(ScoreEvent::Fitted(Box::new(summary)));
                 return Ok(None);
             };
-            let Trained {
-                training,
-                mut classifier,
-            } = trained;
-            classifier.follow(&request.parameters);
+            let weighed = trained.classifier.at(&request.parameters);
+            let classifier = weighed.map_or_else(|| Arc::clone(&trained.classifier), Arc::from);
+            let accuracy = trained.training.accuracy();
             let summary = FitSummary {
-                accuracy: training.accuracy(),
+                accuracy,
                 ..summary
             };
-            (Figures::of(summary), classifier, Some(training))
+            (Figures::of(summary), classifier)
         } else {
             let figures = self.figures(base, request, &lesson)?;
             let parameters = &figures.summary.parameters;
             let classifier = methods::fit(method, parameters, &lesson.knowledge())?;
-            (figures, classifier, None)
+            (figures, classifier.into())
         };
         let Figures { summary, held_out } = figures;
         let fitted = FittedSupport {
@@ -192,42 +190,22 @@ impl ScoringThread {
             encoder,
             fitted: Arc::new(fitted),
             classifier,
-            training,
             held_out,
             overlap_note,
             key_hashes,
         }))
     }
 
-    /// What came of the training that is wanted, if it is over: just told, or in use until now.
-    fn take_trained(
-        &mut self,
+    /// What came of the training that is wanted, if it is over.
+    fn trained_on(
+        &self,
         method: Method,
         parameters: &Parameters,
         lesson: &Lesson,
-    ) -> Option<Trained> {
+    ) -> Option<&Trained> {
         let wanted = Training::new(method, parameters, lesson);
-        if let Some(trained) = self
-            .trained
-            .take_if(|trained| trained.training.is_as(&wanted))
-        {
-            return Some(trained);
-        }
-        let fit = self
-            .fit
-            .take_if(|fit| fit.training.is_some_and(|training| training.is_as(&wanted)))?;
-        Some(Trained {
-            training: fit.training?,
-            classifier: fit.classifier,
-        })
-    }
-
-    /// What was trained is not wanted any more; it goes on predicting until something else does.
-    pub(super) fn forget_trained(&mut self) {
-        self.trained = None;
-        if let Some(fit) = &mut self.fit {
-            fit.training = None;
-        }
+        let trained = self.trained.as_ref();
+        trained.filter(|trained| trained.training.is_as(&wanted))
     }
 
     /// Adapted features of any rows under the current fit, `None` where there are none.

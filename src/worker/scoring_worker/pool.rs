@@ -1,6 +1,5 @@
 //! Predictions of everything embedded, a slice at a time, so that newer jobs get in between.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,9 +12,6 @@ use crate::worker::evidence_set::{EvidenceSet, Scored, scored};
 
 /// Photos predicted between two looks at the job queue: about two milliseconds against 1,600 keys on two cores.
 const SLICE: usize = 1024;
-
-/// How many of the most alike shots are told.
-const NUM_ALIKE: usize = 12;
 
 /// While a pool is still being predicted or embedded, the window hears of it this often.
 const TELL_EVERY: Duration = Duration::from_millis(150);
@@ -148,6 +144,7 @@ impl ScoringThread {
             original: &original,
             adapted: adapted.as_ref(),
         };
+        let parameters = &fit.summary.parameters;
         let logits = fit.classifier.logits(queries)?;
         let zero_shot = original.cosines(&fit.lesson.text);
         for (index, place) in places.iter().enumerate() {
@@ -166,8 +163,7 @@ impl ScoringThread {
         )?;
         for index in inside {
             let photo = self.table.photos()[rows[index]];
-            if let Some(score) = set.score(photo, &fit.summary.parameters, fit.summary.temperature)
-            {
+            if let Some(score) = set.score(photo, parameters, fit.summary.temperature) {
                 scores[places[index]] = score;
             }
         }
@@ -209,12 +205,17 @@ impl ScoringThread {
         };
         let own_keys = |row: &usize| self.own_keys(fit, *row).unwrap_or_default();
         let hidden: Vec<&[usize]> = rows.iter().map(own_keys).collect();
-        let evidence =
-            gather_evidence(&*fit.classifier, &fit.lesson.knowledge(), queries, &hidden)?;
+        let evidence = gather_evidence(
+            fit.fitted.method,
+            &*fit.classifier,
+            &fit.lesson.knowledge(),
+            queries,
+            &hidden,
+        )?;
+        let weighing = &fit.fitted.weighing;
         for ((row, mut evidence), keys) in rows.iter().zip(evidence).zip(hidden) {
             let photo = self.table.photos()[*row];
             if let Some(key) = keys.first() {
-                let weighing = &fit.fitted.weighing;
                 if let Some(reading) = fit.held_out.reading(weighing, *key) {
                     evidence.reading = reading;
                 } else if let Weighing::Votes(_) = weighing {
@@ -250,41 +251,9 @@ impl ScoringThread {
             .filter_map(|photo| self.table.row_of(*photo));
         let rows: Vec<usize> = rows.filter(|row| self.can_score(fit, *row)).collect();
         match self.evidence_of(fit, &rows) {
-            Ok(mut set) => {
-                if !matches!(fit.fitted.weighing, Weighing::Votes(_)) {
-                    set.alike = self.alike(fit, &rows);
-                }
-                self.out.send(ScoreEvent::Evidence(Arc::new(set)));
-            }
+            Ok(set) => self.out.send(ScoreEvent::Evidence(Arc::new(set))),
             Err(error) => self.out.send(ScoreEvent::Failed(error.to_string())),
         }
-    }
-
-    /// The shots that look most like each photo, itself left out; worth seeing where they do not vote, too.
-    fn alike(&self, fit: &Fit, rows: &[usize]) -> HashMap<PhotoId, Vec<(usize, f32)>> {
-        let adapted = fit
-            .fitted
-            .method
-            .needs_adapter()
-            .then(|| self.adapted_rows(fit, rows));
-        let (probes, keys) = match (adapted.flatten(), &fit.lesson.adapted_keys) {
-            (Some(probes), Some(keys)) => (probes, keys),
-            _ => match self.table.original(rows) {
-                Ok(probes) => (probes, fit.lesson.support.features()),
-                Err(_) => return HashMap::new(),
-            },
-        };
-        let cosines = probes.cosines(keys);
-        let alike = |(index, row): (usize, &usize)| {
-            let own = self.own_keys(fit, *row).unwrap_or_default();
-            let of_photo = cosines.row(index).iter().copied().enumerate();
-            let mut alike: Vec<(usize, f32)> =
-                of_photo.filter(|(key, _)| !own.contains(key)).collect();
-            alike.sort_by(|a, b| b.1.total_cmp(&a.1));
-            alike.truncate(NUM_ALIKE);
-            (self.table.photos()[*row], alike)
-        };
-        rows.iter().enumerate().map(alike).collect()
     }
 }
 
