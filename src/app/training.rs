@@ -6,7 +6,7 @@ use super::App;
 use crate::ids::Generation;
 use crate::methods::{Method, Parameters};
 use crate::progress::CancelToken;
-use crate::worker::lesson::{Fingerprint, Trained};
+use crate::worker::lesson::{Trained, Training as Asked};
 use crate::worker::scoring_worker::ScoreJob;
 use crate::worker::training_worker::{TrainEvent, TrainJob, TrainStep};
 
@@ -49,7 +49,7 @@ pub enum TrainingStage {
 pub(crate) struct Training {
     generation: Generation,
     cancel: CancelToken,
-    asked: Option<(Method, Parameters, Fingerprint)>,
+    asked: Option<Asked>,
     started: Option<Instant>,
 }
 
@@ -59,7 +59,7 @@ impl App {
         let Some(lesson) = self.scoring.lesson.clone() else {
             return;
         };
-        let wanted = Some((method, parameters, lesson.fingerprint));
+        let wanted = Some(Asked::new(method, &parameters, &lesson));
         if self.training.asked == wanted {
             return;
         }

@@ -67,10 +67,12 @@ impl Ape {
         &self.surprises
     }
 
-    /// What is compared with the refined keys.
+    /// What is compared with the refined keys; keys, texts and queries of APE are all of one length.
     pub(super) fn refine_probes(&self, queries: Queries<'_>) -> Result<Features, MethodError> {
-        // Keys, texts and queries of APE are all of one length.
         let probes = queries.checked_probes(self.method, self.key_dim, self.key_dim)?;
+        if probes.is_empty() {
+            return Ok(Features::default());
+        }
         refine(probes, &self.channels)
     }
 }

@@ -10,12 +10,13 @@ use faer::{Mat, Scale, Side};
 
 use super::linear_algebra::{to_f32, to_f64};
 use super::rows::Rows;
-use super::{Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Parameters, Queries};
+use super::{
+    Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Parameters, Queries, Reading, Weighing,
+};
 use crate::features::{Logits, Matrix};
 use crate::progress::Progress;
 
 /// Discriminants of Gaussian classes: class c scores `x · weights_c + biases_c`.
-#[derive(Clone)]
 pub(super) struct Gaussians {
     /// `[num_classes, dim]`.
     pub(super) weights: Mat<f64>,
@@ -92,66 +93,87 @@ pub(super) fn class_means(rows: &Mat<f64>, labels: &[usize], num_classes: usize)
 }
 
 /// A fitted GDA or TIMO: one linear map on original features and one on those that `method` compares.
+#[derive(Clone)]
 pub(super) struct TextAndGaussians {
     method: Method,
-    /// Class texts times their weight, `[num_classes, dim]`.
+    /// Class texts, `[num_classes, dim]`.
     text: Matrix,
+    text_scale: f32,
     /// `[num_classes, key_dim]`.
     weights: Matrix,
     /// `[num_classes]`.
     biases: Vec<f32>,
+    gaussian_scale: f32,
+    use_class_names: bool,
 }
 
 impl TextAndGaussians {
-    /// `logits = text_scale · x · textᵀ + gaussian_scale · (x̃ · w + b)`.
+    /// `logits = text_scale · x · textᵀ + gaussian_scale · (x̃ · w + b)`; α is one of the scales, and without class names the
+    /// first is 0.
     pub(super) fn new(
         method: Method,
-        (mut text, text_scale): (Matrix, f32),
-        (gaussians, gaussian_scale): (Gaussians, f32),
+        text: Matrix,
+        gaussians: &Gaussians,
+        (alpha, use_class_names): (f32, bool),
     ) -> Self {
-        text.as_mut_slice()
-            .iter_mut()
-            .for_each(|x| *x *= text_scale);
-        let scale = f64::from(gaussian_scale);
-        let biases = gaussians.biases.iter().map(|bias| (scale * bias) as f32);
-        Self {
+        let fitted = Self {
             method,
             text,
-            biases: biases.collect(),
-            weights: to_f32((gaussians.weights * Scale(scale)).as_ref()),
-        }
+            text_scale: 0.0,
+            weights: to_f32(gaussians.weights.as_ref()),
+            biases: gaussians.biases.iter().map(|bias| *bias as f32).collect(),
+            gaussian_scale: 1.0,
+            use_class_names,
+        };
+        fitted.with(alpha)
     }
-}
 
-/// What GDA or GDA++ learns, before α weighs it.
-pub(super) struct Gda<'a> {
-    method: Method,
-    text: &'a Matrix,
-    text_scale: f32,
-    gaussians: Gaussians,
-}
-
-impl<'a> Gda<'a> {
-    /// Fits the Gaussian classes.
-    pub(super) fn new(method: Method, knowledge: &Knowledge<'a>) -> Result<Self, MethodError> {
-        let Rows { original, keys } = knowledge.rows_for(method)?;
-        let (labels, num_classes) = (original.labels(), original.num_classes());
-        Ok(Self {
-            method,
-            text: knowledge.text.matrix(),
-            text_scale: if knowledge.use_class_names {
-                LOGIT_SCALE
+    /// The same at another α: GDA weighs the photos with it, TIMO the class texts.
+    pub(super) fn with(&self, alpha: f32) -> Self {
+        let (text_scale, gaussian_scale) = if self.weighs_text() {
+            (alpha, 1.0)
+        } else {
+            (LOGIT_SCALE, alpha)
+        };
+        Self {
+            text_scale: if self.use_class_names {
+                text_scale
             } else {
                 0.0
             },
-            gaussians: Gaussians::fit(method, &to_f64(keys.matrix()), labels, num_classes)?,
-        })
+            gaussian_scale,
+            ..self.clone()
+        }
     }
 
-    /// The classifier at one α.
-    pub(super) fn at(&self, alpha: f32) -> TextAndGaussians {
-        let text = (self.text.clone(), self.text_scale);
-        TextAndGaussians::new(self.method, text, (self.gaussians.clone(), alpha))
+    fn weighs_text(&self) -> bool {
+        matches!(self.method, Method::Timo | Method::TimoS)
+    }
+
+    /// `x · textᵀ` and `x̃ · w + b`, `[num_queries, num_classes]` each.
+    pub(super) fn parts(&self, queries: Queries<'_>) -> Result<(Matrix, Matrix), MethodError> {
+        let probes = queries.checked_probes(self.method, self.text.cols(), self.weights.cols())?;
+        if queries.original.is_empty() {
+            let nothing = Matrix::zeros(0, self.text.rows());
+            return Ok((nothing.clone(), nothing));
+        }
+        let text = queries.original.matrix().times_transposed(&self.text);
+        let mut gaussian = probes.matrix().times_transposed(&self.weights);
+        for row in 0..gaussian.rows() {
+            for (score, bias) in gaussian.row_mut(row).iter_mut().zip(&self.biases) {
+                *score += bias;
+            }
+        }
+        Ok((text, gaussian))
+    }
+
+    /// Logits of the two [`Self::parts`].
+    pub(super) fn weigh(&self, text: &Matrix, gaussian: &Matrix) -> Logits {
+        let mut logits = text.clone();
+        for (logit, score) in logits.as_mut_slice().iter_mut().zip(gaussian.as_slice()) {
+            *logit = self.text_scale * *logit + self.gaussian_scale * score;
+        }
+        Logits(logits)
     }
 }
 
@@ -161,7 +183,15 @@ pub(super) fn fit(
     parameters: &Parameters,
     knowledge: &Knowledge<'_>,
 ) -> Result<TextAndGaussians, MethodError> {
-    Ok(Gda::new(method, knowledge)?.at(parameters.alpha))
+    let Rows { original, keys } = knowledge.rows_for(method)?;
+    let (labels, num_classes) = (original.labels(), original.num_classes());
+    let gaussians = Gaussians::fit(method, &to_f64(keys.matrix()), labels, num_classes)?;
+    Ok(TextAndGaussians::new(
+        method,
+        knowledge.text.matrix().clone(),
+        &gaussians,
+        (parameters.alpha, knowledge.use_class_names),
+    ))
 }
 
 impl Classifier for TextAndGaussians {
@@ -170,20 +200,40 @@ impl Classifier for TextAndGaussians {
         queries: Queries<'_>,
         progress: &Progress<'_>,
     ) -> Result<Logits, MethodError> {
-        let probes = queries.checked_probes(self.method, self.text.cols(), self.weights.cols())?;
         progress.check()?;
-        if queries.original.is_empty() {
-            return Ok(Logits(Matrix::zeros(0, self.text.rows())));
-        }
-        let mut logits = queries.original.matrix().times_transposed(&self.text);
-        let gaussian = probes.matrix().times_transposed(&self.weights);
-        for row in 0..logits.rows() {
-            let terms = gaussian.row(row).iter().zip(&self.biases);
-            for (logit, (score, bias)) in logits.row_mut(row).iter_mut().zip(terms) {
-                *logit += score + bias;
+        let (text, gaussian) = self.parts(queries)?;
+        progress.step(text.rows(), text.rows())?;
+        Ok(self.weigh(&text, &gaussian))
+    }
+
+    fn read(&self, queries: Queries<'_>, _: &[&[usize]]) -> Result<Vec<Reading>, MethodError> {
+        let (text, gaussian) = self.parts(queries)?;
+        let scaled = |row: &[f32], scale: f32| row.iter().map(|x| scale * x).collect();
+        let names = |scale: f32| if self.use_class_names { scale } else { 0.0 };
+        let reading = |(text, gaussian): (&[f32], &[f32])| {
+            let (base, term) = if self.weighs_text() {
+                (gaussian.to_vec(), scaled(text, names(1.0)))
+            } else {
+                (scaled(text, names(LOGIT_SCALE)), gaussian.to_vec())
+            };
+            Reading {
+                base,
+                term,
+                ..Reading::default()
             }
-        }
-        progress.step(logits.rows(), logits.rows())?;
-        Ok(Logits(logits))
+        };
+        Ok(text
+            .iter_rows()
+            .zip(gaussian.iter_rows())
+            .map(reading)
+            .collect())
+    }
+
+    fn weighing(&self) -> Weighing {
+        Weighing::Linear
+    }
+
+    fn at(&self, parameters: &Parameters) -> Option<Box<dyn Classifier>> {
+        Some(Box::new(self.with(parameters.alpha)))
     }
 }

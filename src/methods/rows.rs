@@ -1,5 +1,7 @@
 //! The rows that closed forms are fitted on: every view by itself where there are views, else one row a photo.
 
+use std::collections::HashMap;
+
 use super::{Knowledge, Method, MethodError, Queries};
 use crate::features::Features;
 use crate::support::SupportSet;
@@ -11,6 +13,17 @@ pub(super) struct Rows<'a> {
     pub(super) original: &'a SupportSet,
     /// Adapted features for the ++ methods, the original ones for the others, `[n, key_dim]`.
     pub(super) keys: &'a Features,
+}
+
+impl Rows<'_> {
+    /// The rows of every group.
+    pub(super) fn by_group(&self) -> HashMap<usize, Vec<usize>> {
+        let mut by_group: HashMap<usize, Vec<usize>> = HashMap::new();
+        for (row, group) in self.original.groups().iter().enumerate() {
+            by_group.entry(*group).or_default().push(row);
+        }
+        by_group
+    }
 }
 
 impl<'a> Knowledge<'a> {

@@ -59,19 +59,16 @@ impl Guided {
     }
 }
 
-/// What TIMO's parameters act on: photos, and prompts ranked by them.
-pub(super) struct Timo<'a> {
+/// Photos and the prompts that they have ranked: everything that comes before the choice of γ and β.
+pub(super) struct Guidance<'a> {
     method: Method,
-    photos: &'a SupportSet,
+    knowledge: Knowledge<'a>,
     prompts: &'a Prompts,
     guided: Vec<Guided>,
-    names_count: bool,
 }
 
-impl<'a> Timo<'a> {
-    /// Ranks the prompts of every class.
+impl<'a> Guidance<'a> {
     pub(super) fn new(method: Method, knowledge: &Knowledge<'a>) -> Result<Self, MethodError> {
-        let Rows { original, .. } = knowledge.rows_for(method)?;
         let Some(prompts) = knowledge.prompts else {
             return Err(MethodError::TooFewPrompts { method, fewest: 1 });
         };
@@ -82,10 +79,9 @@ impl<'a> Timo<'a> {
         };
         Ok(Self {
             method,
-            photos: original,
+            knowledge: *knowledge,
             prompts,
             guided: by_class.iter().enumerate().map(guide).collect(),
-            names_count: knowledge.use_class_names,
         })
     }
 
@@ -95,24 +91,22 @@ impl<'a> Timo<'a> {
         counts.max().unwrap_or(0)
     }
 
-    /// Image-guided class texts, `[num_classes, dim]`, unit rows.
+    /// Class texts guided by photos, `[num_classes, dim]`, unit rows.
     pub(super) fn text(&self, gamma: f32) -> Result<Matrix, MethodError> {
         guided_text(&self.prompts.features, &self.guided, f64::from(gamma))
     }
 
-    /// Gaussian classes of the photos and of so many prompts a class (all, once, where `None`).
+    /// Gaussian classes of photos, guided by `num_prompts` prompts each. Without class names the photos alone decide, so no
+    /// prompt stands beside them either.
     pub(super) fn gaussians(&self, num_prompts: Option<usize>) -> Result<Gaussians, MethodError> {
-        // Without class names the photos alone decide, so no prompt stands beside them either.
-        let names: &[Guided] = if self.names_count { &self.guided } else { &[] };
-        let (rows, labels) = instances(self.photos, self.prompts, names, num_prompts);
-        Gaussians::fit(self.method, &rows, &labels, self.photos.num_classes())
-    }
-
-    /// The classifier at one α.
-    pub(super) fn at(&self, alpha: f32, text: &Matrix, gaussians: &Gaussians) -> TextAndGaussians {
-        let text_scale = if self.names_count { alpha } else { 0.0 };
-        let text = (text.clone(), text_scale);
-        TextAndGaussians::new(self.method, text, (gaussians.clone(), 1.0))
+        let Rows { original, .. } = self.knowledge.rows_for(self.method)?;
+        let guided = if self.knowledge.use_class_names {
+            &self.guided[..]
+        } else {
+            &[]
+        };
+        let (rows, labels) = instances(original, self.prompts, guided, num_prompts);
+        Gaussians::fit(self.method, &rows, &labels, original.num_classes())
     }
 }
 
@@ -122,10 +116,13 @@ pub(super) fn fit(
     parameters: &Parameters,
     knowledge: &Knowledge<'_>,
 ) -> Result<TextAndGaussians, MethodError> {
-    let timo = Timo::new(method, knowledge)?;
-    let text = timo.text(parameters.gamma)?;
-    let gaussians = timo.gaussians(parameters.num_prompts)?;
-    Ok(timo.at(parameters.alpha, &text, &gaussians))
+    let guidance = Guidance::new(method, knowledge)?;
+    Ok(TextAndGaussians::new(
+        method,
+        guidance.text(parameters.gamma)?,
+        &guidance.gaussians(parameters.num_prompts)?,
+        (parameters.alpha, knowledge.use_class_names),
+    ))
 }
 
 /// The rows of every class's prompts; refuses prompts that do not fit the classes or the model.

@@ -35,12 +35,6 @@ impl SupportPanel {
                     ui.push_id(class.id, |ui| self.edits.ui(ui, cx, class));
                 }
                 add_class_ui(ui, cx);
-                if !classes.is_empty() {
-                    let menu =
-                        ui.menu_button("Prompts of all classes ⌄", |ui| prompts_menu_ui(ui, cx));
-                    menu.response
-                        .on_hover_text("What CLIP's text side reads, for all classes at once");
-                }
                 if classes.len() == 1 {
                     ui.weak(
                         "One class only: add another, so that there is something to tell apart",
@@ -63,6 +57,12 @@ fn header_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
             if question_ui(ui, "Help on the support set").clicked() {
                 cx.request(Request::Help(Some(Topic::SupportSet)));
             }
+            if !project.classes().is_empty() {
+                let menu = ui.menu_button("•••", |ui| prompts_menu_ui(ui, cx));
+                menu.response
+                    .accessible_name("Prompts of all classes")
+                    .on_hover_text("Prompts of all classes: from a file, or the papers'");
+            }
             if num_shots > 0 {
                 let classes = counted(project.classes().len(), "class", "classes");
                 let shots = counted(num_shots, "shot", "shots");
@@ -78,6 +78,7 @@ fn header_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
 /// Prompts for all classes: from a file, or a published set.
 fn prompts_menu_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     ui.set_min_width(330.0);
+    ui.label(semibold("Prompts of all classes").small());
     let load = ui
         .button("Load prompts…")
         .on_hover_text("A JSON file as CuPL's: {\"class name\": [\"prompt\", …], …}");

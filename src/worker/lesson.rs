@@ -1,10 +1,11 @@
 //! What a method learns from, owned and shared: the scoring worker makes it, other threads train on it and compare methods by it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::features::Features;
 use crate::ids::Generation;
-use crate::methods::{Classifier, Knowledge, Method, Parameters, Prompts};
+use crate::methods::{Classifier, Knowledge, Method, Parameter, Parameters, Prompts};
 use crate::support::SupportSet;
 
 /// Support set and texts of one fit.
@@ -87,24 +88,57 @@ fn hash_indices(hasher: &mut blake3::Hasher, indices: &[usize]) {
 /// A trained method: what it was trained on, and what came of it.
 #[derive(Clone)]
 pub struct Trained {
-    /// The method.
-    pub method: Method,
-    /// The parameters that it was trained with.
-    pub parameters: Parameters,
-    /// Of the lesson.
-    pub fingerprint: Fingerprint,
+    /// What it was trained on, and how.
+    pub training: Training,
     /// What came of it.
-    pub classifier: std::sync::Arc<dyn Classifier>,
-    /// Share of the photos held out that it classifies rightly, 0 to 1, where some were held out.
-    pub accuracy: Option<f32>,
+    pub classifier: Arc<dyn Classifier>,
 }
 
-impl Trained {
-    /// Whether it is what training `method` on `lesson` with `parameters` would give.
-    pub fn is_for(&self, method: Method, parameters: &Parameters, lesson: &Lesson) -> bool {
-        self.method == method
-            && self.parameters == *parameters
-            && self.fingerprint == lesson.fingerprint
+/// What decides the outcome of a training.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Training {
+    method: Method,
+    parameters: Parameters,
+    fingerprint: Fingerprint,
+    /// Share of the photos held out that it classifies rightly, 0 to 1, where some were held out.
+    accuracy: Option<f32>,
+}
+
+impl Training {
+    /// The training of `method` on `lesson` with `parameters`. Those that a trained method follows without a fit do not count.
+    pub fn new(method: Method, parameters: &Parameters, lesson: &Lesson) -> Self {
+        let mut parameters = *parameters;
+        for (parameter, value) in [
+            (Parameter::Alpha, &mut parameters.alpha),
+            (Parameter::Beta, &mut parameters.beta),
+            (Parameter::Gamma, &mut parameters.gamma),
+        ] {
+            if method.follows(parameter) {
+                *value = 0.0;
+            }
+        }
+        Self {
+            method,
+            parameters,
+            fingerprint: lesson.fingerprint,
+            accuracy: None,
+        }
+    }
+
+    /// The same, with what was measured on photos held out.
+    #[must_use]
+    pub fn measured(self, accuracy: Option<f32>) -> Self {
+        Self { accuracy, ..self }
+    }
+
+    /// What was measured on photos held out, 0 to 1.
+    pub fn accuracy(&self) -> Option<f32> {
+        self.accuracy
+    }
+
+    /// Whether both come to the same.
+    pub fn is_as(&self, other: &Self) -> bool {
+        self.measured(None) == other.measured(None)
     }
 }
 
@@ -112,8 +146,7 @@ impl fmt::Debug for Trained {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Trained")
-            .field("method", &self.method)
-            .field("parameters", &self.parameters)
+            .field("training", &self.training)
             .finish_non_exhaustive()
     }
 }

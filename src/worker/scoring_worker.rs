@@ -265,10 +265,13 @@ impl ScoringThread {
             if let (Some((generation, parameters)), Some(fit)) =
                 (agenda.predict.take(), &mut self.fit)
             {
-                match fit.reweigh(generation, parameters) {
-                    Ok(()) => self.pool.restart(),
+                fit.summary.generation = generation;
+                match fit.set_parameters(&parameters) {
+                    Ok(false) => {}
+                    Ok(true) => self.tell_evidence(),
                     Err(error) => self.out.send(ScoreEvent::Failed(error.to_string())),
                 }
+                self.pool.restart();
             }
         } else if std::mem::take(&mut agenda.inserted) {
             self.tell_evidence();

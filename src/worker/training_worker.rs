@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::lesson::{Lesson, Trained};
+use super::lesson::{Lesson, Trained, Training};
 use super::{Outbox, Wake, Worker};
 use crate::ids::Generation;
 use crate::methods::{self, Method, MethodError, Parameters};
@@ -71,11 +71,9 @@ fn train(job: &TrainJob, out: &Outbox<TrainEvent>) -> TrainEvent {
         Ok(classifier) => TrainEvent::Finished(
             generation,
             Box::new(Trained {
-                method: job.method,
-                parameters: job.parameters,
-                fingerprint: job.lesson.fingerprint,
+                training: Training::new(job.method, &job.parameters, &job.lesson)
+                    .measured(teller.best_accuracy()),
                 classifier: classifier.into(),
-                accuracy: teller.best_accuracy(),
             }),
         ),
         Err(MethodError::Cancelled(_)) => TrainEvent::Cancelled(generation),

@@ -1,4 +1,4 @@
-//! The searches of GDA, TIMO and TIMO-S: few combinations, each two products; what is fitted does not depend on α.
+//! The searches of GDA, TIMO and TIMO-S: two products for all α.
 
 use rayon::prelude::*;
 
@@ -6,9 +6,9 @@ use super::counts::{Axes, Counts};
 use super::scene::Validation;
 use super::{Grid, Tuned};
 use crate::features::Logits;
-use crate::methods::gda::Gda;
-use crate::methods::timo::Timo;
-use crate::methods::{Classifier, Knowledge, Method, MethodError, Parameters};
+use crate::methods::gda::{self, TextAndGaussians};
+use crate::methods::timo::Guidance;
+use crate::methods::{Knowledge, Method, MethodError, Parameters};
 use crate::progress::Progress;
 
 /// Numbers of prompts that TIMO-S tries.
@@ -17,17 +17,15 @@ const PROMPT_STEPS: usize = 10;
 /// Rightly classified photos by GDA for every α.
 pub(super) fn count_gda(
     method: Method,
+    parameters: &Parameters,
     knowledge: &Knowledge<'_>,
     validation: &Validation<'_>,
     axes: &Axes,
     progress: &Progress<'_>,
 ) -> Result<Vec<u32>, MethodError> {
-    let gda = Gda::new(method, knowledge)?;
-    let count = |(step, alpha): (usize, &f32)| {
-        progress.step(step, axes.alphas.len())?;
-        num_correct(&gda.at(*alpha), validation, progress)
-    };
-    axes.alphas.iter().enumerate().map(count).collect()
+    let fitted = gda::fit(method, parameters, knowledge)?;
+    progress.check()?;
+    count_alphas(&fitted, validation, axes)
 }
 
 /// Rightly classified photos by TIMO for every γ and α.
@@ -39,18 +37,31 @@ pub(super) fn count_timo(
     axes: &Axes,
     progress: &Progress<'_>,
 ) -> Result<Vec<u32>, MethodError> {
-    let timo = Timo::new(method, knowledge)?;
-    let gaussians = timo.gaussians(parameters.num_prompts)?;
+    let guidance = Guidance::new(method, knowledge)?;
+    let gaussians = guidance.gaussians(parameters.num_prompts)?;
+    let scale = (parameters.alpha, knowledge.use_class_names);
     let mut counts = Vec::with_capacity(axes.len());
-    for gamma in &axes.thirds {
-        let text = timo.text(*gamma)?;
-        for alpha in &axes.alphas {
-            progress.step(counts.len(), axes.len())?;
-            let classifier = timo.at(*alpha, &text, &gaussians);
-            counts.push(num_correct(&classifier, validation, progress)?);
-        }
+    for (step, gamma) in axes.thirds.iter().enumerate() {
+        progress.step(step, axes.thirds.len())?;
+        let text = guidance.text(*gamma)?;
+        let fitted = TextAndGaussians::new(method, text, &gaussians, scale);
+        counts.extend(count_alphas(&fitted, validation, axes)?);
     }
     Ok(counts)
+}
+
+/// Rightly classified photos for every α, which moves neither of the two products.
+fn count_alphas(
+    fitted: &TextAndGaussians,
+    validation: &Validation<'_>,
+    axes: &Axes,
+) -> Result<Vec<u32>, MethodError> {
+    let (text, gaussian) = fitted.parts(validation.queries)?;
+    let count = |alpha: &f32| {
+        let logits = fitted.with(*alpha).weigh(&text, &gaussian);
+        matches(&logits, validation.labels)
+    };
+    Ok(axes.alphas.iter().map(count).collect())
 }
 
 /// TIMO-S as its authors search: γ by the image-guided texts alone, then numbers of prompts outside and α inside.
@@ -61,72 +72,62 @@ pub(super) fn tune_timo_s(
     grid: &Grid,
     progress: &Progress<'_>,
 ) -> Result<Tuned, MethodError> {
-    let timo = Timo::new(Method::TimoS, knowledge)?;
-    let gamma = best_gamma(&timo, parameters.gamma, &grid.thirds, validation, progress)?;
+    let method = Method::TimoS;
+    let guidance = Guidance::new(method, knowledge)?;
     let fixed = Parameters {
-        gamma,
+        gamma: best_gamma(
+            &guidance,
+            parameters.gamma,
+            &grid.thirds,
+            validation,
+            progress,
+        )?,
         ..*parameters
     };
-    let axes = Axes::of(
-        Method::TimoS,
-        &fixed,
-        &Grid {
-            thirds: Vec::new(),
-            ..grid.clone()
-        },
-    );
-    let text = timo.text(gamma)?;
-    let numbers = numbers_of_prompts(timo.most_prompts());
-    let searched: Result<Vec<Vec<u32>>, MethodError> = numbers
+    let alone = Grid {
+        thirds: Vec::new(),
+        ..grid.clone()
+    };
+    let axes = Axes::of(method, &fixed, &alone);
+    let text = guidance.text(fixed.gamma)?;
+    let scale = (fixed.alpha, knowledge.use_class_names);
+    let numbers = numbers_of_prompts(guidance.most_prompts());
+    let searched: Result<Vec<Counts>, MethodError> = numbers
         .par_iter()
         .map(|number| {
             progress.check()?;
-            let gaussians = timo.gaussians(Some(*number))?;
-            let count = |alpha: &f32| {
-                num_correct(&timo.at(*alpha, &text, &gaussians), validation, progress)
-            };
-            axes.alphas.iter().map(count).collect()
+            let gaussians = guidance.gaussians(Some(*number))?;
+            let fitted = TextAndGaussians::new(method, text.clone(), &gaussians, scale);
+            Ok(Counts {
+                num_correct: count_alphas(&fitted, validation, &axes)?,
+                num_queries: validation.labels.len(),
+            })
         })
         .collect();
     let searched = searched?;
-    let mut best = (0, None);
+    let mut best = 0;
     for (index, counts) in searched.iter().enumerate() {
-        let most = counts.iter().max();
-        if most > best.1 {
-            best = (index, most);
+        if counts.num_correct.iter().max() > searched[best].num_correct.iter().max() {
+            best = index;
         }
     }
-    let counts_at = |num_correct: Vec<u32>| Counts {
-        num_correct,
-        num_queries: validation.labels.len(),
-    };
-    // A pair of the surface shows the best over all numbers of prompts.
-    let highest = |alpha: usize| {
-        searched
-            .iter()
-            .map(|counts| counts[alpha])
-            .max()
-            .unwrap_or(0)
-    };
-    let over_numbers = (0..axes.alphas.len()).map(highest).collect();
-    let surface = counts_at(over_numbers)
-        .choose(Method::TimoS, &fixed, &axes)
-        .surface;
-    let chosen = counts_at(searched[best.0].clone()).choose(Method::TimoS, &fixed, &axes);
+    let chosen = searched[best].choose(method, &fixed, &axes);
     Ok(Tuned {
         parameters: Parameters {
-            num_prompts: Some(numbers[best.0]),
+            num_prompts: Some(numbers[best]),
             ..chosen.parameters
         },
         num_combinations: grid.thirds.len() + numbers.len() * axes.alphas.len(),
-        surface,
+        surface: Counts::highest(&searched)
+            .choose(method, &fixed, &axes)
+            .surface,
         ..chosen
     })
 }
 
 /// The first γ at which the image-guided texts alone get most photos right; `fixed` where there is none to try.
 fn best_gamma(
-    timo: &Timo<'_>,
+    guidance: &Guidance<'_>,
     fixed: f32,
     gammas: &[f32],
     validation: &Validation<'_>,
@@ -135,7 +136,7 @@ fn best_gamma(
     let mut best = (fixed, None);
     for (step, gamma) in gammas.iter().enumerate() {
         progress.step(step, gammas.len())?;
-        let text = timo.text(*gamma)?;
+        let text = guidance.text(*gamma)?;
         validation.queries.check_dim(text.cols())?;
         let logits = Logits(validation.queries.original.matrix().times_transposed(&text));
         let count = Some(matches(&logits, validation.labels));
@@ -161,16 +162,6 @@ fn numbers_of_prompts(most: usize) -> Vec<usize> {
     (0..PROMPT_STEPS)
         .map(|index| number(index) as usize)
         .collect()
-}
-
-fn num_correct(
-    classifier: &dyn Classifier,
-    validation: &Validation<'_>,
-    progress: &Progress<'_>,
-) -> Result<u32, MethodError> {
-    progress.check()?;
-    let logits = classifier.predict(validation.queries, &Progress::silent())?;
-    Ok(matches(&logits, validation.labels))
 }
 
 /// Rows whose highest logit, the first of equals, is at their label.

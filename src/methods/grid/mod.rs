@@ -100,7 +100,7 @@ pub fn tune(
             ape::count(method, parameters, knowledge, &validation, &axes, progress)?
         }
         Method::Gda | Method::GdaPp => {
-            linear::count_gda(method, knowledge, &validation, &axes, progress)?
+            linear::count_gda(method, parameters, knowledge, &validation, &axes, progress)?
         }
         Method::ProKeR | Method::ProKeRPp => {
             proker::count(method, knowledge, &validation, &axes, progress)?

@@ -7,7 +7,7 @@ use crate::methods::calibration::{calibrate_on, default_temperature};
 use crate::methods::leave_one_out::{HeldOut, held_out};
 use crate::methods::{LeaveOneOut, Method, MethodError, Parameters, tune_on_support};
 use crate::progress::Progress;
-use crate::worker::lesson::{Fingerprint, Lesson, Trained};
+use crate::worker::lesson::{Fingerprint, Lesson};
 
 /// The last tuning, so that letting go of a slider does not search again.
 pub(super) struct KnownTuning {
@@ -17,11 +17,21 @@ pub(super) struct KnownTuning {
     found: LeaveOneOut,
 }
 
-/// Figures, and what every shot would be if it were none.
+/// Figures, and the shots as the others see them.
 pub(super) struct Figures {
     pub(super) summary: FitSummary,
-    /// The shots as the others see them.
+    /// Nothing where that cannot be told.
     pub(super) held_out: HeldOut,
+}
+
+impl Figures {
+    /// Figures of a method whose shots cannot be scored by the others.
+    pub(super) fn of(summary: FitSummary) -> Self {
+        Self {
+            summary,
+            held_out: HeldOut::default(),
+        }
+    }
 }
 
 impl ScoringThread {
@@ -30,23 +40,16 @@ impl ScoringThread {
         &mut self,
         base: FitSummary,
         request: &FitRequest,
-        trained: Option<&Trained>,
         lesson: &Lesson,
     ) -> Result<Figures, MethodError> {
         let method = base.method;
-        if let Some(trained) = trained {
-            return Ok(Figures {
-                summary: trained_figures(base, trained, lesson)?,
-                held_out: HeldOut::default(),
-            });
-        }
         let tuned = self.tuned(method, request, lesson)?;
         let mut judged = tuned.held_out.clone();
         let mut parameters = tuned.parameters;
         if !request.tune {
             parameters = request.parameters;
             let progress = Progress::new(&|_, _| (), &request.cancel);
-            judged = held_out(method, &parameters, &lesson.knowledge(), &progress)?;
+            judged = judged_at(method, &parameters, lesson, &progress)?;
         }
         let summary = FitSummary {
             parameters,
@@ -89,7 +92,14 @@ impl ScoringThread {
         }
         let progress = Progress::new(&|_, _| (), &request.cancel);
         let knowledge = lesson.knowledge();
-        let found = tune_on_support(method, &request.parameters, &knowledge, &progress)?;
+        let found = match tune_on_support(method, &request.parameters, &knowledge, &progress) {
+            Err(MethodError::FixedOnly { .. }) => LeaveOneOut {
+                parameters: request.parameters,
+                held_out: HeldOut::default(),
+                ..tune_on_support(Method::ZeroShot, &request.parameters, &knowledge, &progress)?
+            },
+            found => found?,
+        };
         self.tuning = Some(KnownTuning {
             method,
             parameters,
@@ -100,23 +110,8 @@ impl ScoringThread {
     }
 }
 
-/// The figures of a trained method: photos were held out while it was trained.
-fn trained_figures(
-    base: FitSummary,
-    trained: &Trained,
-    lesson: &Lesson,
-) -> Result<FitSummary, MethodError> {
-    Ok(FitSummary {
-        parameters: trained.parameters,
-        zero_shot_accuracy: zero_shot_accuracy(lesson)?,
-        accuracy: trained.accuracy,
-        temperature: default_temperature(trained.method),
-        ..base
-    })
-}
-
-/// What is known of a method that has to be trained first.
-pub(super) fn untrained_figures(
+/// What is known of a method that is trained, before or after it is.
+pub(super) fn trained_figures(
     base: FitSummary,
     request: &FitRequest,
     lesson: &Lesson,
@@ -125,7 +120,6 @@ pub(super) fn untrained_figures(
         parameters: request.parameters,
         zero_shot_accuracy: zero_shot_accuracy(lesson)?,
         temperature: default_temperature(base.method),
-        needs_training: true,
         ..base
     })
 }
@@ -139,6 +133,19 @@ fn zero_shot_accuracy(lesson: &Lesson) -> Result<Option<f32>, MethodError> {
         &Progress::silent(),
     )?;
     Ok(share(judged.accuracy()))
+}
+
+/// The shots scored by the others at fixed parameters; nothing where the method cannot be judged so.
+fn judged_at(
+    method: Method,
+    parameters: &Parameters,
+    lesson: &Lesson,
+    progress: &Progress<'_>,
+) -> Result<HeldOut, MethodError> {
+    match held_out(method, parameters, &lesson.knowledge(), progress) {
+        Err(MethodError::FixedOnly { .. }) => Ok(HeldOut::default()),
+        found => found,
+    }
 }
 
 fn share(percent: Option<f64>) -> Option<f32> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::figures::{Figures, untrained_figures};
+use super::figures::{Figures, trained_figures};
 use super::ground::Ground;
 use super::{FitSummary, ScoreEvent, ScoringThread};
 use crate::engine::EngineError;
@@ -15,7 +15,7 @@ use crate::methods::{self, Classifier, HeldOut, Method, MethodError, Parameter, 
 use crate::progress::CancelToken;
 use crate::worker::clip_worker::ClassText;
 use crate::worker::evidence_set::FittedSupport;
-use crate::worker::lesson::{Lesson, Trained};
+use crate::worker::lesson::{Lesson, Trained, Training};
 
 /// What to fit.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ pub(super) struct Fit {
     pub(super) fitted: Arc<FittedSupport>,
     /// The method at the summary's parameters.
     pub(super) classifier: Arc<dyn Classifier>,
-    /// The shots as the others see them.
+    /// The shots as the others see them; nothing where that cannot be told.
     pub(super) held_out: HeldOut,
     /// What to say about the overlap figures.
     pub(super) overlap_note: Option<String>,
@@ -66,29 +66,6 @@ pub(super) struct Fit {
 }
 
 impl Fit {
-    /// The same at other parameters, where that takes no training.
-    pub(super) fn reweigh(
-        &mut self,
-        generation: Generation,
-        parameters: Parameters,
-    ) -> Result<(), MethodError> {
-        let method = self.fitted.method;
-        let is_only_weighed = |parameter: &Parameter| {
-            method.follows(*parameter)
-                || self.summary.parameters.value(*parameter) == parameters.value(*parameter)
-        };
-        let weighed = (method.parameters().iter().all(is_only_weighed))
-            .then(|| self.classifier.at(&parameters))
-            .flatten();
-        if let Some(classifier) = weighed {
-            self.classifier = classifier.into();
-        } else if !method.is_trained() {
-            self.classifier = methods::fit(method, &parameters, &self.lesson.knowledge())?.into();
-        }
-        (self.summary.generation, self.summary.parameters) = (generation, parameters);
-        Ok(())
-    }
-
     /// The class of a shot with these keys, and its keys over those that are left without them.
     pub(super) fn own_class(&self, keys: &[usize]) -> (usize, f32) {
         let labels = &self.fitted.labels;
@@ -96,6 +73,31 @@ impl Fit {
         let total = labels.iter().filter(|label| **label == class).count();
         let own = keys.iter().filter(|key| labels[**key] == class).count();
         (class, total as f32 / (total - own).max(1) as f32)
+    }
+
+    /// Takes over other parameters: those that are only weights at once, others by a fit, unless that would be a training.
+    /// `true`: evidence that was gathered before does not hold any more.
+    pub(super) fn set_parameters(&mut self, parameters: &Parameters) -> Result<bool, MethodError> {
+        let method = self.fitted.method;
+        let is_followed = |parameter: &Parameter| {
+            let (now, then) = (&self.summary.parameters, parameters);
+            method.follows(*parameter) || now.value(*parameter) == then.value(*parameter)
+        };
+        let is_weighed = method.is_trained() || method.parameters().iter().all(is_followed);
+        if is_weighed {
+            if let Some(classifier) = self.classifier.at(parameters) {
+                self.classifier = classifier.into();
+            }
+        } else {
+            self.classifier = methods::fit(method, parameters, &self.lesson.knowledge())?.into();
+            let weighing = self.classifier.weighing();
+            self.fitted = Arc::new(FittedSupport {
+                weighing,
+                ..FittedSupport::clone(&self.fitted)
+            });
+        }
+        self.summary.parameters = *parameters;
+        Ok(!is_weighed)
     }
 }
 
@@ -146,21 +148,32 @@ impl ScoringThread {
             lesson: Some(Arc::clone(&lesson)),
             ..FitSummary::default()
         };
-        let trained = self
-            .trained
-            .clone()
-            .filter(|trained| trained.is_for(method, &request.parameters, &lesson));
-        if method.is_trained() && trained.is_none() {
-            let summary = untrained_figures(base, request, &lesson)?;
-            self.out.send(ScoreEvent::Fitted(Box::new(summary)));
-            return Ok(None);
-        }
-        let Figures { summary, held_out } =
-            self.figures(base, request, trained.as_ref(), &lesson)?;
-        let classifier = match trained {
-            Some(Trained { classifier, .. }) => classifier,
-            None => methods::fit(method, &summary.parameters, &lesson.knowledge())?.into(),
+        let (figures, classifier) = if method.is_trained() {
+            let summary = trained_figures(base, request, &lesson)?;
+            let Some(trained) = self.trained_on(method, &request.parameters, &lesson) else {
+                let needs_training = true;
+                let summary = FitSummary {
+                    needs_training,
+                    ..summary
+                };
+                self.out.send(ScoreEvent::Fitted(Box::new(summary)));
+                return Ok(None);
+            };
+            let weighed = trained.classifier.at(&request.parameters);
+            let classifier = weighed.map_or_else(|| Arc::clone(&trained.classifier), Arc::from);
+            let accuracy = trained.training.accuracy();
+            let summary = FitSummary {
+                accuracy,
+                ..summary
+            };
+            (Figures::of(summary), classifier)
+        } else {
+            let figures = self.figures(base, request, &lesson)?;
+            let parameters = &figures.summary.parameters;
+            let classifier = methods::fit(method, parameters, &lesson.knowledge())?;
+            (figures, classifier.into())
         };
+        let Figures { summary, held_out } = figures;
         let fitted = FittedSupport {
             generation: request.generation,
             method,
@@ -172,15 +185,27 @@ impl ScoringThread {
         };
         let overlap_note = encoder.as_ref().and_then(AdaptedEncoder::note);
         Ok(Some(Fit {
-            held_out,
             summary,
             lesson,
             encoder,
             fitted: Arc::new(fitted),
             classifier,
+            held_out,
             overlap_note,
             key_hashes,
         }))
+    }
+
+    /// What came of the training that is wanted, if it is over.
+    fn trained_on(
+        &self,
+        method: Method,
+        parameters: &Parameters,
+        lesson: &Lesson,
+    ) -> Option<&Trained> {
+        let wanted = Training::new(method, parameters, lesson);
+        let trained = self.trained.as_ref();
+        trained.filter(|trained| trained.training.is_as(&wanted))
     }
 
     /// Adapted features of any rows under the current fit, `None` where there are none.
@@ -229,12 +254,15 @@ fn stand_in(
     let reason = adapter_note
         .filter(|_| chosen.needs_adapter())
         .unwrap_or(reason);
-    let method = if obstacle(Method::TipAdapter).is_none() {
-        Method::TipAdapter
-    } else {
-        Method::ZeroShot
-    };
-    (method, Some(reason))
+    let candidates = [
+        chosen.without_adapter(),
+        Method::TipAdapter,
+        Method::ZeroShot,
+    ];
+    let method = candidates
+        .into_iter()
+        .find(|method| !method.is_trained() && obstacle(*method).is_none());
+    (method.unwrap_or(Method::ZeroShot), Some(reason))
 }
 
 #[cfg(test)]
@@ -262,6 +290,7 @@ mod tests {
         let no_shots = [
             found(Method::TipAdapter, Some("needs a labelled photo")),
             found(Method::TipAdapterPp, Some("needs adapted features")),
+            found(Method::ZeroShot, None),
         ];
         let note = Some("PCA needs words".to_owned());
         assert_eq!(
