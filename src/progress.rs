@@ -48,6 +48,15 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// Reports to nobody and stops when this would.
+    #[must_use]
+    pub fn quiet(&self) -> Self {
+        Self {
+            report: &|_, _| (),
+            cancel: self.cancel,
+        }
+    }
+
     /// Reports that `done` of `total` steps are finished; `Err` when the task should stop.
     pub fn step(&self, done: usize, total: usize) -> Result<(), Cancelled> {
         (self.report)(done, total);

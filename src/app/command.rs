@@ -74,6 +74,10 @@ pub enum Command {
     RenameClass(ClassId, String),
     /// The texts that describe a class.
     SetPrompts(ClassId, Vec<String>),
+    /// Read prompts of the classes from a file.
+    LoadPrompts(PathBuf),
+    /// Give every class the prompts of a published set.
+    UsePromptSet(String),
     /// Remove a class with its shots from the project (files stay where they are).
     RemoveClass(ClassId),
     /// Move a class to this position in the list.
@@ -109,8 +113,24 @@ pub enum Command {
     ReleaseParameter,
     /// Back to the method's default.
     ResetParameter(Parameter),
-    /// Find alpha and beta by leave-one-out on the support set.
+    /// Set alpha, beta and, where there is one, the third parameter together: a point of the heat map.
+    SetPoint(f64, f64, Option<f64>),
+    /// Take the authors' values for a data set of the papers.
+    UsePreset(String),
+    /// Find the parameters by leave-one-out on the support set.
     Tune,
+    /// Find them on a folder of photos in class folders, which stay outside the project.
+    TuneOnFolder(PathBuf),
+    /// Stop that.
+    CancelTuning,
+    /// End the training; the best so far is kept.
+    EndTraining,
+    /// Train again what was ended early.
+    TrainAgain,
+    /// Show or hide the comparison of all methods.
+    ShowComparison(bool),
+    /// Whether methods that are trained take part in it.
+    TrainInComparison(bool),
     /// Whether the class names (the text term) take part.
     SetUseClassNames(bool),
     /// Choose the adapted features.

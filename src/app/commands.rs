@@ -38,12 +38,22 @@ impl App {
             | Command::SetParameter(..)
             | Command::ReleaseParameter
             | Command::ResetParameter(_)
+            | Command::SetPoint(..)
+            | Command::UsePreset(_)
             | Command::Tune
+            | Command::TuneOnFolder(_)
+            | Command::CancelTuning
+            | Command::EndTraining
+            | Command::TrainAgain
+            | Command::ShowComparison(_)
+            | Command::TrainInComparison(_)
             | Command::SetUseClassNames(_)
             | Command::SetLearnFromLabels(_)
             | Command::SetAdapter(_)
             | Command::ShowPairs(..)
             | Command::HidePairs => self.apply_to_method(command),
+            Command::LoadPrompts(path) => self.load_prompts(path),
+            Command::UsePromptSet(name) => self.use_prompt_set(&name),
             Command::Undo => self.undo(),
             Command::Redo => self.redo(),
             Command::CancelWork => self.cancel_work(),
@@ -112,7 +122,15 @@ impl App {
 
     fn apply_to_method(&mut self, command: Command) {
         match command {
-            Command::SetMethod(method) => self.change_settings(|settings| settings.method = method),
+            Command::SetMethod(method) => self.choose_method(method),
+            Command::SetPoint(alpha, beta, third) => self.set_point(alpha, beta, third),
+            Command::UsePreset(name) => self.use_preset(&name),
+            Command::TuneOnFolder(folder) => self.tune_on_folder(&folder),
+            Command::CancelTuning => self.cancel_validation(),
+            Command::EndTraining => self.end_training(),
+            Command::TrainAgain => self.train_again(),
+            Command::ShowComparison(is_open) => self.show_comparison(is_open),
+            Command::TrainInComparison(trains) => self.train_in_comparison(trains),
             Command::SetParameter(parameter, value) => self.set_parameter(parameter, value),
             Command::ReleaseParameter => self.release_parameter(),
             Command::ResetParameter(parameter) => self.reset_parameter(parameter),

@@ -6,7 +6,7 @@ use super::{Activity, App, ModelState};
 use crate::engine::embed::PhotoRequest;
 use crate::ids::{ClassId, Generation, PhotoId};
 use crate::progress::CancelToken;
-use crate::worker::clip_worker::{ClipEvent, ClipJob, EmbeddedPhoto, ModelInfo};
+use crate::worker::clip_worker::{ClassText, ClipEvent, ClipJob, EmbeddedPhoto, ModelInfo};
 use crate::worker::scoring_worker::ScoreJob;
 
 /// What is embedded, and what is on its way.
@@ -27,14 +27,18 @@ pub(crate) struct Embedding {
     oldest_text: Generation,
     requested_texts: HashMap<ClassId, Vec<String>>,
     text_generation: Generation,
-    pub(super) texts: HashMap<ClassId, Vec<f32>>,
+    pub(super) texts: HashMap<ClassId, ClassText>,
 }
 
 impl Embedding {
     /// Made-up features of a class, for benchmarks.
     pub(super) fn pretend_text(&mut self, class: ClassId, texts: Vec<String>, feature: Vec<f32>) {
         self.requested_texts.insert(class, texts);
-        self.texts.insert(class, feature);
+        let text = ClassText {
+            mean: feature.clone(),
+            prompts: vec![feature],
+        };
+        self.texts.insert(class, text);
     }
 
     /// A photo with made-up features, for benchmarks.
@@ -182,6 +186,12 @@ impl App {
                     self.embedding.texts.extend(classes);
                     self.scoring.mark_dirty();
                 }
+                ClipEvent::FolderProgress(generation, done, total) => {
+                    self.folder_progress(generation, done, total);
+                }
+                ClipEvent::Folder(generation, embedded) => {
+                    self.folder_embedded(generation, embedded);
+                }
                 ClipEvent::Words(words) => {
                     self.submit_scoring(ScoreJob::SetWords(words));
                     self.scoring.mark_dirty();
@@ -321,6 +331,9 @@ impl App {
         self.embedding.cancel.cancel();
         let generation = self.embedding.generation.next();
         let text_generation = self.embedding.text_generation.next();
+        self.forget_training();
+        self.forget_comparison();
+        self.cancel_validation();
         self.embedding = Embedding {
             generation,
             oldest: generation,

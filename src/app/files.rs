@@ -101,6 +101,7 @@ impl App {
                 FileEvent::ProjectOpened { project, is_demo } => {
                     self.project_opened(*project, is_demo);
                 }
+                FileEvent::Prompts { path, prompts } => self.take_in_prompts(&path, prompts),
                 FileEvent::OpenFailed(message) => self.open_failed(message),
                 FileEvent::Models(here) => self.models_listed(&here),
             }

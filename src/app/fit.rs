@@ -1,8 +1,15 @@
 //! What the method panel and the overlap panel show.
 
+use std::sync::Arc;
+
 use crate::ids::PhotoId;
 
 use super::command::{AdapterChoice, PairKind};
+use super::training::TrainingView;
+use super::validation::ValidationView;
+use crate::methods::Method;
+use crate::methods::surface::Surface;
+use crate::worker::scoring_worker::Availability;
 
 /// The method as it stands.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,10 +22,22 @@ pub struct FitStatus {
     pub zero_shot_accuracy: Option<f32>,
     /// Leave-one-out accuracy of the method on the support set, 0 to 1.
     pub method_accuracy: Option<f32>,
-    /// The parameter values that tuning recommends: alpha, beta.
-    pub recommended: Option<(f64, f64)>,
+    /// The parameter values that tuning recommends: alpha, beta, gamma.
+    pub recommended: Option<(f64, f64, f64)>,
     /// What divides the logits before the softmax.
     pub temperature: f32,
+    /// The method that predicts: the chosen one, unless that cannot be fitted.
+    pub method: Method,
+    /// Why the chosen one cannot be fitted, and what to do about it.
+    pub obstacle: Option<String>,
+    /// What can be fitted on the support set, of all methods; empty before the first fit.
+    pub availability: Vec<Availability>,
+    /// Accuracy over α and β, where they were searched.
+    pub surface: Option<Arc<Surface>>,
+    /// The training of the chosen method, under way or done.
+    pub training: Option<TrainingView>,
+    /// The search on a validation folder, under way or done.
+    pub validation: Option<ValidationView>,
     /// Something to say about it, as "one shot per class: nothing to tune on".
     pub note: Option<String>,
 }

@@ -3,6 +3,7 @@
 
 mod command;
 mod commands;
+mod comparison;
 mod embedding;
 mod files;
 mod fit;
@@ -12,24 +13,31 @@ mod notices;
 mod ordering;
 mod prediction;
 mod projects;
+mod prompting;
 pub(crate) mod scoring;
 mod status;
 mod synthetic;
 mod threads;
+mod training;
+mod validation;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 pub use command::{AdapterChoice, Command, Destination, PairKind, Parameter, Step};
+pub use comparison::{ComparisonView, FEWEST_LABELLED};
 pub use fit::{AdapterOption, FitStatus, OverlapFigures, OverlapView, PairList};
 pub use gallery::{Filter, Gallery, Sort};
-pub use prediction::{Inspection, Prediction, Vote};
+pub use prediction::{Inspection, Prediction, Terms, Vote};
 pub use projects::StartWith;
+pub use prompting::{PromptSet, prompt_sets};
 pub use status::{
     Activity, AvailableModel, ModelState, ModelStatus, Notice, SavedStatus, Severity, SkippedFile,
 };
 pub use synthetic::SyntheticSize;
 pub use threads::{ModelChoice, Threads};
+pub use training::{TrainingStage, TrainingView};
+pub use validation::ValidationView;
 
 use crate::ids::PhotoId;
 use crate::project::{Project, ProjectState};
@@ -54,6 +62,9 @@ pub struct App {
     pub(crate) skipped: Vec<SkippedFile>,
     pub(crate) saved: SavedStatus,
     pub(crate) scoring: scoring::Scoring,
+    pub(crate) training: training::Training,
+    pub(crate) comparison: comparison::Comparison,
+    pub(crate) validation: validation::Validation,
     pub(crate) embedding: embedding::Embedding,
     pub(crate) files: files::PendingFiles,
     pub(crate) threads: Option<Threads>,
@@ -166,7 +177,10 @@ impl App {
         self.poll_clip();
         self.poll_download();
         self.poll_scoring();
+        self.poll_training();
+        self.poll_study();
         self.poll_saving();
         self.refit_when_due(Instant::now());
+        self.compare_when_due(Instant::now());
     }
 }

@@ -39,6 +39,17 @@ pub struct Inspection {
     pub zero_shot: Vec<f32>,
     /// Probability of every class by the method.
     pub method: Vec<f32>,
-    /// The support photos that voted, the strongest first.
+    /// The support photos that voted, the strongest first; where [`Self::terms`] explain, the most alike ones.
     pub votes: Vec<Vote>,
+    /// What speaks for each class, where shots do not simply vote.
+    pub terms: Option<Vec<Terms>>,
+}
+
+/// What a class's logit consists of, each part beside its mean over the classes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Terms {
+    /// What the class names say for the class (or, below 0, against it).
+    pub names: f32,
+    /// What was learnt from the shots says.
+    pub shots: f32,
 }

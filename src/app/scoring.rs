@@ -10,9 +10,11 @@ use crate::engine::adapted::AdapterSpec;
 use crate::ids::{ClassId, Generation, PhotoId};
 use crate::methods::overlap::Kind;
 use crate::methods::{Method, Parameters};
+use crate::progress::CancelToken;
 use crate::project::{Role, Settings};
 use crate::worker::clip_worker::ModelInfo;
 use crate::worker::evidence_set::{EvidenceSet, Scored};
+use crate::worker::lesson::Lesson;
 use crate::worker::scoring_worker::{
     FitRequest, FitSummary, PoolPredictions, ScoreEvent, ScoreJob,
 };
@@ -44,6 +46,9 @@ pub(crate) struct Scoring {
     temperature: f32,
     has_words: bool,
     adapter: Option<AdapterSpec>,
+    fit_cancel: CancelToken,
+    /// What was learnt from last.
+    pub(super) lesson: Option<Arc<Lesson>>,
     evidence: Arc<EvidenceSet>,
     predictions: Arc<PoolPredictions>,
     shown: Vec<PhotoId>,
@@ -115,6 +120,8 @@ impl Scoring {
         self.generation = self.generation.next();
         self.oldest = self.generation;
         (self.is_fitting, self.last_fit) = (false, None);
+        self.fit_cancel.cancel();
+        self.lesson = None;
         self.evidence = Arc::default();
         let predictions = PoolPredictions {
             generation: self.generation,
@@ -175,11 +182,32 @@ fn prediction(scored: Scored, classes: &[ClassId], stale: bool) -> Option<Predic
 }
 
 fn parameters_of(settings: &Settings) -> Parameters {
+    let (defaults, options) = (Parameters::default(), &settings.options);
     Parameters {
         alpha: settings.alpha as f32,
         beta: settings.beta as f32,
         gamma: settings.gamma as f32,
-        ..Parameters::default()
+        channels: options.channels,
+        w0: options.w0.unwrap_or(defaults.w0),
+        w1: options.w1.unwrap_or(defaults.w1),
+        lambda: options.lambda.unwrap_or(defaults.lambda),
+        num_prompts: options.num_prompts,
+        epochs: options.epochs,
+        learning_rate: options.learning_rate,
+        ..defaults
+    }
+}
+
+/// What the settings say besides the sliders, which are at their defaults.
+pub(super) fn options_of(settings: &Settings) -> Parameters {
+    let Parameters {
+        alpha, beta, gamma, ..
+    } = Parameters::default();
+    Parameters {
+        alpha,
+        beta,
+        gamma,
+        ..parameters_of(settings)
     }
 }
 
@@ -283,8 +311,10 @@ impl App {
                 .adapter
                 .as_deref()
                 .and_then(|text| text.parse().ok()),
+            cancel: CancelToken::default(),
         };
         let scoring = &mut self.scoring;
+        scoring.fit_cancel = request.cancel.clone();
         (scoring.generation, scoring.fitting) = (request.generation, request.generation);
         (scoring.is_dirty, scoring.is_fitting, scoring.last_fit) = (false, true, Some(now));
         self.fit.tuning = request.tune;
@@ -350,6 +380,14 @@ impl App {
                         pairs,
                     });
                 }
+                ScoreEvent::FitCancelled(generation) => {
+                    if generation == self.scoring.fitting {
+                        (self.scoring.is_fitting, self.fit.tuning) = (false, false);
+                        self.scoring.is_dirty = true;
+                    }
+                }
+                ScoreEvent::Test(generation, test) => self.compare_by(generation, test),
+                ScoreEvent::StrayTest(generation, test) => self.search_by(generation, test),
                 ScoreEvent::Failed(message) => self.warn(message),
             }
         }
@@ -382,9 +420,20 @@ impl App {
         self.fit.method_accuracy = summary.accuracy;
         self.fit.recommended = summary
             .recommended
-            .map(|found| (f64::from(found.alpha), f64::from(found.beta)));
+            .map(|found| [found.alpha, found.beta, found.gamma].map(f64::from))
+            .map(<(f64, f64, f64)>::from);
+        self.fit.surface = summary.surface;
         self.fit.note = summary.note;
+        self.fit.method = summary.method;
+        self.fit.obstacle = summary.obstacle;
+        self.fit.availability = summary.availability;
         self.overlap.adapter_title = summary.adapter_title;
+        self.scoring.lesson = summary.lesson;
+        if summary.needs_training {
+            self.train_if_new(summary.method, summary.parameters);
+        } else {
+            self.training_not_needed(summary.method);
+        }
         let settings = self.project().settings();
         self.fit.tuned = summary.tuned && settings.auto_tuned;
         if self.fit.tuned {
@@ -399,7 +448,7 @@ impl App {
 
     /// When to look again although nothing happened: a refit that is not due yet.
     pub fn poll_again_in(&self) -> Option<Duration> {
-        self.scoring.is_dirty.then_some(REFIT_EVERY)
+        (self.scoring.is_dirty || self.comparison_is_due()).then_some(REFIT_EVERY)
     }
 
     pub(super) fn submit_scoring(&mut self, job: ScoreJob) {

@@ -5,12 +5,16 @@ use crate::worker::clip_worker::{self, ClipEvent, ClipJob};
 use crate::worker::download_worker::DownloadEvent;
 use crate::worker::file_worker::{self, FileEvent, FileJob};
 use crate::worker::scoring_worker::{self, ScoreEvent, ScoreJob};
+use crate::worker::study_worker::{self, StudyEvent, StudyJob};
+use crate::worker::training_worker::{self, TrainEvent, TrainJob};
 use crate::worker::{Wake, Worker};
 
 /// One of each.
 pub struct Threads {
     pub(super) clip: Worker<ClipJob, ClipEvent>,
     pub(super) scoring: Worker<ScoreJob, ScoreEvent>,
+    pub(super) training: Worker<TrainJob, TrainEvent>,
+    pub(super) study: Worker<StudyJob, StudyEvent>,
     pub(super) files: Worker<FileJob, FileEvent>,
     pub(super) download: Option<Worker<(), DownloadEvent>>,
     pub(super) wake: Wake,
@@ -22,6 +26,8 @@ impl Threads {
         Ok(Self {
             clip: clip_worker::start(wake.clone())?,
             scoring: scoring_worker::start(wake.clone())?,
+            training: training_worker::start(wake.clone())?,
+            study: study_worker::start(wake.clone())?,
             files: file_worker::start(wake.clone())?,
             download: None,
             wake,

@@ -10,7 +10,7 @@ use super::digits;
 use super::score::{ScoringInput, labels_within};
 use super::stderr::ProgressLine;
 use super::tensor_file::TensorFile;
-use crate::methods::grid::{self, Grid};
+use crate::methods::grid::{self, NamedGrid};
 use crate::methods::{Method, Parameters};
 use crate::progress::{CancelToken, Progress};
 
@@ -23,9 +23,10 @@ pub struct TuneArgs {
     /// The method, as tip-adapter or tip-adapter-pp
     #[arg(long, value_parser = Method::from_name)]
     method: Method,
-    /// The papers' search grid: tip-adapter, imo, or a data set's name [default: the method's own]
-    #[arg(long, value_name = "NAME", value_parser = Grid::named)]
-    grid: Option<Grid>,
+    /// The papers' search grid: tip-adapter, tip-x, ape, imo, gda, proker, timo, timo-s, or a data set's name
+    /// [default: the method's own]
+    #[arg(long, value_name = "NAME", value_parser = NamedGrid::from_name)]
+    grid: Option<NamedGrid>,
 }
 
 pub(super) fn run(args: &TuneArgs) -> Result<()> {
@@ -45,14 +46,7 @@ pub(super) fn run(args: &TuneArgs) -> Result<()> {
             args.file.display()
         );
     }
-    let grid = match &args.grid {
-        Some(grid) => grid.clone(),
-        None => Grid::named(if args.method.needs_adapter() {
-            "imo"
-        } else {
-            "tip-adapter"
-        })?,
-    };
+    let grid = args.grid.unwrap_or(NamedGrid::of(args.method));
     let (line, cancel) = (ProgressLine::new("tuning"), CancelToken::default());
     let report = |done, total| line.report(done, total);
     let progress = Progress::new(&report, &cancel);
@@ -63,7 +57,7 @@ pub(super) fn run(args: &TuneArgs) -> Result<()> {
         &input.knowledge(),
         input.queries(),
         &labels,
-        &grid,
+        &grid.values(args.method),
         &progress,
     )?;
     let seconds = start.elapsed().as_secs_f64();

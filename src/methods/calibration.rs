@@ -3,7 +3,7 @@
 //! T minimises the negative log-likelihood of the support photos' classes, each scored by the others
 //! (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, with leave-one-out in place of a validation set).
 
-use super::leave_one_out::leave_one_out_logits;
+use super::leave_one_out::{HeldOut, held_out};
 use super::{Knowledge, Method, MethodError, Parameters};
 use crate::features::Logits;
 use crate::progress::Progress;
@@ -21,34 +21,37 @@ pub struct Calibration {
 }
 
 /// The temperature for `method` at these parameters; [`default_temperature`] where no class has two
-/// shots or the method cannot leave one out.
+/// shots.
 pub fn calibrate(
     method: Method,
     parameters: &Parameters,
     knowledge: &Knowledge<'_>,
     progress: &Progress<'_>,
 ) -> Result<Calibration, MethodError> {
-    let unfitted = Calibration {
-        temperature: default_temperature(method),
-        is_fitted: false,
-    };
-    if !method.is_live() {
-        return Ok(unfitted);
+    Ok(calibrate_on(
+        method,
+        &held_out(method, parameters, knowledge, progress)?,
+    ))
+}
+
+/// The temperature for `method` from photos that were scored by the others.
+pub fn calibrate_on(method: Method, held_out: &HeldOut) -> Calibration {
+    if held_out.labels.is_empty() {
+        return Calibration {
+            temperature: default_temperature(method),
+            is_fitted: false,
+        };
     }
-    let (logits, labels) = leave_one_out_logits(method, parameters, knowledge, progress)?;
-    if labels.is_empty() {
-        return Ok(unfitted);
-    }
-    Ok(Calibration {
-        temperature: fit_temperature(&logits, &labels),
+    Calibration {
+        temperature: fit_temperature(&held_out.logits, &held_out.labels),
         is_fitted: true,
-    })
+    }
 }
 
 /// The temperature before anything is fitted: 1, but 0.01 for `ProKeR`, whose logits are raw cosines.
 pub fn default_temperature(method: Method) -> f32 {
     match method {
-        Method::ProKeR => 0.01,
+        Method::ProKeR | Method::ProKeRPp => 0.01,
         _ => 1.0,
     }
 }

@@ -1,21 +1,58 @@
-//! Live scoring: what a photo shows, kept so that a slider only has to weigh it anew.
+//! Live scoring: what a photo shows, kept so that sliders only have to weigh it anew.
 //!
-//! Features do not change while α and β move, so the cosines are taken once ([`gather_evidence`]) and
-//! [`logits_from_evidence`] is left with one exponential for each key: microseconds for a photo, below a
-//! millisecond for all that a screen shows. The logits equal those of [`super::Classifier::logits`] up to rounding.
+//! Features do not change while α, β and γ move, so products with them are taken once ([`gather_evidence`]) and
+//! [`Weighing::logits`] is left with one exponential for each key of a cache, or one multiplication for each class:
+//! microseconds for a photo, below a millisecond for all that a screen shows. The logits equal those of
+//! [`super::Classifier::logits`] up to rounding. Parameters that need a fit are not followed ([`super::Method::follows`]).
 
-use super::keys::Keys;
 use super::lanes::{LANES, exp};
-use super::{Knowledge, Method, MethodError, Parameters, Queries};
-use crate::progress::Progress;
+use super::{Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Parameters, Queries};
+use crate::features::Matrix;
 
 /// What one photo shows.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Evidence {
-    /// Zero-shot logits, 100 times the cosine with every class text, `[num_classes]`.
+    /// Zero-shot logits, 100 times the cosine with every class text, `[num_classes]`, whether or not they count.
     pub zero_shot: Vec<f32>,
-    /// Cosine with every key, in the order of the support set's rows, `[num_keys]`; β is not applied yet.
+    /// What the method reads in the photo.
+    pub reading: Reading,
+    /// Cosine with every row of the support set, on the features that the method compares; minus infinity for hidden rows.
+    pub alike: Vec<f32>,
+}
+
+/// What a fitted method reads in one photo; [`Weighing`] says what sliders do with it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Reading {
+    /// Logits that no slider changes, `[num_classes]`.
+    pub base: Vec<f32>,
+    /// What α multiplies, or γ in a cache, `[num_classes]`; empty where nothing does.
+    pub term: Vec<f32>,
+    /// Product with every key of a cache, in the order of the support set's rows: the cosine, unless keys are trained.
+    /// Empty without a cache; β is not applied yet.
     pub affinities: Vec<f32>,
+}
+
+/// How sliders weigh the readings of a fitted method.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Weighing {
+    /// `base`: every slider needs a fit.
+    #[default]
+    Fixed,
+    /// `base + α term`.
+    Linear,
+    /// `base + α Σ value exp(β (affinity - 1) + γ surprise) - γ term` over the keys of each class.
+    Votes(Keyring),
+}
+
+/// What is the same for all photos about the keys of a cache.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Keyring {
+    /// The class of every key.
+    pub labels: Vec<usize>,
+    /// APE's exponent of every key; empty where γ does not weigh keys.
+    pub surprises: Vec<f32>,
+    /// APE-T's trained value of every key; empty where all count alike.
+    pub values: Vec<f32>,
 }
 
 /// A support photo's vote for its class.
@@ -25,81 +62,137 @@ pub struct Vote {
     pub row: usize,
     /// Cosine of photo and shot, -1 to 1.
     pub cosine: f32,
-    /// What the vote adds to the logit of the shot's class: `α exp(-β (1 - cosine))`.
+    /// What the vote adds to the logit of the shot's class.
     pub weight: f32,
 }
 
 /// The evidence for every query, in their order.
+///
+/// `hidden`: for every query the rows of the support set that do not vote for it, where the method is a cache; or nothing.
 pub fn gather_evidence(
     method: Method,
+    classifier: &dyn Classifier,
     knowledge: &Knowledge<'_>,
     queries: Queries<'_>,
+    hidden: &[&[usize]],
 ) -> Result<Vec<Evidence>, MethodError> {
-    method.check_live()?;
-    let with_names = Knowledge {
-        use_class_names: true,
-        ..*knowledge
+    queries.check_dim(knowledge.text.dim())?;
+    let readings = classifier.read(queries, hidden)?;
+    let cosines = queries.original.cosines(knowledge.text);
+    let (keys, probes) = (knowledge.keys_for(method)?, queries.probes_for(method)?);
+    let alike = if keys.is_empty() || probes.is_empty() {
+        Matrix::zeros(probes.len(), 0)
+    } else {
+        probes.cosines(keys)
     };
-    let keys = Keys::new(method, &with_names)?;
-    let num_keys = keys.order.len();
-    let blocks = keys.map_blocks(
-        queries.original,
-        queries.probes_for(method)?,
-        &Progress::silent(),
-        |block| {
-            (0..block.len)
-                .map(|lane| {
-                    let mut affinities = vec![0.0; num_keys];
-                    for (row, cosine) in keys.order.iter().zip(&block.cosines) {
-                        affinities[*row] = cosine[lane];
-                    }
-                    Evidence {
-                        zero_shot: block.zero_shot.iter().map(|class| class[lane]).collect(),
-                        affinities,
-                    }
-                })
-                .collect::<Vec<_>>()
-        },
-    )?;
-    Ok(blocks.into_iter().flatten().collect())
+    let evidence = |(query, reading): (usize, Reading)| {
+        let mut alike = alike.row(query).to_vec();
+        for row in hidden.get(query).copied().unwrap_or_default() {
+            alike[*row] = f32::NEG_INFINITY;
+        }
+        Evidence {
+            zero_shot: cosines.row(query).iter().map(|x| LOGIT_SCALE * x).collect(),
+            reading,
+            alike,
+        }
+    };
+    Ok(readings.into_iter().enumerate().map(evidence).collect())
 }
 
-/// Logits of one photo, `[num_classes]`: `zero_shot + α Σ exp(-β (1 - affinity))` over the keys of each class.
-///
-/// `labels`: the class of every key. Without `use_class_names` the zero-shot part is left out.
-/// For the method "zero-shot" pass α = 0 and `use_class_names`.
-pub fn logits_from_evidence(
-    evidence: &Evidence,
-    labels: &[usize],
-    num_classes: usize,
-    parameters: &Parameters,
-    use_class_names: bool,
-) -> Vec<f32> {
-    let mut sums = vec![0.0; num_classes];
-    if parameters.alpha != 0.0 {
-        let (cosines, beta) = (evidence.affinities.as_slice(), parameters.beta);
-        pulp::Arch::new().dispatch(AddAffinities {
-            cosines,
-            labels,
-            beta,
-            sums: &mut sums,
+impl Weighing {
+    /// Logits of one photo, `[num_classes]`.
+    pub fn logits(&self, reading: &Reading, parameters: &Parameters) -> Vec<f32> {
+        let (mut logits, term) = self.split(reading, parameters);
+        for (logit, term) in logits.iter_mut().zip(term) {
+            *logit += parameters.alpha * term;
+        }
+        logits
+    }
+
+    /// The part of the logits that α does not weigh and the part that it does, `[num_classes]` each.
+    pub fn split(&self, reading: &Reading, parameters: &Parameters) -> (Vec<f32>, Vec<f32>) {
+        let mut base = reading.base.clone();
+        let mut term = vec![0.0; base.len()];
+        match self {
+            Self::Fixed => {}
+            Self::Linear => term.copy_from_slice(&reading.term),
+            Self::Votes(keyring) => {
+                keyring.add_votes(&reading.affinities, parameters, &mut term);
+                for (base, penalty) in base.iter_mut().zip(&reading.term) {
+                    *base -= parameters.gamma * penalty;
+                }
+            }
+        }
+        (base, term)
+    }
+
+    /// The `count` support rows whose votes weigh most, heaviest first, then the more alike; those most alike where a method
+    /// has no votes, with a weight of 0.
+    pub fn strongest_votes(
+        &self,
+        evidence: &Evidence,
+        parameters: &Parameters,
+        count: usize,
+    ) -> Vec<Vote> {
+        let vote = |(row, cosine): (usize, &f32)| Vote {
+            row,
+            cosine: *cosine,
+            weight: match self {
+                Self::Votes(keyring) => {
+                    let affinity = evidence.reading.affinities[row];
+                    parameters.alpha * keyring.vote(row, affinity, parameters)
+                }
+                _ => 0.0,
+            },
+        };
+        let mut votes: Vec<Vote> = evidence.alike.iter().enumerate().map(vote).collect();
+        votes.sort_by(|a, b| {
+            b.weight
+                .total_cmp(&a.weight)
+                .then(b.cosine.total_cmp(&a.cosine))
+        });
+        votes.truncate(count);
+        votes
+    }
+}
+
+impl Keyring {
+    /// Keys that all count alike.
+    pub fn new(labels: &[usize]) -> Self {
+        Self {
+            labels: labels.to_vec(),
+            ..Self::default()
+        }
+    }
+
+    /// A key's vote before α.
+    fn vote(&self, key: usize, affinity: f32, parameters: &Parameters) -> f32 {
+        let surprise = self.surprises.get(key).copied().unwrap_or_default();
+        let value = self.values.get(key).copied().unwrap_or(1.0);
+        value * (parameters.beta * (affinity - 1.0) + parameters.gamma * surprise).exp()
+    }
+
+    /// Adds every key's vote to the sum of its class.
+    fn add_votes(&self, affinities: &[f32], parameters: &Parameters, sums: &mut [f32]) {
+        pulp::Arch::new().dispatch(AddVotes {
+            keyring: self,
+            affinities,
+            beta: parameters.beta,
+            gamma: parameters.gamma,
+            sums,
         });
     }
-    for (sum, zero_shot) in sums.iter_mut().zip(&evidence.zero_shot) {
-        *sum = if use_class_names { *zero_shot } else { 0.0 } + parameters.alpha * *sum;
-    }
-    sums
 }
 
-/// Adds every key's affinity to the sum of its class.
-struct AddAffinities<'a> {
-    cosines: &'a [f32],
-    labels: &'a [usize],
+struct AddVotes<'a> {
+    keyring: &'a Keyring,
+    affinities: &'a [f32],
     beta: f32,
+    gamma: f32,
     sums: &'a mut [f32],
 }
 
-impl pulp::WithSimd for AddAffinities<'_> {
+impl pulp::WithSimd for AddVotes<'_> {
     type Output = ();
 
     #[expect(
@@ -109,35 +202,37 @@ impl pulp::WithSimd for AddAffinities<'_> {
     #[inline(always)]
     fn with_simd<S: pulp::Simd>(self, _: S) {
         let Self {
-            cosines,
-            labels,
+            keyring:
+                Keyring {
+                    labels,
+                    surprises,
+                    values,
+                },
+            affinities,
             beta,
+            gamma,
             sums,
         } = self;
-        for (cosines, labels) in cosines.chunks(LANES).zip(labels.chunks(LANES)) {
-            let mut argument = [0.0; LANES];
-            for (argument, cosine) in argument.iter_mut().zip(cosines) {
-                *argument = beta * (cosine - 1.0);
+        for first in (0..affinities.len()).step_by(LANES) {
+            let keys = first..affinities.len().min(first + LANES);
+            let mut arguments = [0.0; LANES];
+            for (argument, affinity) in arguments.iter_mut().zip(&affinities[keys.clone()]) {
+                *argument = beta * (affinity - 1.0);
             }
-            for (affinity, label) in exp(&argument).iter().zip(labels) {
-                sums[*label] += affinity;
+            if !surprises.is_empty() {
+                for (argument, surprise) in arguments.iter_mut().zip(&surprises[keys.clone()]) {
+                    *argument += gamma * surprise;
+                }
+            }
+            let mut votes = exp(&arguments);
+            if !values.is_empty() {
+                for (vote, value) in votes.iter_mut().zip(&values[keys.clone()]) {
+                    *vote *= value;
+                }
+            }
+            for (vote, label) in votes.iter().zip(&labels[keys]) {
+                sums[*label] += vote;
             }
         }
     }
-}
-
-/// The `count` support rows whose votes weigh most, heaviest first; equal votes in the order of the rows.
-pub fn strongest_votes(evidence: &Evidence, parameters: &Parameters, count: usize) -> Vec<Vote> {
-    let vote = |(row, cosine): (usize, &f32)| {
-        let weight = parameters.alpha * (parameters.beta * (cosine - 1.0)).exp();
-        Vote {
-            row,
-            cosine: *cosine,
-            weight,
-        }
-    };
-    let mut votes: Vec<Vote> = evidence.affinities.iter().enumerate().map(vote).collect();
-    votes.sort_by(|a, b| b.cosine.total_cmp(&a.cosine));
-    votes.truncate(count);
-    votes
 }

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::lanes::{LANES, Lanes};
+use super::lanes::{LANES, Lanes, exp};
 use super::{Knowledge, LOGIT_SCALE, Method, MethodError};
 use crate::features::{Features, Matrix};
 use crate::progress::Progress;
@@ -12,6 +12,7 @@ use crate::progress::Progress;
 pub(super) const CHUNK: usize = 4 * LANES;
 
 /// Keys and class texts, ready to be compared with queries.
+#[derive(Clone)]
 pub(crate) struct Keys {
     /// `[num_keys, key_dim]`, sorted by class.
     sorted: Matrix,
@@ -51,6 +52,11 @@ impl Keys {
 
     /// A cache of other rows than the method's own, one for each row of the support set.
     pub(super) fn of_rows(method: Method, keys: &Features, knowledge: &Knowledge<'_>) -> Self {
+        Self::of_matrix(method, keys.matrix(), knowledge)
+    }
+
+    /// The same for rows that need not have unit length, as trained keys.
+    pub(super) fn of_matrix(method: Method, keys: &Matrix, knowledge: &Knowledge<'_>) -> Self {
         // Zero-shot has nothing but class names.
         let names_count = knowledge.use_class_names || method == Method::ZeroShot;
         let labels = knowledge.support.labels();
@@ -63,13 +69,26 @@ impl Keys {
             *count = end;
         }
         Self {
-            sorted: keys.matrix().select_rows(&order),
+            sorted: keys.select_rows(&order),
             log_weights: vec![0.0; order.len()],
             order,
             ends,
             text: knowledge.text.clone(),
             text_scale: if names_count { LOGIT_SCALE } else { 0.0 },
         }
+    }
+
+    /// The class of every key, in the order of the support set.
+    pub(super) fn labels(&self) -> Vec<usize> {
+        let mut labels = vec![0; self.order.len()];
+        let mut start = 0;
+        for (class, end) in self.ends.iter().enumerate() {
+            for row in &self.order[start..*end] {
+                labels[*row] = class;
+            }
+            start = *end;
+        }
+        labels
     }
 
     /// Number of classes.
@@ -109,43 +128,84 @@ impl Keys {
         progress: &Progress<'_>,
         each: impl Fn(Block) -> T + Sync,
     ) -> Result<Vec<T>, MethodError> {
+        let chunks = self.map_chunks(original, probes, progress, |blocks| {
+            Ok(blocks.into_iter().map(&each).collect::<Vec<_>>())
+        })?;
+        Ok(chunks.into_iter().flatten().collect())
+    }
+
+    /// [`Self::map_blocks`], [`CHUNK`] queries in consecutive blocks at a time.
+    pub(super) fn map_chunks<T: Send>(
+        &self,
+        original: &Features,
+        probes: &Features,
+        progress: &Progress<'_>,
+        each: impl Fn(Vec<Block>) -> Result<T, MethodError> + Sync,
+    ) -> Result<Vec<T>, MethodError> {
         self.check(original, probes)?;
         let total = original.len();
         let finished = std::sync::atomic::AtomicUsize::new(0);
-        let chunks: Result<Vec<Vec<T>>, MethodError> = (0..total.div_ceil(CHUNK))
+        (0..total.div_ceil(CHUNK))
             .into_par_iter()
             .map(|chunk| {
                 progress.check()?;
                 let rows: Vec<usize> = (chunk * CHUNK..total.min((chunk + 1) * CHUNK)).collect();
-                let results = self
-                    .blocks(original, probes, &rows)
-                    .into_iter()
-                    .map(&each)
-                    .collect();
+                let result = each(self.blocks(original, probes, &rows))?;
                 let done = finished.fetch_add(rows.len(), std::sync::atomic::Ordering::Relaxed)
                     + rows.len();
                 progress.step(done, total)?;
-                Ok(results)
+                Ok(result)
             })
-            .collect();
-        Ok(chunks?.into_iter().flatten().collect())
+            .collect()
     }
 
-    /// Zero-shot logits of a block's queries, class names counting or not, `[num_classes]`.
-    pub(super) fn text_logits(&self, original: &Features, block: &Block) -> Vec<Lanes> {
-        let rows: Vec<usize> = (block.first..block.first + block.len).collect();
-        lanes_of(
-            &self
-                .text
-                .matrix()
-                .times_transposed(&original.matrix().select_rows(&rows)),
-            0,
-            LOGIT_SCALE,
-        )
+    /// One class's sum for one query of a block, to the last bit as [`super::lanes::class_sums`] takes it.
+    pub(super) fn class_sum(
+        &self,
+        block: &Block,
+        log_weights: &[f32],
+        beta: f32,
+        (class, lane): (usize, usize),
+    ) -> f32 {
+        let start = class.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let keys: Vec<usize> = (start..self.ends[class]).collect();
+        let mut total = 0.0;
+        for keys in keys.chunks(LANES) {
+            let mut arguments = [0.0; LANES];
+            for (argument, key) in arguments.iter_mut().zip(keys) {
+                *argument = beta * (block.cosines[*key][lane] - 1.0) + log_weights[*key];
+            }
+            for affinity in &exp(&arguments)[..keys.len()] {
+                total += affinity;
+            }
+        }
+        total
+    }
+
+    /// Keys of the class that has most.
+    pub(super) fn most_keys(&self) -> usize {
+        let starts = std::iter::once(&0).chain(&self.ends);
+        let counts = self.ends.iter().zip(starts).map(|(end, start)| end - start);
+        counts.max().unwrap_or(0)
+    }
+
+    /// The largest length of a key: 1, but for trained ones.
+    pub(super) fn longest(&self) -> f32 {
+        let squares = |row: &[f32]| row.iter().map(|x| x * x).sum::<f32>();
+        self.sorted
+            .iter_rows()
+            .map(squares)
+            .fold(1.0, f32::max)
+            .sqrt()
     }
 
     /// The blocks of at most [`CHUNK`] queries with consecutive indices.
-    fn blocks(&self, original: &Features, probes: &Features, rows: &[usize]) -> Vec<Block> {
+    pub(super) fn blocks(
+        &self,
+        original: &Features,
+        probes: &Features,
+        rows: &[usize],
+    ) -> Vec<Block> {
         let by_class = self
             .text
             .matrix()
@@ -169,7 +229,7 @@ impl Keys {
 }
 
 /// Columns `start..start + 16` of every row times `scale`; zeros beyond the last column.
-fn lanes_of(matrix: &Matrix, start: usize, scale: f32) -> Vec<Lanes> {
+pub(super) fn lanes_of(matrix: &Matrix, start: usize, scale: f32) -> Vec<Lanes> {
     matrix
         .iter_rows()
         .map(|row| {

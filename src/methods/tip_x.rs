@@ -8,9 +8,10 @@
 
 use rayon::prelude::*;
 
-use super::keys::CHUNK;
-use super::tip_adapter::TipAdapter;
-use super::{Classifier, Knowledge, Method, MethodError, Parameters, Queries};
+use super::keys::{Block, CHUNK, Keys};
+use super::lanes::{LANES, Lanes};
+use super::tip_adapter::{TipAdapter, hidden_of, read_with_keys};
+use super::{Classifier, Knowledge, Method, MethodError, Parameters, Queries, Reading, Weighing};
 use crate::features::{Features, Logits, Matrix};
 use crate::progress::Progress;
 
@@ -34,7 +35,27 @@ struct Ranges {
     affinity: (f32, f32),
 }
 
+/// What ψ multiplies and adds.
+pub(super) struct PenaltyScale {
+    slope: f32,
+    low: f32,
+    offset: f32,
+}
+
+impl PenaltyScale {
+    /// Sum of ψ over `num_keys` keys whose divergences, below one of `entropy` each, add up to `crosses` less.
+    fn penalty(&self, num_keys: f32, entropy: f32, crosses: f32) -> f32 {
+        let divergences = if self.slope > 0.0 {
+            num_keys * (entropy - self.low) - crosses
+        } else {
+            0.0
+        };
+        self.slope * divergences + num_keys * self.offset
+    }
+}
+
 /// A fitted Tip-X.
+#[derive(Clone)]
 pub(super) struct TipX {
     method: Method,
     cache: TipAdapter,
@@ -47,6 +68,7 @@ pub(super) struct TipX {
     /// Sum of `ln (q_j C)` over the keys of every class, `[num_classes, num_classes]`.
     class_signatures: Matrix,
     keys_per_class: Vec<usize>,
+    labels: Vec<usize>,
     /// Ranges of the support photos; `None` where those of the queries count.
     frozen: Option<Ranges>,
 }
@@ -84,6 +106,7 @@ impl TipX {
             log_signatures,
             class_signatures,
             keys_per_class,
+            labels: support.labels().to_vec(),
             frozen: None,
         };
         if parameters.signature_range == SignatureRange::Support {
@@ -146,19 +169,19 @@ impl TipX {
         }
         Ok(all)
     }
-}
 
-impl Classifier for TipX {
-    fn predict(
+    /// How the third term is scaled for these queries.
+    pub(super) fn scale(
         &self,
         queries: Queries<'_>,
         progress: &Progress<'_>,
-    ) -> Result<Logits, MethodError> {
-        let Logits(mut logits) = self.cache.predict(queries, progress)?;
-        let probes = queries.probes_for(self.method)?;
+    ) -> Result<PenaltyScale, MethodError> {
         let ranges = match self.frozen {
             Some(ranges) => ranges,
-            None => self.ranges(queries.original, probes, &|_, _| true, progress)?,
+            None => {
+                let probes = queries.probes_for(self.method)?;
+                self.ranges(queries.original, probes, &|_, _| true, progress)?
+            }
         };
         let (low, high) = ranges.divergence;
         let width = high - low;
@@ -173,25 +196,98 @@ impl Classifier for TipX {
         } else {
             0.0
         };
-        let (signatures, entropies) = signatures(queries.original, &self.text);
-        let crosses = signatures.times_transposed(&self.class_signatures);
-        for (row, entropy) in entropies.iter().enumerate() {
-            let classes = logits
-                .row_mut(row)
-                .iter_mut()
-                .zip(crosses.row(row))
-                .zip(&self.keys_per_class);
-            for ((logit, cross), num_keys) in classes {
-                let num_keys = *num_keys as f32;
-                let divergences = if slope > 0.0 {
-                    num_keys * (entropy - low) - cross
-                } else {
-                    0.0
-                };
-                *logit -= self.gamma * (slope * divergences + num_keys * offset);
+        Ok(PenaltyScale { slope, low, offset })
+    }
+
+    /// `ψ(M) · L` of a block's queries, which γ weighs against the cache, `[num_classes]`.
+    pub(super) fn penalties(
+        &self,
+        original: &Features,
+        block: &Block,
+        scale: &PenaltyScale,
+    ) -> Vec<Lanes> {
+        let rows: Vec<usize> = (block.first..block.first + block.len).collect();
+        let (signatures, entropies) = signatures(&original.select(&rows), &self.text);
+        let crosses = self.class_signatures.times_transposed(&signatures);
+        let of_class = |(crosses, num_keys): (&[f32], &usize)| {
+            let num_keys = *num_keys as f32;
+            let mut penalties = [0.0; LANES];
+            for ((penalty, cross), entropy) in penalties.iter_mut().zip(crosses).zip(&entropies) {
+                *penalty = scale.penalty(num_keys, *entropy, *cross);
+            }
+            penalties
+        };
+        crosses
+            .iter_rows()
+            .zip(&self.keys_per_class)
+            .map(of_class)
+            .collect()
+    }
+
+    /// [`Self::penalties`] without the hidden keys of the block's queries; `hidden` may be empty.
+    pub(super) fn penalties_without(
+        &self,
+        original: &Features,
+        block: &Block,
+        scale: &PenaltyScale,
+        hidden: &[&[usize]],
+    ) -> Vec<Lanes> {
+        let mut penalties = self.penalties(original, block, scale);
+        let rows: Vec<usize> = (block.first..block.first + hidden.len()).collect();
+        let (signatures, entropies) = signatures(&original.select(&rows), &self.text);
+        for (lane, keys) in hidden.iter().enumerate() {
+            for key in *keys {
+                let logs = self.log_signatures.row(*key).iter();
+                let shares = signatures.row(lane).iter().zip(logs);
+                let cross = shares.map(|(share, log)| share * log).sum();
+                penalties[self.labels[*key]][lane] -= scale.penalty(1.0, entropies[lane], cross);
             }
         }
-        Ok(Logits(logits))
+        penalties
+    }
+
+    /// The cache below the third term.
+    pub(super) fn keys(&self) -> &Keys {
+        self.cache.keys()
+    }
+}
+
+impl Classifier for TipX {
+    fn predict(
+        &self,
+        queries: Queries<'_>,
+        progress: &Progress<'_>,
+    ) -> Result<Logits, MethodError> {
+        let scale = self.scale(queries, progress)?;
+        self.cache
+            .predict_adjusted(queries, progress, |block, logits| {
+                let penalties = self.penalties(queries.original, block, &scale);
+                for (logits, penalties) in logits.iter_mut().zip(&penalties) {
+                    for (logit, penalty) in logits.iter_mut().zip(penalties) {
+                        *logit -= self.gamma * penalty;
+                    }
+                }
+            })
+    }
+
+    fn read(&self, queries: Queries<'_>, hidden: &[&[usize]]) -> Result<Vec<Reading>, MethodError> {
+        let scale = self.scale(queries, &Progress::silent())?;
+        let probes = queries.probes_for(self.method)?;
+        read_with_keys(self.keys(), queries.original, probes, hidden, |block| {
+            self.penalties_without(queries.original, block, &scale, hidden_of(hidden, block))
+        })
+    }
+
+    fn weighing(&self) -> Weighing {
+        self.cache.weighing()
+    }
+
+    fn at(&self, parameters: &Parameters) -> Option<Box<dyn Classifier>> {
+        Some(Box::new(Self {
+            cache: self.cache.with(parameters),
+            gamma: parameters.gamma,
+            ..self.clone()
+        }))
     }
 }
 

@@ -80,6 +80,11 @@ fn describe_settings(before: &Settings, after: &Settings) -> String {
             "Turn learning from labels {}",
             switch(after.learn_from_labels)
         )
+    } else if before.options != after.options {
+        match &after.options.preset {
+            Some(preset) => format!("Take the values of {preset}"),
+            None => "Change the method's options".to_owned(),
+        }
     } else if after.auto_tuned && (before.alpha, before.beta) != (*alpha, *beta) {
         format!("Tune α to {alpha:.2} and β to {beta:.2}")
     } else if before.alpha.to_bits() != alpha.to_bits() {

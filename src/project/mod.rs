@@ -34,6 +34,6 @@ pub use history::{Commit, CommitKind, History, Step};
 pub use locations::Locations;
 pub use open::{Project, Saving};
 pub use stamp::stamp;
-pub use state::{Class, FileStamp, Photo, ProjectState, Role, Settings, View};
+pub use state::{Class, FileStamp, MethodOptions, Photo, ProjectState, Role, Settings, View};
 pub use thumbnail_cache::{ThumbnailCache, ThumbnailKey};
 pub use writer::{ProjectWriter, Wake, WriterEvent};

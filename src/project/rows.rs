@@ -9,7 +9,10 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use crate::ids::{ClassId, PhotoId};
 use crate::image_io::ContentHash;
 use crate::project::edit::{LabelSource, RowChange};
-use crate::project::state::{Class, FileStamp, Photo, ProjectState, Role, Settings, View};
+use crate::project::schema;
+use crate::project::state::{
+    Class, FileStamp, MethodOptions, Photo, ProjectState, Role, Settings, View,
+};
 use crate::project::stored_path::{from_stored, path_from_bytes, to_stored};
 
 /// Reads everything but the history. `base` is the project file's folder.
@@ -123,14 +126,23 @@ fn path_value(path: &Path, base: &Path) -> Value {
 }
 
 fn read_settings(connection: &Connection) -> rusqlite::Result<Settings> {
-    let sql = "SELECT method, alpha, beta, gamma, auto_tuned, use_class_names, learn_from_labels, adapter, model FROM settings";
+    // An older file that may only be looked at stays as it is.
+    let options = if schema::version(connection)? < 2 {
+        "'{}'"
+    } else {
+        "method_options"
+    };
+    let sql = format!(
+        "SELECT method, alpha, beta, gamma, auto_tuned, use_class_names, learn_from_labels, adapter, model, {options} FROM settings"
+    );
     let found = connection
-        .query_row(sql, (), |row| {
+        .query_row(&sql, (), |row| {
             Ok(Settings {
                 method: row.get(0)?,
                 alpha: row.get(1)?,
                 beta: row.get(2)?,
                 gamma: row.get(3)?,
+                options: read_options(&row.get::<_, String>(9)?),
                 auto_tuned: row.get(4)?,
                 use_class_names: row.get(5)?,
                 learn_from_labels: row.get(6)?,
@@ -140,6 +152,11 @@ fn read_settings(connection: &Connection) -> rusqlite::Result<Settings> {
         })
         .optional()?;
     Ok(found.unwrap_or_default())
+}
+
+/// Options are worth less than the project: what cannot be read is as if it was not said.
+fn read_options(json: &str) -> MethodOptions {
+    serde_json::from_str(json).unwrap_or_default()
 }
 
 fn read_view(connection: &Connection) -> rusqlite::Result<View> {
@@ -298,16 +315,19 @@ fn put_settings(connection: &Connection, settings: &Settings) -> rusqlite::Resul
         alpha,
         beta,
         gamma,
+        options,
         auto_tuned,
         use_class_names,
         learn_from_labels,
         adapter,
         model,
     } = settings;
+    let options = serde_json::to_string(options)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO settings (id, method, alpha, beta, gamma, auto_tuned, use_class_names, learn_from_labels, adapter, model)
-             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT OR REPLACE INTO settings (id, method, alpha, beta, gamma, auto_tuned, use_class_names, learn_from_labels, adapter, model, method_options)
+             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             method,
@@ -318,7 +338,8 @@ fn put_settings(connection: &Connection, settings: &Settings) -> rusqlite::Resul
             use_class_names,
             learn_from_labels,
             adapter,
-            model
+            model,
+            options
         ])
         .map(drop)
 }

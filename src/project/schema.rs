@@ -6,7 +6,7 @@ use rusqlite::{Connection, Transaction};
 pub(super) const APPLICATION_ID: i32 = 0x5368_6f74;
 
 /// One step for every schema version: step `i` turns version `i` into version `i + 1`. Steps are only ever added.
-const LADDER: &[&str] = &[VERSION_1];
+const LADDER: &[&str] = &[VERSION_1, VERSION_2];
 
 /// The schema version that this program writes.
 pub(super) const VERSION: i64 = LADDER.len() as i64;
@@ -77,6 +77,11 @@ CREATE TABLE history (
     edit TEXT NOT NULL,
     inverse TEXT NOT NULL
 ) STRICT;
+";
+
+/// What methods take besides α, β and γ, as JSON.
+const VERSION_2: &str = "
+ALTER TABLE settings ADD COLUMN method_options TEXT NOT NULL DEFAULT '{}';
 ";
 
 /// Brings the file from version `found` to [`VERSION`], inside the caller's transaction.

@@ -81,6 +81,30 @@ pub struct Photo {
     pub file: FileStamp,
 }
 
+/// What a method takes besides its sliders; what is not said is as the method's authors have it.
+///
+/// Saved as JSON: a key that this version does not know is dropped, one that is missing is not said.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MethodOptions {
+    /// APE: channels kept.
+    pub channels: Option<usize>,
+    /// APE: weight of the similarity between classes in the choice of channels.
+    pub w0: Option<f32>,
+    /// APE: weight of the variance over class texts in the choice of channels.
+    pub w1: Option<f32>,
+    /// `ProKeR`: how far the kernel may leave the class texts.
+    pub lambda: Option<f32>,
+    /// TIMO: prompts of each class that guide the photos.
+    pub num_prompts: Option<usize>,
+    /// Trained methods: passes over the shots.
+    pub epochs: Option<usize>,
+    /// Trained methods: the first step size.
+    pub learning_rate: Option<f32>,
+    /// Name of the preset that these values and the sliders came from.
+    pub preset: Option<String>,
+}
+
 /// The method and its parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
@@ -95,6 +119,9 @@ pub struct Settings {
     /// Weight of Tip-X's or APE's extra term.
     #[serde(with = "serial::exact_f64")]
     pub gamma: f64,
+    /// What the method takes besides; absent in the history of older projects.
+    #[serde(default)]
+    pub options: MethodOptions,
     /// Whether α and β follow leave-one-out tuning; the first touch of a slider ends that.
     pub auto_tuned: bool,
     /// Whether the text term counts.
@@ -114,6 +141,7 @@ impl Default for Settings {
             alpha: 1.0,
             beta: 5.5,
             gamma: 0.1,
+            options: MethodOptions::default(),
             auto_tuned: true,
             use_class_names: true,
             learn_from_labels: false,

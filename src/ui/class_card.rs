@@ -15,6 +15,8 @@ use super::theme::{self, Palette};
 
 const SHOT_SIDE: f32 = 38.0;
 const SHOT_GAP: f32 = 4.0;
+/// More prompts are edited one a line, in a window of their own.
+const FEW_PROMPTS: usize = 2;
 /// Several prompts in one line are set apart so.
 const PROMPT_SEPARATOR: &str = " | ";
 
@@ -89,6 +91,10 @@ impl CardEdits {
     }
 
     fn prompt_ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>, class: &Class) {
+        if class.prompts.len() > FEW_PROMPTS {
+            many_prompts_ui(ui, cx, class);
+            return;
+        }
         let is_editing = self.is_editing(class.id, Field::Prompts);
         let mut text = self.text(class.id, Field::Prompts, || {
             class.texts().join(PROMPT_SEPARATOR)
@@ -156,6 +162,9 @@ impl CardEdits {
             cx.request(Request::TypePath(Ask::Shots(class.id)));
         }
         ui.separator();
+        if ui.button("Edit prompts…").clicked() {
+            cx.request(Request::EditPrompts(class.id));
+        }
         if ui.button("Rename").clicked() {
             self.rename = Some(class.id);
         }
@@ -216,6 +225,37 @@ impl CardEdits {
             self.expanded.push(class);
         }
     }
+}
+
+/// As "7 prompts: itap of a hat…"; a click edits them.
+fn many_prompts_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, class: &Class) {
+    let texts = class.texts();
+    let said = format!(
+        "{}: {}…",
+        counted(texts.len(), "prompt", "prompts"),
+        texts.first().map_or("", String::as_str)
+    );
+    let text = egui::RichText::new(said)
+        .small()
+        .color(Palette::of(ui).weak);
+    ui.spacing_mut().interact_size.y = 16.0;
+    let response = ui
+        .add(egui::Button::new(text).frame(false).truncate())
+        .accessible_name(format!("Edit prompts of {}", class.name));
+    if response.clicked() {
+        cx.request(Request::EditPrompts(class.id));
+    }
+    response.on_hover_text(shortened(&texts));
+}
+
+/// The first prompts, one a line.
+fn shortened(texts: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let mut text = texts[..texts.len().min(SHOWN)].join("\n");
+    if texts.len() > SHOWN {
+        text = format!("{text}\nand {} more", texts.len() - SHOWN);
+    }
+    text
 }
 
 fn split_prompts(text: &str) -> Vec<String> {

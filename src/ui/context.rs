@@ -18,6 +18,8 @@ pub(super) enum Request {
     TypePath(Ask),
     /// Pick the selected photo's class by typing; this was typed.
     QuickPick(String),
+    /// Edit the prompts of a class.
+    EditPrompts(ClassId),
     /// Open the help.
     Help(Option<Topic>),
 }

@@ -38,6 +38,10 @@ pub(super) enum Ask {
     Model,
     /// A file of bottleneck adapters.
     Adapter,
+    /// A folder of class folders to choose parameters on.
+    Validation,
+    /// A file of prompts.
+    Prompts,
 }
 
 impl Ask {
@@ -53,6 +57,8 @@ impl Ask {
             Self::NewProject => "New project",
             Self::Model => "Open a downloaded model",
             Self::Adapter => "Open an adapter file",
+            Self::Validation => "Tune on a folder of photos in class folders",
+            Self::Prompts => "Load prompts",
         }
     }
 
@@ -67,6 +73,8 @@ impl Ask {
             Self::NewProject => Command::NewProject(Some(first.with_extension("shotlens"))),
             Self::Model => Command::OpenModel(Some(first.to_string_lossy().into_owned())),
             Self::Adapter => Command::SetAdapter(AdapterChoice::File(first)),
+            Self::Validation => Command::TuneOnFolder(first),
+            Self::Prompts => Command::LoadPrompts(first),
         })
     }
 }
@@ -165,7 +173,8 @@ fn dialog_future(ask: &Ask) -> Paths {
             let answer = dialog.add_filter("Photos", PHOTOS).pick_files();
             Box::pin(async { answer.await.map(|files| paths(&files)) })
         }
-        Ask::ProjectFolder => one(dialog.pick_folder()),
+        Ask::ProjectFolder | Ask::Validation => one(dialog.pick_folder()),
+        Ask::Prompts => one(dialog.add_filter("Prompts", &["json"]).pick_file()),
         Ask::Project => one(dialog
             .add_filter("Shotlens project", &["shotlens"])
             .pick_file()),

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::app::{
-    Activity, AdapterChoice, AdapterOption, App, AvailableModel, Inspection, ModelState,
-    ModelStatus, OverlapFigures, PairKind, PairList, SavedStatus, SkippedFile, Vote,
-    scoring::Scoring,
+    Activity, AdapterChoice, AdapterOption, App, AvailableModel, ComparisonView, Inspection,
+    ModelState, ModelStatus, OverlapFigures, PairKind, PairList, SavedStatus, SkippedFile,
+    TrainingStage, TrainingView, Vote, scoring::Scoring,
 };
 use crate::ids::{ClassId, PhotoId};
-use crate::project::{self, Edit, FileStamp, LabelSource, Project, ProjectState, Role};
+use crate::methods::surface::Surface;
+use crate::methods::{Method, Parameters};
+use crate::project::{self, Edit, FileStamp, LabelSource, Project, ProjectState, Role, Settings};
 use crate::worker::evidence_set::Scored;
-use crate::worker::scoring_worker::PoolPredictions;
+use crate::worker::scoring_worker::{Availability, PoolPredictions};
+use crate::worker::study_worker::{Basis, Outcome, Row};
 
 use super::thumbnails::ReadThumbnail;
 
@@ -286,14 +289,142 @@ fn inspection(app: &App, photo: PhotoId) -> Inspection {
         method: shares(0.87),
         classes,
         votes,
+        terms: None,
     }
+}
+
+/// A hill over α and β, best at 1.47 and 6.16.
+fn surface() -> Surface {
+    let alphas: Vec<f32> = std::iter::once(0.0)
+        .chain((0..25_u8).map(|step| 10_f32.powf(-2.0 + f32::from(step) / 6.0)))
+        .collect();
+    let betas: Vec<f32> = (0..20_u8)
+        .map(|step| 0.1 * 100_f32.powf(f32::from(step) / 19.0))
+        .collect();
+    let height = |beta: usize, alpha: usize| {
+        let (up, across) = (beta as f32 - 17.0, alpha as f32 - 14.0);
+        61.0 + 23.1 * (-(up * up / 60.0) - across * across / 40.0).exp()
+    };
+    let accuracies = (0..betas.len())
+        .flat_map(|beta| (0..alphas.len()).map(move |alpha| height(beta, alpha)))
+        .collect();
+    Surface {
+        betas,
+        alphas,
+        accuracies,
+        thirds: Vec::new(),
+    }
+}
+
+/// All methods, those that are named with their obstacle.
+pub(super) fn availability(obstacles: &[(Method, &str)]) -> Vec<Availability> {
+    Method::ALL
+        .into_iter()
+        .map(|method| Availability {
+            method,
+            obstacle: obstacles
+                .iter()
+                .find(|(of, _)| *of == method)
+                .map(|(_, obstacle)| (*obstacle).to_owned()),
+        })
+        .collect()
+}
+
+/// Why GDA cannot be fitted on one shot per class.
+pub(super) const GDA_OBSTACLE: &str = "GDA needs two photos of a class, or several views of each photo: add shots, or switch views on";
+
+/// One shot per class: GDA cannot be fitted, and nothing can be tuned.
+pub(super) fn one_shot() -> App {
+    let mut app = demo();
+    app.fit.availability = availability(&[
+        (Method::Gda, GDA_OBSTACLE),
+        (
+            Method::Timo,
+            "TIMO weighs several prompts of each class, and the class with fewest has 1: add prompts, or load them from a file",
+        ),
+    ]);
+    (app.fit.tuned, app.fit.surface) = (false, None);
+    app.fit.note = Some(
+        "One shot per class: nothing to tune on, so the published defaults are used".to_owned(),
+    );
+    app
+}
+
+/// Tip-Adapter-F in training, a third of the way.
+pub(super) fn training() -> App {
+    let mut app = demo();
+    choose(&mut app, Method::TipAdapterF);
+    (app.fit.tuned, app.fit.surface) = (false, None);
+    let losses = (1..=70_u8).map(f64::from);
+    app.fit.training = Some(TrainingView {
+        method: Method::TipAdapterF,
+        step: 70,
+        total: 200,
+        losses: losses
+            .map(|step| {
+                [
+                    step,
+                    1.8 * (-step / 30.0).exp() + 0.12 + 0.05 * (step * 1.7).sin(),
+                ]
+            })
+            .collect(),
+        accuracies: [(10.0, 0.71), (30.0, 0.79), (50.0, 0.88), (70.0, 0.86)]
+            .map(|(step, share)| [step, share])
+            .to_vec(),
+        seconds_left: Some(9.0),
+        stage: TrainingStage::Running,
+    });
+    app
+}
+
+/// The comparison, open: some methods measured, one cannot be fitted, the trained ones are left out.
+pub(super) fn comparing() -> App {
+    let mut app = demo();
+    let rows = Method::ALL.into_iter().enumerate().map(|(index, method)| {
+        let outcome = match method {
+            Method::Timo | Method::TimoS => Outcome::Unavailable("TIMO weighs several prompts of each class, and the class with fewest has 1: add prompts, or load them from a file".to_owned()),
+            method if method.is_trained() => Outcome::Untrained,
+            _ => Outcome::Measured {
+                num_right: 19 + (index * 7) % 22,
+                num_judged: 43,
+                basis: Basis::Labelled,
+            },
+        };
+        Row {
+            method,
+            outcome,
+            parameters: Parameters::default(),
+        }
+    });
+    app.comparison.view = ComparisonView {
+        is_open: true,
+        rows: rows.collect(),
+        basis: Some(Basis::Labelled),
+        num_labelled: 43,
+        is_running: true,
+        num_done: 14,
+        ..ComparisonView::default()
+    };
+    app
+}
+
+/// Chooses a method, as far as the project is concerned.
+pub(super) fn choose(app: &mut App, method: Method) {
+    let settings = Settings {
+        method: method.name().to_owned(),
+        ..app.project.state().settings().clone()
+    };
+    app.project.perform(Edit::SetSettings(settings)).unwrap();
 }
 
 fn fit(app: &mut App) {
     app.fit.tuned = true;
     app.fit.zero_shot_accuracy = Some(0.61);
     app.fit.method_accuracy = Some(0.84);
-    app.fit.recommended = Some((3.4, 7.2));
+    app.fit.recommended = Some((3.4, 7.2, 0.1));
+    app.fit.method = Method::TipAdapter;
+    app.fit.surface = Some(Arc::new(surface()));
+    app.fit.availability = availability(&[]);
     app.fit.temperature = 1.0;
 }
 

@@ -74,6 +74,18 @@ pub(super) fn parameter(value: f64) -> String {
     }
 }
 
+/// A text in one line, cut off with "…" where there is no more room.
+pub(super) fn cut_line(
+    text: &str,
+    font: egui::FontId,
+    colour: egui::Color32,
+    width: f32,
+) -> egui::text::LayoutJob {
+    let mut job = egui::text::LayoutJob::simple_singleline(text.to_owned(), font, colour);
+    job.wrap = egui::text::TextWrapping::truncate_at_width(width);
+    job
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use egui::{
     Align, Layout, Margin, Panel, Rect, Role, ScrollArea, Sense, Ui, Vec2, WidgetInfo, pos2, vec2,
 };
 
-use crate::app::{Command, Inspection, Vote};
+use crate::app::{Command, Inspection};
 use crate::project::{Class, Photo};
 
 use super::chip::{key_of, paint_bar, paint_chip, paint_hollow_bar, question_ui};
@@ -13,10 +13,10 @@ use super::format::percent;
 use super::help::Topic;
 use super::picture::{self, Fit};
 use super::theme::{self, Palette, class_colour, semibold};
+use super::votes_ui;
 
 /// Classes shown as bars; with more, the likeliest ones.
 const MAX_BARS: usize = 8;
-const VOTE_SIDE: f32 = 46.0;
 /// Narrower than this, the votes go under the bars.
 const WIDE: f32 = 400.0;
 /// Narrower than this, the buttons to label have no names.
@@ -219,12 +219,12 @@ fn reasons_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo) {
         let mut left = beside(ui, area.left(), split - 14.0);
         bars_ui(&mut left, cx, inspection);
         let mut right = beside(ui, split, area.right());
-        votes_ui(&mut right, cx, &inspection.votes);
+        votes_ui::reasons_ui(&mut right, cx, inspection);
         ui.advance_cursor_after_rect(left.min_rect() | right.min_rect());
     } else {
         bars_ui(ui, cx, inspection);
         ui.add_space(4.0);
-        votes_ui(ui, cx, &inspection.votes);
+        votes_ui::reasons_ui(ui, cx, inspection);
     }
 }
 
@@ -313,61 +313,6 @@ fn bar_row_ui(ui: &mut Ui, class: &Class, before: f32, after: f32) {
     response.on_hover_text(text.clone());
 }
 
-fn votes_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, votes: &[Vote]) {
-    ui.label(semibold("Shots that voted").small())
-        .on_hover_text("The shots most like this photo. The figure is the cosine of their features with this photo's: 1 is the same direction");
-    if votes.is_empty() {
-        ui.weak("No shots yet: the class names alone decide");
-        return;
-    }
-    let per_row = ((ui.available_width() / (VOTE_SIDE + 6.0)) as usize).max(1);
-    let num_shown = votes.len().min((per_row * 3).max(6));
-    ui.horizontal_wrapped(|ui| {
-        ui.spacing_mut().item_spacing = vec2(6.0, 4.0);
-        for vote in &votes[..num_shown] {
-            vote_ui(ui, cx, vote);
-        }
-    });
-}
-
-fn vote_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, vote: &Vote) {
-    let (Some(photo), Some(class)) = (cx.photo(vote.photo), cx.class(vote.class)) else {
-        return;
-    };
-    let size = vec2(VOTE_SIDE, VOTE_SIDE + 15.0);
-    let (rect, response) = ui.allocate_exact_size(size, Sense::click());
-    let square = Rect::from_min_size(rect.min, Vec2::splat(VOTE_SIDE));
-    let side = picture::side_for(square.size(), Fit::Cover, ui.pixels_per_point());
-    let thumbnail = cx.thumbnails.request(photo.id, &photo.path, side);
-    picture::paint(ui, square, &thumbnail, Fit::Cover, "");
-    super::tile::outline(ui, square, class_colour(class.colour));
-    let chip = Rect::from_min_size(square.min + vec2(2.0, 2.0), Vec2::splat(14.0));
-    paint_chip(ui.painter(), chip, class);
-    ui.painter().text(
-        rect.center_bottom(),
-        egui::Align2::CENTER_BOTTOM,
-        format!("{:.2}", vote.affinity),
-        egui::FontId::proportional(11.5),
-        Palette::of(ui).text,
-    );
-    let spoken = format!(
-        "vote {} {:.2} — {}",
-        class.name,
-        vote.affinity,
-        file_name(photo)
-    );
-    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &spoken));
-    response.context_menu(|ui| super::tile::photo_menu_ui(ui, cx, photo));
-    let text = format!(
-        "{} ({})\ncosine {:.3}, adds {:.3} to the class's logit",
-        file_name(photo),
-        class.name,
-        vote.affinity,
-        vote.weight
-    );
-    response.on_hover_text(text);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -381,6 +326,7 @@ mod tests {
             zero_shot: vec![0.0; n],
             method: (0..n).map(|i| i as f32).collect(),
             votes: Vec::new(),
+            terms: None,
         };
         assert_eq!(shown_classes(&inspection(3)), [0, 1, 2]);
         assert_eq!(shown_classes(&inspection(20))[..2], [19, 18]);

@@ -1,71 +1,23 @@
 //! The right panel's upper half: the method, its parameters, what it is worth on the shots.
 
-use egui::{Align, ComboBox, Layout, Spinner, Ui};
+use egui::{Align, CollapsingHeader, Layout, RichText, Spinner, Ui};
 
-use crate::app::{Command, FitStatus, Parameter};
+use crate::app::{Command, FitStatus, Parameter, ValidationView};
+use crate::methods::Method;
+use crate::methods::Parameters;
+use crate::methods::presets::{PRESETS, Preset};
 use crate::project::Settings;
 
 use super::chip::{badge_ui, paint_bar, paint_hollow_bar, question_ui};
 use super::context::{PanelContext, Request};
-use super::format::percent;
+use super::dialogs::Ask;
+use super::format::{count, percent};
 use super::help::Topic;
+use super::method_menu::{self, method_menu_ui};
 use super::parameter_slider::{ParameterSpec, parameter_ui};
+use super::surface_plot::surface_ui;
 use super::theme::{self, Palette, semibold};
-
-/// A method as people see it.
-struct MethodInfo {
-    /// On the command line and in the project file.
-    name: &'static str,
-    title: &'static str,
-    hint: &'static str,
-    parameters: &'static [ParameterSpec],
-}
-
-const ALPHA: ParameterSpec = ParameterSpec {
-    parameter: Parameter::Alpha,
-    name: "alpha",
-    symbol: "α",
-    range: 0.0..=100.0,
-    smallest: 0.01,
-    hint: "How much your shots count beside the class names; at 0 they do not count",
-};
-const BETA: ParameterSpec = ParameterSpec {
-    parameter: Parameter::Beta,
-    name: "beta",
-    symbol: "β",
-    range: 0.1..=50.0,
-    smallest: 0.1,
-    hint: "How sharply a shot's vote falls with distance: high means that only the most alike shots vote",
-};
-
-const METHODS: [MethodInfo; 3] = [
-    MethodInfo {
-        name: "zero-shot",
-        title: "Zero-shot CLIP",
-        hint: "The class names alone; your shots are not used",
-        parameters: &[],
-    },
-    MethodInfo {
-        name: "tip-adapter",
-        title: "Tip-Adapter",
-        hint: "Class names plus a vote of your shots, each by how alike it is; no training",
-        parameters: &[ALPHA, BETA],
-    },
-    MethodInfo {
-        name: "tip-adapter-pp",
-        title: "Tip-Adapter++",
-        hint: "Tip-Adapter whose shots vote with the adapted features chosen below",
-        parameters: &[ALPHA, BETA],
-    },
-];
-
-/// A method's name for people; its own name where it is not one of the known.
-pub(super) fn method_title(name: &str) -> &str {
-    METHODS
-        .iter()
-        .find(|method| method.name == name)
-        .map_or(name, |method| method.title)
-}
+use super::training_ui::training_ui;
 
 /// Draws the card.
 pub(super) fn method_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
@@ -73,15 +25,22 @@ pub(super) fn method_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     theme::card(palette).show(ui, |ui| {
         ui.set_width(ui.available_width());
         let settings = cx.app.project().settings();
+        let method = cx.app.method();
         header_ui(ui, cx);
-        method_combo_ui(ui, cx, settings);
-        sliders_ui(ui, cx, settings);
-        tune_ui(ui, cx);
+        method_menu_ui(ui, cx);
+        obstacle_ui(ui, cx, method);
+        sliders_ui(ui, cx, method);
+        if let Some(training) = &cx.app.fit().training {
+            training_ui(ui, cx, training);
+        }
+        tune_ui(ui, cx, method);
         accuracy_ui(ui, cx.app.fit());
+        surface_section_ui(ui, cx);
         switches_ui(ui, cx, settings);
         if let Some(note) = &cx.app.fit().note {
             ui.colored_label(palette.weak, note);
         }
+        compare_ui(ui, cx);
     });
 }
 
@@ -90,65 +49,187 @@ fn header_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
         ui.label(semibold("Method").heading());
         if cx.app.fit().tuned {
             badge_ui(ui, "tuned", Palette::of(ui).good).on_hover_text(
-                "α and β were found by leave-one-out on your shots; touching a slider ends that",
+                "The values were found by leave-one-out on your shots; touching a slider ends that",
             );
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if question_ui(ui, "Help on the method").clicked() {
                 cx.request(Request::Help(Some(Topic::Method)));
             }
+            presets_ui(ui, cx);
         });
     });
 }
 
-fn method_combo_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, settings: &Settings) {
-    let mut chosen = settings.method.as_str();
-    let combo = ComboBox::from_id_salt("method")
-        .width(ui.available_width())
-        .selected_text(method_title(chosen))
-        .show_ui(ui, |ui| {
-            for method in &METHODS {
-                ui.selectable_value(&mut chosen, method.name, method.title)
-                    .on_hover_text(method.hint);
+/// The authors' values for the data sets of the papers, where the method has such.
+fn presets_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    let method = cx.app.method();
+    let dim = cx.app.feature_dim();
+    let has_own = |preset: &&Preset| preset.parameters(method, dim) != Parameters::default();
+    if PRESETS.iter().filter(has_own).count() == 0 {
+        return;
+    }
+    let menu = ui.menu_button(RichText::new("Presets ⌄").small(), |ui| {
+        ui.set_min_width(300.0);
+        ui.label(semibold(format!("{} as its authors set it", method.title())).small());
+        for preset in PRESETS.iter().filter(has_own) {
+            let values = preset.parameters(method, dim);
+            let button = egui::Button::new(preset.title)
+                .right_text(RichText::new(spelled(method, &values)).small().weak());
+            if ui.add(button).clicked() {
+                cx.push(Command::UsePreset(preset.name.to_owned()));
             }
-        });
-    combo.response.accessible_name("Method");
-    if chosen != settings.method {
-        cx.push(Command::SetMethod(chosen.to_owned()));
-    }
+        }
+    });
+    menu.response
+        .on_hover_text("The papers' values for each data set, with CLIP's RN50 and 16 shots: a place to start from");
 }
 
-fn sliders_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, settings: &Settings) {
-    let method = METHODS.iter().find(|method| method.name == settings.method);
-    let Some(method) = method else { return };
-    if method.parameters.is_empty() {
-        ui.weak(method.hint);
-    }
-    for spec in method.parameters {
-        let recommended = cx.app.fit().recommended;
-        let recommended = match spec.parameter {
-            Parameter::Alpha => recommended.map(|best| best.0),
-            Parameter::Beta => recommended.map(|best| best.1),
-            Parameter::Gamma => None,
-        };
-        let value = cx.app.parameter(spec.parameter);
-        parameter_ui(ui, cx, spec, value, recommended);
-    }
+/// As "α 1.17, β 1".
+fn spelled(method: Method, values: &Parameters) -> String {
+    let mut parts: Vec<String> = method
+        .parameters()
+        .iter()
+        .map(|parameter| match parameter {
+            Parameter::Alpha => format!("α {}", values.alpha),
+            Parameter::Beta => format!("β {}", values.beta),
+            Parameter::Gamma => format!("γ {}", values.gamma),
+        })
+        .collect();
+    parts.extend(
+        values
+            .channels
+            .map(|channels| format!("{channels} channels")),
+    );
+    parts.extend(values.epochs.map(|epochs| format!("{epochs} epochs")));
+    parts.join(", ")
 }
 
-fn tune_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+/// Why the chosen method does not predict, what to do about it, and what predicts meanwhile.
+fn obstacle_ui(ui: &mut Ui, cx: &PanelContext<'_>, method: Method) {
     let fit = cx.app.fit();
+    let Some(reason) = fit
+        .obstacle
+        .as_deref()
+        .filter(|_| fit.method != method)
+        .or(method_menu::obstacle(cx.app, method))
+    else {
+        return;
+    };
+    ui.colored_label(Palette::of(ui).warning, reason);
+    if fit.method != method {
+        let said = format!("Meanwhile {} predicts", fit.method.title());
+        ui.label(RichText::new(said).small().weak());
+    }
+}
+
+fn sliders_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, method: Method) {
+    let said = method_menu::hint(method);
+    ui.label(RichText::new(capitalised(said)).small().weak());
+    for parameter in method.parameters() {
+        let Some(spec) = ParameterSpec::of(method, *parameter) else {
+            continue;
+        };
+        let best = cx.app.fit().recommended;
+        let best = best.map(|best| match parameter {
+            Parameter::Alpha => best.0,
+            Parameter::Beta => best.1,
+            Parameter::Gamma => best.2,
+        });
+        let value = cx.app.parameter(*parameter);
+        parameter_ui(ui, cx, &spec, value, best);
+    }
+    preset_line_ui(ui, cx);
+}
+
+/// Which preset the values come from, with what has no slider.
+fn preset_line_ui(ui: &mut Ui, cx: &PanelContext<'_>) {
+    let options = &cx.app.project().settings().options;
+    let Some(preset) = options.preset.as_deref().and_then(Preset::named) else {
+        return;
+    };
+    let mut parts = vec![format!("As for {}", preset.title)];
+    parts.extend(
+        options
+            .channels
+            .map(|channels| format!("{} channels", count(channels))),
+    );
+    parts.extend(
+        options
+            .w0
+            .zip(options.w1)
+            .map(|(w0, w1)| format!("weights {w0} and {w1}")),
+    );
+    parts.extend(options.epochs.map(|epochs| format!("{epochs} epochs")));
+    ui.label(RichText::new(parts.join(", ")).small().weak());
+}
+
+fn tune_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, method: Method) {
+    if method.parameters().is_empty() {
+        return;
+    }
+    let fit = cx.app.fit();
+    let is_searching = matches!(
+        fit.validation,
+        Some(ValidationView::Embedding(..) | ValidationView::Searching(..))
+    );
     ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 4.0;
+        let is_free = !fit.tuning && !is_searching && !method.is_trained();
         let button = egui::Button::new("Tune on support set");
-        let tune = ui.add_enabled(!fit.tuning && can_tune(cx), button).on_hover_text(
-            "Finds the α and β with which each shot is best recognised by the others (leave-one-out)",
-        );
+        let tune = ui
+            .add_enabled(is_free && can_tune(cx), button)
+            .on_hover_text("Finds the values with which each shot is best recognised by the others (leave-one-out)");
         if tune.clicked() {
             cx.push(Command::Tune);
         }
-        if fit.tuning {
+        let more = ui.add_enabled_ui(is_free, |ui| {
+            ui.menu_button("⌄", |ui| {
+                if ui.button("On a validation folder…").on_hover_text("Photos in folders named like your classes; they stay outside the project").clicked() {
+                    cx.request(Request::Ask(Ask::Validation));
+                }
+                if ui.button("Type the folder's path…").clicked() {
+                    cx.request(Request::TypePath(Ask::Validation));
+                }
+            })
+            .response
+        });
+        more.inner.accessible_name("More ways to tune");
+        if fit.tuning && !method.is_trained() {
             ui.add(Spinner::new().size(16.0));
             ui.weak("tuning");
+        }
+    });
+    validation_ui(ui, cx);
+}
+
+/// How a search on a validation folder stands, or what came of it.
+fn validation_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    let Some(validation) = &cx.app.fit().validation else {
+        return;
+    };
+    let said = match validation {
+        ValidationView::Done(said) => {
+            ui.label(RichText::new(said).small().weak());
+            return;
+        }
+        ValidationView::Embedding(_, 0) => "Looking at the folder".to_owned(),
+        ValidationView::Embedding(done, total) => {
+            format!("Embedding {} of {}", count(*done), count(*total))
+        }
+        ValidationView::Searching(_, 0) => "Searching".to_owned(),
+        ValidationView::Searching(done, total) => {
+            format!(
+                "Searching, {:.0} %",
+                100.0 * *done as f64 / (*total).max(1) as f64
+            )
+        }
+    };
+    ui.horizontal(|ui| {
+        ui.add(Spinner::new().size(14.0));
+        ui.label(RichText::new(said).small());
+        if ui.small_button("Cancel").clicked() {
+            cx.push(Command::CancelTuning);
         }
     });
 }
@@ -160,9 +241,21 @@ fn can_tune(cx: &PanelContext<'_>) -> bool {
     project.classes().iter().filter(has_two).count() >= 2
 }
 
+/// The heat map, folded away until somebody asks for it.
+fn surface_section_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    let Some(surface) = cx.app.fit().surface.clone() else {
+        return;
+    };
+    let title = RichText::new("Accuracy over the parameters").small();
+    CollapsingHeader::new(title)
+        .id_salt("surface")
+        .show_unindented(ui, |ui| surface_ui(ui, cx, &surface));
+}
+
 /// Zero-shot and method side by side, as "zero-shot 61 % → 84 %".
 fn accuracy_ui(ui: &mut Ui, fit: &FitStatus) {
     const HINT: &str = "Share of your shots that the others recognise: each is left out once (leave-one-out). Photos of the pool are not used, so this stays an estimate";
+    const HELD_OUT: &str = "Share of the shots that were kept out of training and are recognised. Photos of the pool are not used, so this stays an estimate";
     let (Some(before), Some(after)) = (fit.zero_shot_accuracy, fit.method_accuracy) else {
         return;
     };
@@ -194,7 +287,12 @@ fn accuracy_ui(ui: &mut Ui, fit: &FitStatus) {
         percent(after)
     );
     bars.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Label, true, &spoken));
-    response.union(bars).on_hover_text(HINT);
+    let hint = if fit.method.is_trained() {
+        HELD_OUT
+    } else {
+        HINT
+    };
+    response.union(bars).on_hover_text(hint);
 }
 
 fn switches_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, settings: &Settings) {
@@ -211,5 +309,37 @@ fn switches_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, settings: &Settings) {
         .on_hover_text("On: photos that you label join the shots of their class");
     if labels.changed() {
         cx.push(Command::SetLearnFromLabels(learn));
+    }
+}
+
+fn compare_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    if cx.app.project().classes().len() < 2 {
+        return;
+    }
+    let compare = ui
+        .button("Compare methods…")
+        .on_hover_text("All methods side by side, on the photos that you labelled");
+    if compare.clicked() {
+        cx.push(Command::ShowComparison(true));
+    }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preset_is_spelled_with_what_the_method_takes() {
+        let preset = Preset::named("imagenet").unwrap();
+        let said = spelled(Method::Ape, &preset.parameters(Method::Ape, 1024));
+        assert_eq!(said, "α 2, β 1, γ 0.1, 500 channels");
+        assert_eq!(capitalised("class names"), "Class names");
     }
 }

@@ -7,6 +7,7 @@ pub mod bench;
 mod chip;
 mod class_card;
 mod clipboard;
+mod comparison_window;
 mod context;
 mod dialogs;
 mod drops;
@@ -16,6 +17,7 @@ mod help;
 mod histogram;
 mod icons;
 mod inspector_panel;
+mod method_menu;
 mod method_panel;
 mod model_menu;
 mod native;
@@ -25,16 +27,20 @@ mod pair_list;
 mod parameter_slider;
 mod path_prompt;
 mod picture;
+mod prompt_editor;
 mod quick_pick;
 mod screenshot;
 mod shortcuts;
 mod status_bar;
 mod support_panel;
+mod surface_plot;
 mod theme;
 mod thumbnail_readers;
 mod thumbnails;
 mod tile;
 mod top_bar;
+mod training_ui;
+mod votes_ui;
 
 #[cfg(test)]
 mod fixture;
@@ -57,6 +63,7 @@ use drops::DropZones;
 use gallery_panel::GalleryPanel;
 use help::Help;
 use path_prompt::PathPrompt;
+use prompt_editor::PromptEditor;
 use quick_pick::QuickPick;
 use screenshot::Screenshot;
 use shortcuts::Strides;
@@ -97,6 +104,7 @@ pub struct ShotlensWindow {
     support: SupportPanel,
     gallery: GalleryPanel,
     path_prompt: Option<PathPrompt>,
+    prompt_editor: Option<PromptEditor>,
     quick_pick: Option<QuickPick>,
     help: Help,
     said: Option<(String, Instant)>,
@@ -123,6 +131,7 @@ impl ShotlensWindow {
             support: SupportPanel::default(),
             gallery: GalleryPanel::default(),
             path_prompt: None,
+            prompt_editor: None,
             quick_pick: None,
             help: Help::Closed,
             said: None,
@@ -244,6 +253,7 @@ impl ShotlensWindow {
         let mut said = self.said.take();
         let (mut cx, _, _) = self.context();
         pair_list::pair_list_ui(context, &mut cx);
+        comparison_window::comparison_ui(context, &mut cx);
         notices::notices_ui(context, &mut cx, &mut said);
         self.said = said;
         if help::help_ui(ui.ctx(), self.help) {
@@ -254,6 +264,11 @@ impl ShotlensWindow {
         {
             self.path_prompt = None;
         }
+        if let Some(editor) = &mut self.prompt_editor
+            && editor.ui(context, &mut self.commands)
+        {
+            self.prompt_editor = None;
+        }
         if let Some(pick) = &mut self.quick_pick
             && pick.ui(context, &self.app, &mut self.commands)
         {
@@ -262,7 +277,11 @@ impl ShotlensWindow {
     }
 
     fn read_keys(&mut self, context: &egui::Context) {
-        if self.help != Help::Closed || self.path_prompt.is_some() || self.quick_pick.is_some() {
+        if self.help != Help::Closed
+            || self.path_prompt.is_some()
+            || self.prompt_editor.is_some()
+            || self.quick_pick.is_some()
+        {
             return;
         }
         let strides = Strides {
@@ -303,6 +322,10 @@ impl ShotlensWindow {
                 }
                 Request::TypePath(ask) => self.path_prompt = Some(PathPrompt::new(ask, None)),
                 Request::Help(topic) => self.help = topic.map_or(Help::All, Help::Of),
+                Request::EditPrompts(class) => {
+                    let class = self.app.project().class(class);
+                    self.prompt_editor = class.map(PromptEditor::new);
+                }
                 Request::QuickPick(text) => self.quick_pick = Some(QuickPick::new(&text)),
             }
             context.request_repaint();

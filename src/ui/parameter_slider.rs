@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use egui::{DragValue, Label, Rect, Response, RichText, Sense, Slider, Ui, pos2, vec2};
 
 use crate::app::{Command, Parameter};
+use crate::methods::Method;
 
 use super::context::PanelContext;
 use super::format::parameter;
@@ -21,20 +22,82 @@ pub(super) struct ParameterSpec {
     pub(super) range: RangeInclusive<f64>,
     /// Below this the slider stops at 0 (or at the lower end).
     pub(super) smallest: f64,
+    pub(super) is_logarithmic: bool,
     /// What it does.
     pub(super) hint: &'static str,
 }
 
 impl ParameterSpec {
-    /// Where on the rail a value lies, 0 to 1; as egui's logarithmic slider from 0 or above has it.
+    /// How `method` has it; `None` where it does not.
+    pub(super) fn of(method: Method, parameter: Parameter) -> Option<Self> {
+        let range = method.range(parameter)?;
+        let (name, symbol) = match parameter {
+            Parameter::Alpha => ("alpha", "α"),
+            Parameter::Beta => ("beta", "β"),
+            Parameter::Gamma => ("gamma", "γ"),
+        };
+        // The shortest decimals, not what 0.1 is nearest to in 32 bits.
+        let exact = |value: f32| value.to_string().parse().unwrap_or(f64::from(value));
+        let low = if range.stops_at_zero {
+            0.0
+        } else {
+            exact(range.min)
+        };
+        Some(Self {
+            parameter,
+            name,
+            symbol,
+            range: low..=exact(range.max),
+            smallest: exact(range.min),
+            is_logarithmic: range.is_logarithmic,
+            hint: hint(method, parameter),
+        })
+    }
+
+    /// Where on the rail a value lies, 0 to 1; as egui's slider has it.
     fn normalized(&self, value: f64) -> f64 {
         let (low, high) = (*self.range.start(), *self.range.end());
         if value <= low {
             return 0.0;
         }
+        if !self.is_logarithmic {
+            return ((value - low) / (high - low)).clamp(0.0, 1.0);
+        }
         let low_log = if low > 0.0 { low } else { self.smallest }.log10();
         let at = (value.max(1e-300).log10() - low_log) / (high.log10() - low_log);
         at.clamp(0.0, 1.0)
+    }
+}
+
+/// What a parameter does in a method.
+fn hint(method: Method, parameter: Parameter) -> &'static str {
+    match (parameter, method) {
+        (Parameter::Alpha, Method::Calip) => {
+            "Weight of the class names as the parts of the photo show them"
+        }
+        (Parameter::Beta, Method::Calip) => "Weight of the photo as the class names show it",
+        (Parameter::Alpha, Method::ClipAdapter) => {
+            "How much of the trained features is mixed into CLIP's own"
+        }
+        (Parameter::Alpha, Method::TaskRes) => "How far the trained part moves the class texts",
+        (Parameter::Alpha, _) => {
+            "How much your shots count beside the class names; at 0 they do not count"
+        }
+        (Parameter::Beta, Method::ProKeR | Method::ProKeRPp) => {
+            "How sharply likeness falls with distance: high means that only the most alike shots count"
+        }
+        (Parameter::Beta, _) => {
+            "How sharply a shot's vote falls with distance: high means that only the most alike shots vote"
+        }
+        (Parameter::Gamma, Method::TipX | Method::TipXPp) => {
+            "How much it counts that a photo and a shot look alike to the class names"
+        }
+        (Parameter::Gamma, Method::Timo | Method::TimoS) => {
+            "How sharply the prompts are weighed by how well the shots agree with them"
+        }
+        (Parameter::Gamma, _) => {
+            "How much a shot's vote depends on how surely its class names recognise it"
+        }
     }
 }
 
@@ -53,7 +116,7 @@ pub(super) fn parameter_ui(
         ui.spacing_mut().slider_width = rail.max(60.0);
         let mut new_value = value;
         let slider = Slider::new(&mut new_value, spec.range.clone())
-            .logarithmic(true)
+            .logarithmic(spec.is_logarithmic)
             .smallest_positive(spec.smallest)
             .smart_aim(false)
             .show_value(false);
@@ -142,16 +205,23 @@ mod tests {
 
     #[test]
     fn the_ends_of_the_rail_are_the_ends_of_the_range() {
-        let spec = ParameterSpec {
-            parameter: Parameter::Alpha,
-            name: "alpha",
-            symbol: "α",
-            range: 0.0..=100.0,
-            smallest: 0.01,
-            hint: "",
-        };
-        assert!(spec.normalized(0.0) < 1e-9);
-        assert!((spec.normalized(100.0) - 1.0).abs() < 1e-9);
-        assert!((spec.normalized(1.0) - 0.5).abs() < 1e-9);
+        let alpha = ParameterSpec::of(Method::TipAdapter, Parameter::Alpha).unwrap();
+        assert!(alpha.normalized(0.0) < 1e-9);
+        assert!((alpha.normalized(100.0) - 1.0).abs() < 1e-9);
+        assert!((alpha.normalized(1.0) - 0.5).abs() < 1e-9);
+        let gamma = ParameterSpec::of(Method::TipX, Parameter::Gamma).unwrap();
+        let middle = f64::midpoint(*gamma.range.start(), *gamma.range.end());
+        assert!((gamma.normalized(middle) - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_method_has_the_sliders_of_its_parameters_alone() {
+        assert!(ParameterSpec::of(Method::Gda, Parameter::Beta).is_none());
+        for method in Method::ALL {
+            for parameter in method.parameters() {
+                let spec = ParameterSpec::of(method, *parameter).unwrap();
+                assert!(spec.range.start() < spec.range.end(), "{method:?}");
+            }
+        }
     }
 }

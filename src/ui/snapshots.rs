@@ -171,6 +171,7 @@ fn the_model_menu_and_the_help_open() {
             harness.key_press(egui::Key::F1);
         },
     );
+    look_at_methods();
     let mut app = fixture::demo();
     fixture::open_pairs(&mut app);
     check("look pairs", app, USUAL, Theme::Dark, |_| ());
@@ -200,4 +201,26 @@ fn the_model_menu_and_the_help_open() {
                 .to_vec();
         },
     );
+}
+
+/// The method menu, the heat map, a training, the comparison.
+fn look_at_methods() {
+    use egui_kittest::kittest::Queryable as _;
+    let app = fixture::one_shot();
+    check("look methods", app, SMALL, Theme::Light, |harness| {
+        harness
+            .get_by_role_and_label(egui::accesskit::Role::ComboBox, "Method")
+            .click();
+    });
+    let app = fixture::demo();
+    check("look heat", app, USUAL, Theme::Dark, |harness| {
+        harness.get_by_label("Accuracy over the parameters").click();
+        harness.run_steps(20);
+    });
+    let app = fixture::training();
+    check("look training", app, SMALL, Theme::Light, |_| ());
+    let app = fixture::comparing();
+    check("look comparing", app, SMALL, Theme::Light, |_| ());
+    let app = fixture::comparing();
+    check("look comparing_large", app, LARGE, Theme::Dark, |_| ());
 }

@@ -2,7 +2,7 @@
 
 use egui::{Align, Layout, Role, ScrollArea, Sense, Stroke, Ui, WidgetInfo};
 
-use crate::app::Destination;
+use crate::app::{Command, Destination, prompt_sets};
 
 use super::chip::question_ui;
 use super::class_card::CardEdits;
@@ -57,6 +57,12 @@ fn header_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
             if question_ui(ui, "Help on the support set").clicked() {
                 cx.request(Request::Help(Some(Topic::SupportSet)));
             }
+            if !project.classes().is_empty() {
+                let menu = ui.menu_button("•••", |ui| prompts_menu_ui(ui, cx));
+                menu.response
+                    .accessible_name("Prompts of all classes")
+                    .on_hover_text("Prompts of all classes: from a file, or the papers'");
+            }
             if num_shots > 0 {
                 let classes = counted(project.classes().len(), "class", "classes");
                 let shots = counted(num_shots, "shot", "shots");
@@ -67,6 +73,35 @@ fn header_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
             }
         });
     });
+}
+
+/// Prompts for all classes: from a file, or a published set.
+fn prompts_menu_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    ui.set_min_width(330.0);
+    ui.label(semibold("Prompts of all classes").small());
+    let load = ui
+        .button("Load prompts…")
+        .on_hover_text("A JSON file as CuPL's: {\"class name\": [\"prompt\", …], …}");
+    if load.clicked() {
+        cx.request(Request::Ask(Ask::Prompts));
+    }
+    if ui.button("Type the file's path…").clicked() {
+        cx.request(Request::TypePath(Ask::Prompts));
+    }
+    ui.separator();
+    ui.label(semibold("The papers' prompts").small());
+    for set in prompt_sets() {
+        let said = match set.prompts.as_slice() {
+            [only] => only.clone(),
+            several => counted(several.len(), "prompt", "prompts"),
+        };
+        let button =
+            egui::Button::new(set.name).right_text(egui::RichText::new(said).small().weak());
+        let response = ui.add(button).on_hover_text(set.prompts.join("\n"));
+        if response.clicked() {
+            cx.push(Command::UsePromptSet(set.name.to_owned()));
+        }
+    }
 }
 
 fn empty_ui(ui: &mut Ui) {

@@ -158,6 +158,26 @@ pub(super) fn class_colour(index: u8) -> Color32 {
     }
 }
 
+/// Nine colours of cividis (Nuñez, Anderton and Renslow, 2018): even steps of lightness, made to look alike to people who see few colours.
+const HEAT: [Color32; 9] = [
+    rgb(0x0000_224e),
+    rgb(0x0012_3570),
+    rgb(0x003b_496c),
+    rgb(0x0057_5d6d),
+    rgb(0x0070_7173),
+    rgb(0x008a_8678),
+    rgb(0x00a5_9c74),
+    rgb(0x00c3_b369),
+    rgb(0x00fd_e737),
+];
+
+/// The colour of a value between the least (0) and the most (1) of a heat map.
+pub(super) fn heat(share: f32) -> Color32 {
+    let at = share.clamp(0.0, 1.0) * (HEAT.len() - 1) as f32;
+    let low = (at as usize).min(HEAT.len() - 2);
+    HEAT[low].lerp_to_gamma(HEAT[low + 1], at - low as f32)
+}
+
 /// Black or white, whichever is read more easily on `background`.
 pub(super) fn text_on(background: Color32) -> Color32 {
     let linear = egui::Rgba::from(background);
@@ -378,6 +398,18 @@ mod tests {
                 contrast(text_on(colour), colour) >= 4.0,
                 "class colour {index}"
             );
+        }
+    }
+
+    #[test]
+    fn more_heat_is_always_lighter() {
+        let luminance = |share: f32| {
+            let linear = egui::Rgba::from(heat(share));
+            0.2126 * linear.r() + 0.7152 * linear.g() + 0.0722 * linear.b()
+        };
+        for step in 0..100_u8 {
+            let share = f32::from(step) / 100.0;
+            assert!(luminance(share) < luminance(share + 0.01), "{share}");
         }
     }
 

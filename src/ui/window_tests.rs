@@ -1,11 +1,13 @@
 //! The window driven as a person or a screen reader drives it: through labels and keys.
 
+use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
 use crate::app::{App, Command, Destination, Filter, Parameter, Sort, Step};
 use crate::ids::PhotoId;
+use crate::methods::Method;
 
 use super::{ShotlensWindow, fixture};
 
@@ -248,8 +250,143 @@ fn histograms_can_be_read_without_seeing_them() {
 }
 
 #[test]
+fn a_method_that_cannot_be_fitted_can_be_chosen_and_says_why() {
+    let mut harness = window(fixture::one_shot());
+    harness
+        .get_by_role_and_label(Role::ComboBox, "Method")
+        .click();
+    harness.run_steps(3);
+    harness.get_by_label("GDA").click();
+    let log = asked(&mut harness);
+    assert_eq!(log, [Command::SetMethod("gda".to_owned())]);
+    // Readable without hovering.
+    assert!(harness.query_by_label(fixture::GDA_OBSTACLE).is_some());
+}
+
+#[test]
+fn the_menu_offers_every_method() {
+    let mut harness = window(fixture::demo());
+    harness
+        .get_by_role_and_label(Role::ComboBox, "Method")
+        .click();
+    harness.run_steps(3);
+    for method in Method::ALL {
+        let rows = harness.query_all_by_label(method.title()).count();
+        assert!(rows > 0, "{method:?} is missing");
+    }
+}
+
+#[test]
+fn a_click_on_the_heat_map_takes_its_values() {
+    let mut harness = window(fixture::demo());
+    harness.get_by_label("Accuracy over the parameters").click();
+    harness.run_steps(20);
+    harness.state_mut().log.clear();
+    let map = harness.get_by_label_contains("best at α 1.47, β 6.16: 84.1 %");
+    let at = map.rect().left_top() + egui::vec2(map.rect().width() / 2.0, 30.0);
+    harness.hover_at(at);
+    harness.run_steps(2);
+    harness.drag_at(at);
+    harness.run_steps(1);
+    harness.drop_at(at);
+    let log = asked(&mut harness);
+    let [Command::SetPoint(alpha, beta, None)] = log[..] else {
+        panic!("{log:?}");
+    };
+    let app = &harness.state().app;
+    assert!((app.parameter(Parameter::Alpha) - alpha).abs() < 1e-6);
+    assert!((app.parameter(Parameter::Beta) - beta).abs() < 1e-6);
+    assert!(beta > 2.0 && (0.3..3.0).contains(&alpha), "{alpha} {beta}");
+}
+
+#[test]
+fn a_training_can_be_watched_and_ended() {
+    let mut harness = window(fixture::training());
+    assert!(harness.query_by_label("Step 70 of 200").is_some());
+    assert!(harness.query_by_label_contains("held out 88 %").is_some());
+    harness.get_by_label("End now").click();
+    assert_eq!(asked(&mut harness), [Command::EndTraining]);
+}
+
+#[test]
+fn a_row_of_the_comparison_chooses_its_method() {
+    let mut harness = window(fixture::comparing());
+    assert!(
+        harness
+            .query_by_label_contains("TIMO: TIMO weighs several prompts")
+            .is_some()
+    );
+    harness
+        .get_by_label_contains("GDA: 32 of 43 right, 95 % interval 60 to 85 %")
+        .click();
+    let log = asked(&mut harness);
+    assert_eq!(log, [Command::SetMethod("gda".to_owned())]);
+}
+
+#[test]
+fn presets_and_prompt_sets_are_chosen_from_menus() {
+    let mut harness = window(fixture::demo());
+    harness.get_by_label("Presets ⌄").click();
+    harness.run_steps(3);
+    harness.get_by_label_contains("EuroSAT").click();
+    assert_eq!(
+        asked(&mut harness),
+        [Command::UsePreset("eurosat".to_owned())]
+    );
+    let app = &harness.state().app;
+    assert!((app.parameter(Parameter::Alpha) - 2.0).abs() < 1e-9);
+    assert!(harness.query_by_label_contains("As for EuroSAT").is_some());
+
+    harness.get_by_label("Prompts of all classes").click();
+    harness.run_steps(3);
+    harness.get_by_label_contains("imagenet").click();
+    assert_eq!(
+        asked(&mut harness),
+        [Command::UsePromptSet("imagenet".to_owned())]
+    );
+    let app = &harness.state().app;
+    assert!(
+        app.project()
+            .classes()
+            .iter()
+            .all(|class| class.prompts.len() == 7)
+    );
+    assert_eq!(app.undo_description(), Some("Use the prompts of imagenet"));
+}
+
+#[test]
+fn prompts_are_edited_one_a_line() {
+    let mut harness = window(fixture::demo());
+    let class = harness.state().app.project().classes()[0].clone();
+    harness
+        .get_by_label(&format!("Menu of {}", class.name))
+        .click();
+    harness.run_steps(3);
+    harness.get_by_label("Edit prompts…").click();
+    harness.run_steps(4);
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::End);
+    harness.run_steps(1);
+    let field = harness.get_by_label_contains("One a line");
+    field.type_text("\na drawing of a {name}");
+    harness.run_steps(3);
+    harness.get_by_label("Use these prompts").click();
+    let prompts = vec![
+        "a photo of a {name}".to_owned(),
+        "a drawing of a {name}".to_owned(),
+    ];
+    let expected = Command::SetPrompts(class.id, prompts);
+    assert_eq!(asked(&mut harness), [expected]);
+}
+
+#[test]
 fn every_control_has_a_name() {
-    for app in [fixture::demo(), fixture::empty(), fixture::busy()] {
+    for app in [
+        fixture::demo(),
+        fixture::empty(),
+        fixture::busy(),
+        fixture::training(),
+        fixture::comparing(),
+    ] {
         let harness = window(app);
         let unnamed = harness.unnamed_widgets();
         assert!(unnamed.is_empty(), "{unnamed:?}");

@@ -1,14 +1,18 @@
 //! The thread that owns CLIP.
 
+mod folder;
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
+pub use self::folder::EmbeddedFolder;
 use super::{Outbox, Wake, Worker};
 use crate::clip::{Activation, BottleneckAdapter, DeviceChoice, OpenOptions};
 use crate::engine::embed::{PhotoFeatures, PhotoRequest};
+use crate::engine::prompts::class_means;
 use crate::engine::{Engine, EngineError, adapted};
 use crate::features::{Features, Matrix};
 use crate::ids::{ClassId, Generation, PhotoId};
@@ -48,6 +52,19 @@ pub enum ClipJob {
     },
     /// Embed the word list that PCA's axes come from.
     EmbedWords,
+    /// Embed a folder of class folders, of photos that stay outside the project.
+    EmbedFolder {
+        /// Comes back with everything that this job tells.
+        generation: Generation,
+        /// The folder; the first folder below it is a photo's class.
+        folder: PathBuf,
+        /// Names of the classes.
+        classes: Vec<String>,
+        /// Also through these bottleneck adapters.
+        adapter: Option<(PathBuf, Option<f64>)>,
+        /// Stops it between two batches.
+        cancel: CancelToken,
+    },
 }
 
 /// An open model, for whoever does not own it.
@@ -102,13 +119,17 @@ pub enum ClipEvent {
         /// What ended it before its end.
         error: Option<String>,
     },
-    /// Features of classes, unit rows, one per class: the mean over its prompts.
+    /// Features of classes.
     Texts {
         /// Of the job.
         generation: Generation,
         /// In the job's order.
-        classes: Vec<(ClassId, Vec<f32>)>,
+        classes: Vec<(ClassId, ClassText)>,
     },
+    /// How far a folder is embedded: photos done, of all.
+    FolderProgress(Generation, usize, usize),
+    /// A folder is embedded, or why not; `None`: somebody stopped it.
+    Folder(Generation, Result<Box<EmbeddedFolder>, Option<String>>),
     /// The word list's features, `[num_words, dim]`.
     Words(Features),
     /// The bottleneck adapter cannot be used; photos are embedded without it.
@@ -117,6 +138,15 @@ pub enum ClipEvent {
     Failed(String),
     /// Something worth knowing.
     Note(String),
+}
+
+/// What the text side makes of a class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClassText {
+    /// The mean over its prompts, of unit length.
+    pub mean: Vec<f32>,
+    /// Every prompt by itself, of unit length, in their order.
+    pub prompts: Vec<Vec<f32>>,
 }
 
 /// A photo's features.
@@ -187,6 +217,26 @@ impl ClipThread {
                 if let Some(engine) = &self.engine {
                     self.out.send(embed_texts(engine, generation, &classes));
                 }
+            }
+            ClipJob::EmbedFolder {
+                generation,
+                folder,
+                classes,
+                adapter,
+                cancel,
+            } => {
+                let Some(engine) = &self.engine else { return };
+                let adapter = open_adapter(engine, adapter.as_ref()).ok().flatten();
+                let request = folder::FolderRequest {
+                    generation,
+                    folder: &folder,
+                    classes: &classes,
+                    adapter: adapter.as_ref(),
+                    cancel: &cancel,
+                };
+                let embedded = folder::embed(engine, &request, &self.out);
+                self.out
+                    .send(ClipEvent::Folder(generation, embedded.map(Box::new)));
             }
             ClipJob::EmbedWords => {
                 if let Some(engine) = &self.engine {
@@ -323,20 +373,32 @@ fn embed_texts(
     generation: Generation,
     classes: &[(ClassId, Vec<String>)],
 ) -> ClipEvent {
-    match engine.class_features(classes.iter().map(|(_, texts)| texts.as_slice())) {
-        Ok(features) => {
-            let rows = classes
-                .iter()
-                .enumerate()
-                .map(|(row, (class, _))| (*class, features.row(row).to_vec()))
-                .collect();
-            ClipEvent::Texts {
-                generation,
-                classes: rows,
-            }
-        }
+    match class_texts(engine, classes) {
+        Ok(classes) => ClipEvent::Texts {
+            generation,
+            classes,
+        },
         Err(error) => ClipEvent::Failed(format!("the prompts could not be embedded: {error}")),
     }
+}
+
+fn class_texts(
+    engine: &Engine,
+    classes: &[(ClassId, Vec<String>)],
+) -> Result<Vec<(ClassId, ClassText)>, EngineError> {
+    let prompts = engine.prompt_features(classes.iter().map(|(_, texts)| texts.as_slice()))?;
+    let means = class_means(&prompts, classes.len())?;
+    let mut next = 0;
+    let text_of = |(index, (class, texts)): (usize, &(ClassId, Vec<String>))| {
+        let rows = next..next + texts.len();
+        next = rows.end;
+        let text = ClassText {
+            mean: means.row(index).to_vec(),
+            prompts: rows.map(|row| prompts.features.row(row).to_vec()).collect(),
+        };
+        (*class, text)
+    };
+    Ok(classes.iter().enumerate().map(text_of).collect())
 }
 
 /// Counts one job's photos and tells them.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::features::arg_max;
 use crate::ids::{ClassId, Generation, PhotoId};
 use crate::methods::calibration::confidences;
-use crate::methods::{Evidence, Method, Parameters, logits_from_evidence};
+use crate::methods::{Evidence, Method, Parameters, Weighing};
 
 /// The support set as fitted: what the evidence's columns mean.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +23,8 @@ pub struct FittedSupport {
     pub labels: Vec<usize>,
     /// Whether the text term counts.
     pub use_class_names: bool,
+    /// What sliders do with evidence.
+    pub weighing: Weighing,
 }
 
 /// Evidence for the photos on screen.
@@ -32,7 +34,7 @@ pub struct EvidenceSet {
     pub support: Arc<FittedSupport>,
     /// By photo.
     pub photos: HashMap<PhotoId, Evidence>,
-    /// Photos that are shots themselves and masked: their class, and K/(K-1) for its sum.
+    /// Photos that are shots of a cache themselves and masked: their class, and K/(K-1) for its sum.
     pub own: HashMap<PhotoId, (usize, f32)>,
 }
 
@@ -51,29 +53,9 @@ impl EvidenceSet {
     /// Logits of a photo under these parameters, `[num_classes]`; microseconds.
     pub fn logits(&self, photo: PhotoId, parameters: &Parameters) -> Option<Vec<f32>> {
         let evidence = self.photos.get(&photo)?;
-        let FittedSupport {
-            method,
-            classes,
-            labels,
-            use_class_names,
-            ..
-        } = &*self.support;
-        if *method == Method::ZeroShot {
-            return Some(evidence.zero_shot.clone());
-        }
-        let mut logits = logits_from_evidence(
-            evidence,
-            labels,
-            classes.len(),
-            parameters,
-            *use_class_names,
-        );
+        let mut logits = self.support.weighing.logits(&evidence.reading, parameters);
         if let Some((class, scale)) = self.own.get(&photo) {
-            let base = if *use_class_names {
-                evidence.zero_shot[*class]
-            } else {
-                0.0
-            };
+            let base = evidence.reading.base[*class];
             logits[*class] = base + (logits[*class] - base) * scale;
         }
         Some(logits)

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Outbox, Wake, Worker};
 use crate::engine::demo_project;
+use crate::engine::prompts::read_prompt_file;
 use crate::image_io;
 use crate::models::ModelStore;
 use crate::project::{self, FileStamp, Locations, Project, ProjectState, last};
@@ -29,6 +30,13 @@ pub enum FileJob {
         height: usize,
         /// Four bytes a pixel.
         rgba: Vec<u8>,
+    },
+    /// Read a file of prompts for these classes.
+    ReadPrompts {
+        /// The file.
+        path: PathBuf,
+        /// Names of the classes.
+        classes: Vec<String>,
     },
     /// Open a project.
     Open(ProjectTarget),
@@ -104,6 +112,13 @@ pub enum FileEvent {
         /// The file.
         photo: Result<FoundPhoto, String>,
     },
+    /// Prompts of every class as the file has them, or why not.
+    Prompts {
+        /// The file.
+        path: PathBuf,
+        /// Of every class in the job's order; none where the file does not name it.
+        prompts: Result<Vec<Vec<String>>, String>,
+    },
     /// A project is open.
     ProjectOpened {
         /// It.
@@ -147,6 +162,10 @@ fn carry_out(job: FileJob, wake: &Wake) -> Option<FileEvent> {
         } => {
             let photo = save_picture(&folder, width, height, rgba);
             Some(FileEvent::PictureSaved { tag, photo })
+        }
+        FileJob::ReadPrompts { path, classes } => {
+            let prompts = read_prompt_file(&path, &classes).map_err(|error| error.to_string());
+            Some(FileEvent::Prompts { path, prompts })
         }
         FileJob::Open(target) => Some(open(&target, wake)),
         FileJob::Close(project) => {

@@ -10,8 +10,11 @@ pub mod download_worker;
 pub mod evidence_set;
 pub mod feature_table;
 pub mod file_worker;
+pub mod lesson;
 pub mod scoring_worker;
+pub mod study_worker;
 pub mod thumbnail_reader;
+pub mod training_worker;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 

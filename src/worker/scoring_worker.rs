@@ -2,26 +2,34 @@
 //!
 //! Jobs that were overtaken are dropped before they start, and a prediction of the whole pool stops when something newer waits.
 
+mod figures;
 mod fitting;
+mod ground;
 mod overlap;
 mod pool;
+mod test_set;
 
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use self::figures::KnownTuning;
 use self::fitting::Fit;
-pub use self::fitting::FitRequest;
+pub use self::fitting::{Availability, FitRequest, availability};
 pub use self::overlap::{Figures, PairRequest};
 pub use self::pool::PoolPredictions;
+pub use self::test_set::StrayPhoto;
 use super::clip_worker::{EmbeddedPhoto, ModelInfo};
 use super::evidence_set::EvidenceSet;
 use super::feature_table::FeatureTable;
+use super::study_worker::TestSet;
 use super::{Outbox, Wake, Worker};
 use crate::features::Features;
 use crate::ids::{Generation, PhotoId};
-use crate::methods::Parameters;
 use crate::methods::projection::IsoClip;
+use crate::methods::surface::Surface;
+use crate::methods::{Method, Parameters};
+use crate::worker::lesson::{Lesson, Trained};
 
 /// What the scoring worker can be asked.
 pub enum ScoreJob {
@@ -35,6 +43,10 @@ pub enum ScoreJob {
     ClearBottleneck,
     /// The word list's features, for PCA's axes.
     SetWords(Features),
+    /// A method was trained: the next fit of it uses this.
+    SetTrained(Box<Trained>),
+    /// What was trained is not wanted any more.
+    ForgetTrained,
     /// Fit the method; what was fitted before is dropped.
     Fit(Box<FitRequest>),
     /// Predict the pool with other parameters.
@@ -48,6 +60,10 @@ pub enum ScoreJob {
     Show(Vec<PhotoId>),
     /// List pairs of photos.
     Pairs(PairRequest),
+    /// Gather photos of the pool that are known to be of these classes.
+    Test(Generation, Vec<(PhotoId, usize)>),
+    /// Make the same of photos that are in no project.
+    StrayTest(Generation, Vec<StrayPhoto>),
 }
 
 /// A fitted method's figures.
@@ -55,6 +71,16 @@ pub enum ScoreJob {
 pub struct FitSummary {
     /// Of the request.
     pub generation: Generation,
+    /// The method that predicts.
+    pub method: Method,
+    /// Why that is not the chosen one, and what to do about it.
+    pub obstacle: Option<String>,
+    /// What can be fitted on this, of all methods.
+    pub availability: Vec<Availability>,
+    /// What was learnt from.
+    pub lesson: Option<Arc<Lesson>>,
+    /// The method has to be trained on the lesson before it predicts.
+    pub needs_training: bool,
     /// The parameters in use: tuned, or those asked for.
     pub parameters: Parameters,
     /// Whether they were tuned.
@@ -65,6 +91,8 @@ pub struct FitSummary {
     pub zero_shot_accuracy: Option<f32>,
     /// Leave-one-out accuracy of the method on the support set, 0 to 1.
     pub accuracy: Option<f32>,
+    /// Accuracy over the parameters, where they were searched.
+    pub surface: Option<Arc<Surface>>,
     /// What divides the logits before the softmax.
     pub temperature: f32,
     /// Something to say about it.
@@ -94,6 +122,12 @@ pub enum ScoreEvent {
     },
     /// The pairs asked for, with their cosines.
     Pairs(PairRequest, Vec<(PhotoId, PhotoId, f32)>),
+    /// Photos to judge by; `None` where they have no direction or nothing is fitted.
+    Test(Generation, Option<Arc<TestSet>>),
+    /// The same of photos that are in no project.
+    StrayTest(Generation, Option<Arc<TestSet>>),
+    /// The fit of this generation was not wanted any more.
+    FitCancelled(Generation),
     /// The fit of this generation did not work.
     FitFailed(Generation, String),
     /// Something else that did not work, as a sentence.
@@ -109,6 +143,8 @@ pub fn start(wake: Wake) -> std::io::Result<Worker<ScoreJob, ScoreEvent>> {
             words: None,
             iso: None,
             fit: None,
+            tuning: None,
+            trained: None,
             pool: pool::Pool::default(),
             overlap: overlap::OverlapState::default(),
             shown: Vec::new(),
@@ -125,6 +161,8 @@ pub(super) struct ScoringThread {
     words: Option<Features>,
     iso: Option<IsoClip>,
     fit: Option<Fit>,
+    tuning: Option<KnownTuning>,
+    trained: Option<Trained>,
     pool: pool::Pool,
     overlap: overlap::OverlapState,
     shown: Vec<PhotoId>,
@@ -139,6 +177,7 @@ struct Agenda {
     predict: Option<(Generation, Parameters)>,
     show: Option<Vec<PhotoId>>,
     pairs: Option<PairRequest>,
+    tests: Vec<(Generation, Vec<(PhotoId, usize)>)>,
     inserted: bool,
 }
 
@@ -187,6 +226,8 @@ impl ScoringThread {
                 agenda.inserted = true;
             }
             ScoreJob::ClearBottleneck => self.table.clear_bottleneck(),
+            ScoreJob::SetTrained(trained) => self.trained = Some(*trained),
+            ScoreJob::ForgetTrained => self.trained = None,
             ScoreJob::SetWords(words) => self.words = Some(words),
             ScoreJob::Fit(request) => {
                 agenda.predict = None;
@@ -198,12 +239,15 @@ impl ScoringThread {
             } => agenda.predict = Some((generation, parameters)),
             ScoreJob::Show(photos) => agenda.show = Some(photos),
             ScoreJob::Pairs(request) => agenda.pairs = Some(request),
+            ScoreJob::Test(generation, photos) => agenda.tests.push((generation, photos)),
+            ScoreJob::StrayTest(generation, photos) => self.tell_stray_test(generation, &photos),
         }
     }
 
     fn forget(&mut self, agenda: &mut Agenda) {
         *agenda = Agenda::default();
         (self.table, self.fit) = (FeatureTable::default(), None);
+        (self.tuning, self.trained) = (None, None);
         self.pool = pool::Pool::default();
         self.overlap = overlap::OverlapState::default();
         self.shown.clear();
@@ -221,7 +265,12 @@ impl ScoringThread {
             if let (Some((generation, parameters)), Some(fit)) =
                 (agenda.predict.take(), &mut self.fit)
             {
-                (fit.summary.generation, fit.summary.parameters) = (generation, parameters);
+                fit.summary.generation = generation;
+                match fit.set_parameters(&parameters) {
+                    Ok(false) => {}
+                    Ok(true) => self.tell_evidence(),
+                    Err(error) => self.out.send(ScoreEvent::Failed(error.to_string())),
+                }
                 self.pool.restart();
             }
         } else if std::mem::take(&mut agenda.inserted) {
@@ -230,6 +279,9 @@ impl ScoringThread {
         }
         if let Some(request) = agenda.pairs.take() {
             self.tell_pairs(request);
+        }
+        for (generation, photos) in agenda.tests.drain(..) {
+            self.tell_test(generation, &photos);
         }
         self.predict_some();
         // Predictions first: a slider waits for them, nobody waits for the histograms.

@@ -1,10 +1,10 @@
 //! The methods against the papers' formulas in float64.
 
 use shotlens::features::{Features, Matrix};
-use shotlens::methods::evidence::strongest_votes;
+use shotlens::methods::leave_one_out::held_out;
 use shotlens::methods::{
-    Knowledge, Method, MethodError, Parameters, Queries, fit, gather_evidence,
-    logits_from_evidence, predict_pool, tune_on_support,
+    Evidence, Knowledge, Method, MethodError, Parameter, Parameters, Queries, fit, gather_evidence,
+    predict_pool, tune_on_support,
 };
 use shotlens::progress::{CancelToken, Cancelled, Progress};
 use shotlens::support::SupportSet;
@@ -114,38 +114,110 @@ fn gda_needs_scatter_within_a_class() {
 #[test]
 fn live_evidence_gives_the_logits_of_the_batch() {
     let scene = Scene::of(&Golden::open("2"));
-    for (method, use_class_names) in [
-        (Method::TipAdapter, true),
-        (Method::TipAdapterPp, true),
-        (Method::TipAdapterPp, false),
+    let fitted_at = Parameters::default();
+    let moved_to = Parameters {
+        alpha: 2.3,
+        beta: 7.0,
+        gamma: 0.4,
+        ..fitted_at
+    };
+    for method in Method::ALL {
+        for use_class_names in [true, false] {
+            let knowledge = Knowledge {
+                use_class_names,
+                ..scene.knowledge()
+            };
+            let Ok(classifier) = fit(method, &fitted_at, &knowledge) else {
+                continue;
+            };
+            let evidence =
+                gather_evidence(method, &*classifier, &knowledge, scene.queries(), &[]).unwrap();
+            // Sliders that need a fit stay where they were.
+            let follows = |parameter| method.follows(parameter);
+            let weighed = Parameters {
+                alpha: if follows(Parameter::Alpha) {
+                    2.3
+                } else {
+                    fitted_at.alpha
+                },
+                beta: if follows(Parameter::Beta) {
+                    7.0
+                } else {
+                    fitted_at.beta
+                },
+                gamma: if follows(Parameter::Gamma) {
+                    0.4
+                } else {
+                    fitted_at.gamma
+                },
+                ..fitted_at
+            };
+            let weighing = classifier.weighing();
+            let live = |parameters: &Parameters| {
+                let logits = |one: &Evidence| weighing.logits(&one.reading, parameters);
+                let rows: Vec<Vec<f32>> = evidence.iter().map(logits).collect();
+                Matrix::from_rows(scene.text.len(), rows.iter().map(Vec::as_slice)).unwrap()
+            };
+            let batch = classifier.logits(scene.queries()).unwrap();
+            check_close(&live(&fitted_at), &batch.0, 1e-4);
+            let other = fit(method, &weighed, &knowledge).unwrap();
+            if !method.is_trained() {
+                let other = other.logits(scene.queries()).unwrap();
+                check_close(&live(&weighed), &other.0, 1e-4);
+            }
+            if let Some(followed) = classifier.at(&moved_to) {
+                let followed = followed.logits(scene.queries()).unwrap();
+                check_close(&live(&weighed), &followed.0, 1e-4);
+            }
+            check_close(&zero_shot_of(&evidence), &zero_shot(&scene), 1e-5);
+        }
+    }
+}
+
+fn zero_shot_of(evidence: &[Evidence]) -> Matrix {
+    let rows = evidence.iter().map(|one| one.zero_shot.as_slice());
+    Matrix::from_rows(evidence[0].zero_shot.len(), rows).unwrap()
+}
+
+fn zero_shot(scene: &Scene) -> Matrix {
+    let classifier = fit(Method::ZeroShot, &Parameters::default(), &scene.knowledge()).unwrap();
+    classifier.logits(scene.queries()).unwrap().0
+}
+
+#[test]
+fn a_shot_with_its_keys_hidden_is_scored_as_when_it_is_left_out() {
+    let scene = Scene::of(&Golden::open("0"));
+    let parameters = Parameters {
+        gamma: 2.0,
+        ..Parameters::default()
+    };
+    let knowledge = scene.knowledge();
+    let shots = Queries {
+        adapted: Some(&scene.adapted_keys),
+        ..Queries::new(scene.support.features())
+    };
+    let rows: Vec<usize> = (0..scene.support.len()).collect();
+    let hidden: Vec<&[usize]> = rows.iter().map(std::slice::from_ref).collect();
+    let counts = scene.support.rows_per_class();
+    for method in [
+        Method::TipAdapter,
+        Method::TipAdapterPp,
+        Method::TipX,
+        Method::TipXPp,
     ] {
-        let knowledge = Knowledge {
-            use_class_names,
-            ..scene.knowledge()
-        };
-        let parameters = Parameters {
-            alpha: 2.3,
-            beta: 7.0,
-            ..Parameters::default()
-        };
-        let batch = predict_pool(
-            method,
-            &parameters,
-            &knowledge,
-            scene.queries(),
-            &Progress::silent(),
-        )
-        .unwrap();
-        let evidence = gather_evidence(method, &knowledge, scene.queries()).unwrap();
-        let labels = scene.support.labels();
-        let rows: Vec<Vec<f32>> = evidence
-            .iter()
-            .map(|one| {
-                logits_from_evidence(one, labels, scene.text.len(), &parameters, use_class_names)
-            })
-            .collect();
-        let live = Matrix::from_rows(scene.text.len(), rows.iter().map(Vec::as_slice)).unwrap();
-        check_close(&live, &batch.0, 1e-4);
+        let classifier = fit(method, &parameters, &knowledge).unwrap();
+        let evidence = gather_evidence(method, &*classifier, &knowledge, shots, &hidden).unwrap();
+        let left_out = held_out(method, &parameters, &knowledge, &Progress::silent()).unwrap();
+        assert_eq!(left_out.rows, rows);
+        for (row, evidence) in evidence.iter().enumerate() {
+            let mut logits = classifier.weighing().logits(&evidence.reading, &parameters);
+            let (own, base) = (scene.support.labels()[row], &evidence.reading.base);
+            let count = counts[own] as f32;
+            logits[own] = base[own] + (logits[own] - base[own]) * count / (count - 1.0);
+            let expected = left_out.logits.0.select_rows(&[row]);
+            let got = Matrix::new(1, logits.len(), logits).unwrap();
+            check_close(&got, &expected, 1e-4);
+        }
     }
 }
 
@@ -296,9 +368,11 @@ fn without_any_shots_the_class_names_decide() {
     )
     .unwrap();
     assert!(!tuned.is_tuned);
+    let classifier = fit(Method::TipAdapter, &Parameters::default(), &knowledge).unwrap();
+    let queries = Queries::new(&scene.queries);
     let evidence =
-        gather_evidence(Method::TipAdapter, &knowledge, Queries::new(&scene.queries)).unwrap();
-    assert!(evidence[0].affinities.is_empty());
+        gather_evidence(Method::TipAdapter, &*classifier, &knowledge, queries, &[]).unwrap();
+    assert!(evidence[0].reading.affinities.is_empty());
 }
 
 #[test]
@@ -308,20 +382,24 @@ fn the_strongest_votes_come_first_and_add_up_to_the_logit() {
         alpha: 2.0,
         ..Parameters::default()
     };
-    let evidence =
-        &gather_evidence(Method::TipAdapter, &scene.knowledge(), scene.queries()).unwrap()[3];
-    let votes = strongest_votes(evidence, &parameters, scene.support.len());
-    assert!(votes.is_sorted_by(|a, b| a.weight >= b.weight));
-    let logits = logits_from_evidence(
-        evidence,
-        scene.support.labels(),
-        scene.text.len(),
-        &parameters,
-        true,
-    );
-    let of_class_1 = votes
-        .iter()
-        .filter(|vote| scene.support.labels()[vote.row] == 1);
-    let sum = evidence.zero_shot[1] + of_class_1.map(|vote| vote.weight).sum::<f32>();
-    assert!((sum - logits[1]).abs() < 1e-4 * logits[1].abs().max(1.0));
+    for method in [Method::TipAdapter, Method::Ape] {
+        let classifier = fit(method, &parameters, &scene.knowledge()).unwrap();
+        let evidence = gather_evidence(
+            method,
+            &*classifier,
+            &scene.knowledge(),
+            scene.queries(),
+            &[],
+        )
+        .unwrap();
+        let (reading, weighing) = (&evidence[3].reading, classifier.weighing());
+        let votes = weighing.strongest_votes(&evidence[3], &parameters, scene.support.len());
+        assert!(votes.is_sorted_by(|a, b| a.weight >= b.weight));
+        let logits = weighing.logits(reading, &parameters);
+        let of_class_1 = votes
+            .iter()
+            .filter(|vote| scene.support.labels()[vote.row] == 1);
+        let sum = reading.base[1] + of_class_1.map(|vote| vote.weight).sum::<f32>();
+        assert!((sum - logits[1]).abs() < 1e-4 * logits[1].abs().max(1.0));
+    }
 }

@@ -1,74 +1,12 @@
-//! Grid search and leave-one-out against naive loops in float64.
+//! Leave-one-out against naive loops in float64.
 
 use shotlens::features::{Features, Logits, Matrix};
-use shotlens::methods::grid::{Grid, tune};
 use shotlens::methods::leave_one_out::{alpha_grid, beta_grid, leave_one_out_logits};
-use shotlens::methods::{Knowledge, Method, MethodError, Parameters, fit, tune_on_support};
+use shotlens::methods::{Knowledge, Method, Parameters, tune_on_support};
 use shotlens::progress::Progress;
 use shotlens::support::SupportSet;
 
 use crate::golden::{Golden, Scene, check_close};
-
-#[test]
-fn methods_at_fixed_parameters_say_so_when_tuned() {
-    let scene = Scene::of(&Golden::open("0"));
-    for method in Method::ALL.into_iter().filter(|method| !method.is_live()) {
-        let tuned = tune_on_support(
-            method,
-            &Parameters::default(),
-            &scene.knowledge(),
-            &Progress::silent(),
-        );
-        assert_eq!(tuned, Err(MethodError::FixedOnly { method }));
-    }
-}
-
-#[test]
-fn the_grid_search_finds_what_naive_loops_find() {
-    let golden = Golden::open("2");
-    let scene = Scene::of(&golden);
-    let labels = golden.integers("query_labels");
-    let full = Grid::named("tip-adapter").unwrap();
-    let grid = Grid {
-        betas: full.betas.iter().step_by(13).copied().collect(),
-        alphas: full.alphas.iter().step_by(3).copied().collect(),
-    };
-    for method in [Method::TipAdapter, Method::TipAdapterPp] {
-        let tuned = tune(
-            method,
-            &Parameters::default(),
-            &scene.knowledge(),
-            scene.queries(),
-            labels,
-            &grid,
-            &Progress::silent(),
-        )
-        .unwrap();
-        let (mut best_correct, mut best) = (0, None);
-        for beta in &grid.betas {
-            for alpha in &grid.alphas {
-                let parameters = Parameters {
-                    alpha: *alpha,
-                    beta: *beta,
-                    ..Parameters::default()
-                };
-                let classifier = fit(method, &parameters, &scene.knowledge()).unwrap();
-                let classes = classifier.logits(scene.queries()).unwrap().top_classes();
-                let correct = classes
-                    .iter()
-                    .zip(labels)
-                    .filter(|(class, label)| class == label)
-                    .count();
-                if correct > best_correct {
-                    (best_correct, best) = (correct, Some(parameters));
-                }
-            }
-        }
-        assert_eq!(Some(tuned.parameters), best);
-        assert!((tuned.accuracy - 100.0 * best_correct as f64 / labels.len() as f64).abs() < 1e-9);
-        assert_eq!(tuned.num_combinations, grid.len());
-    }
-}
 
 /// Logits of row `row` from the rows of other groups, in float64, straight from the definition.
 fn naive_leave_one_out(

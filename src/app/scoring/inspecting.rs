@@ -1,9 +1,9 @@
 //! What is told of single photos and pairs of photos.
 
-use crate::app::{App, Inspection, OverlapFigures, PairKind, Vote};
+use crate::app::{App, Inspection, OverlapFigures, PairKind, Terms, Vote};
 use crate::ids::PhotoId;
 use crate::methods::overlap::{Kind, Overlap};
-use crate::methods::{calibration, evidence};
+use crate::methods::{LOGIT_SCALE, Method, Weighing, calibration};
 use crate::worker::scoring_worker::{PairRequest, ScoreJob};
 
 /// How many support photos the inspector lists.
@@ -29,7 +29,8 @@ impl App {
         let parameters = self.parameters();
         let logits = set.logits(photo, &parameters)?;
         let evidence = set.photos.get(&photo)?;
-        let strongest = evidence::strongest_votes(evidence, &parameters, MAX_VOTES);
+        let weighing = &set.support.weighing;
+        let strongest = weighing.strongest_votes(evidence, &parameters, MAX_VOTES);
         let votes = strongest
             .into_iter()
             .filter(|vote| vote.cosine.is_finite())
@@ -51,6 +52,11 @@ impl App {
             zero_shot: calibration::confidences(&evidence.zero_shot, 1.0),
             method: calibration::confidences(&logits, self.scoring.temperature.max(1e-3)),
             votes: votes.collect(),
+            terms: (!matches!(weighing, Weighing::Votes(_))).then(|| {
+                let scale = logit_scale(set.support.method);
+                let names = set.support.use_class_names.then_some(scale);
+                terms(&evidence.zero_shot, &logits, names.unwrap_or(0.0))
+            }),
         })
     }
 
@@ -74,6 +80,34 @@ impl App {
     }
 }
 
+/// What the zero-shot logits are multiplied by within a method's logits.
+fn logit_scale(method: Method) -> f32 {
+    match method {
+        // Its logits are raw cosines.
+        Method::ProKeR | Method::ProKeRPp => 1.0 / LOGIT_SCALE,
+        _ => 1.0,
+    }
+}
+
+/// Splits logits into what the class names say and the rest.
+fn terms(zero_shot: &[f32], logits: &[f32], scale: f32) -> Vec<Terms> {
+    let names: Vec<f32> = zero_shot.iter().map(|logit| logit * scale).collect();
+    let shots: Vec<f32> = logits
+        .iter()
+        .zip(&names)
+        .map(|(all, names)| all - names)
+        .collect();
+    // Only differences between classes count, in a softmax.
+    let centred = |values: Vec<f32>| {
+        let mean = values.iter().sum::<f32>() / values.len().max(1) as f32;
+        values.into_iter().map(move |value| value - mean)
+    };
+    centred(names)
+        .zip(centred(shots))
+        .map(|(names, shots)| Terms { names, shots })
+        .collect()
+}
+
 /// A measured overlap as the window shows it.
 pub(super) fn figures_of(overlap: &Overlap) -> OverlapFigures {
     let number = |value: Option<f64>| value.unwrap_or_default() as f32;
@@ -95,5 +129,19 @@ pub(super) fn figures_of(overlap: &Overlap) -> OverlapFigures {
         variance: overlap.variance as f32,
         sampled: overlap.is_sampled,
         too_few: overlap.has_too_few,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn terms_add_up_to_the_logits_but_for_what_all_classes_share() {
+        let (zero_shot, logits) = ([20.0, 22.0, 21.0], [25.0, 21.0, 23.0]);
+        let terms = terms(&zero_shot, &logits, 1.0);
+        let sums: Vec<f32> = terms.iter().map(|term| term.names + term.shots).collect();
+        assert_eq!(sums, [2.0, -2.0, 0.0]);
+        assert_eq!((terms[1].names, terms[1].shots), (1.0, -3.0));
     }
 }

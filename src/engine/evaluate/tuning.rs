@@ -82,15 +82,15 @@ pub(super) fn choose(
     }
 }
 
-/// The authors' grid for this data set, or their widest.
+/// The authors' grid for this data set, or the method's own.
 fn grid_for(method: Method, dataset: Option<&str>) -> Grid {
-    if method.needs_adapter() {
-        return Grid::imo();
-    }
     let name = match dataset {
         Some("fgvc_aircraft") => "fgvc",
         Some(name) => name,
-        None => "tip-adapter",
+        None => return Grid::of(method),
     };
-    Grid::named(name).unwrap_or_else(|_unknown| Grid::imo())
+    if method.needs_adapter() {
+        return Grid::of(method);
+    }
+    Grid::named(name, method).unwrap_or_else(|_unknown| Grid::of(method))
 }

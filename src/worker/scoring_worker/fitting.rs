@@ -3,18 +3,19 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::figures::{Figures, trained_figures};
+use super::ground::Ground;
 use super::{FitSummary, ScoreEvent, ScoringThread};
 use crate::engine::EngineError;
-use crate::engine::adapted::{AdaptedEncoder, AdapterSpec, Geometry, SupportRows};
-use crate::features::{Features, Matrix};
+use crate::engine::adapted::{AdaptedEncoder, AdapterSpec};
+use crate::features::Features;
 use crate::ids::{ClassId, Generation, PhotoId};
 use crate::image_io::ContentHash;
-use crate::methods::leave_one_out::leave_one_out_logits;
-use crate::methods::projection::IsoClip;
-use crate::methods::{Knowledge, Method, Parameters, calibration, tune_on_support};
-use crate::progress::Progress;
-use crate::support::{SupportSet, groups_of};
+use crate::methods::{self, Classifier, HeldOut, Method, MethodError, Parameter, Parameters};
+use crate::progress::CancelToken;
+use crate::worker::clip_worker::ClassText;
 use crate::worker::evidence_set::FittedSupport;
+use crate::worker::lesson::{Lesson, Trained, Training};
 
 /// What to fit.
 #[derive(Clone, Debug)]
@@ -22,7 +23,7 @@ pub struct FitRequest {
     /// Comes back with everything that follows from this fit.
     pub generation: Generation,
     /// Classes with their text features, unit rows.
-    pub classes: Vec<(ClassId, Vec<f32>)>,
+    pub classes: Vec<(ClassId, ClassText)>,
     /// Support photos with the index of their class; those without features yet are left out.
     pub shots: Vec<(PhotoId, usize)>,
     /// The method.
@@ -35,39 +36,68 @@ pub struct FitRequest {
     pub use_class_names: bool,
     /// Which adapted features stand beside the original ones.
     pub adapter: Option<AdapterSpec>,
+    /// Ends the fit early.
+    pub cancel: CancelToken,
+}
+
+/// Whether a method can be fitted on what is there.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Availability {
+    /// The method.
+    pub method: Method,
+    /// Why it cannot be fitted, and what to do about it.
+    pub obstacle: Option<String>,
 }
 
 /// A fitted method with what it was fitted on.
 pub(super) struct Fit {
     pub(super) summary: FitSummary,
-    pub(super) support: SupportSet,
-    pub(super) adapted_keys: Option<Features>,
+    pub(super) lesson: Arc<Lesson>,
     pub(super) encoder: Option<AdaptedEncoder>,
-    pub(super) text: Features,
     pub(super) fitted: Arc<FittedSupport>,
+    /// The method at the summary's parameters.
+    pub(super) classifier: Arc<dyn Classifier>,
+    /// The shots as the others see them; nothing where that cannot be told.
+    pub(super) held_out: HeldOut,
     /// What to say about the overlap figures.
     pub(super) overlap_note: Option<String>,
     /// The keys that come from a picture, by its content.
     pub(super) key_hashes: HashMap<ContentHash, Vec<usize>>,
 }
 
-/// Adapted features of the support set.
-#[derive(Default)]
-struct Adapted {
-    encoder: Option<AdaptedEncoder>,
-    keys: Option<Features>,
-    note: Option<String>,
-}
-
 impl Fit {
-    /// What the method knows.
-    pub(super) fn knowledge(&self) -> Knowledge<'_> {
-        let knowledge =
-            Knowledge::new(&self.support, &self.text).with_adapted_keys(self.adapted_keys.as_ref());
-        Knowledge {
-            use_class_names: self.fitted.use_class_names,
-            ..knowledge
+    /// The class of a shot with these keys, and its keys over those that are left without them.
+    pub(super) fn own_class(&self, keys: &[usize]) -> (usize, f32) {
+        let labels = &self.fitted.labels;
+        let class = labels[keys[0]];
+        let total = labels.iter().filter(|label| **label == class).count();
+        let own = keys.iter().filter(|key| labels[**key] == class).count();
+        (class, total as f32 / (total - own).max(1) as f32)
+    }
+
+    /// Takes over other parameters: those that are only weights at once, others by a fit, unless that would be a training.
+    /// `true`: evidence that was gathered before does not hold any more.
+    pub(super) fn set_parameters(&mut self, parameters: &Parameters) -> Result<bool, MethodError> {
+        let method = self.fitted.method;
+        let is_followed = |parameter: &Parameter| {
+            let (now, then) = (&self.summary.parameters, parameters);
+            method.follows(*parameter) || now.value(*parameter) == then.value(*parameter)
+        };
+        let is_weighed = method.is_trained() || method.parameters().iter().all(is_followed);
+        if is_weighed {
+            if let Some(classifier) = self.classifier.at(parameters) {
+                self.classifier = classifier.into();
+            }
+        } else {
+            self.classifier = methods::fit(method, parameters, &self.lesson.knowledge())?.into();
+            let weighing = self.classifier.weighing();
+            self.fitted = Arc::new(FittedSupport {
+                weighing,
+                ..FittedSupport::clone(&self.fitted)
+            });
         }
+        self.summary.parameters = *parameters;
+        Ok(!is_weighed)
     }
 }
 
@@ -75,14 +105,18 @@ impl ScoringThread {
     /// Fits and tells figures, evidence and overlap; predictions follow.
     pub(super) fn fit(&mut self, request: &FitRequest) {
         match self.fitted(request) {
-            Ok(fit) => {
-                self.out
-                    .send(ScoreEvent::Fitted(Box::new(fit.summary.clone())));
+            Ok(None) => {}
+            Ok(Some(fit)) => {
+                let summary = Box::new(fit.summary.clone());
+                self.out.send(ScoreEvent::Fitted(summary));
                 self.fit = Some(fit);
                 self.tell_evidence();
                 self.pool.restart();
                 self.pool.grow(self.table.photos().len());
                 self.overlap.is_due = true;
+            }
+            Err(EngineError::Method(MethodError::Cancelled(_))) => {
+                self.out.send(ScoreEvent::FitCancelled(request.generation));
             }
             Err(error) => self
                 .out
@@ -90,154 +124,93 @@ impl ScoringThread {
         }
     }
 
-    fn fitted(&mut self, request: &FitRequest) -> Result<Fit, EngineError> {
-        let num_classes = request.classes.len();
-        let dim = request.classes.first().map_or(0, |(_, row)| row.len());
-        let text = Matrix::from_rows(dim, request.classes.iter().map(|(_, row)| row.as_slice()))?;
-        let text = Features::normalized(text)?;
-        let shots: Vec<(usize, PhotoId, usize)> = request
-            .shots
-            .iter()
-            .filter_map(|(photo, class)| Some((self.table.row_of(*photo)?, *photo, *class)))
-            .collect();
-        let rows: Vec<usize> = shots.iter().map(|(row, ..)| *row).collect();
-        let labels: Vec<usize> = shots.iter().map(|(.., class)| *class).collect();
-        let originals = if rows.is_empty() {
-            Features::normalized(Matrix::zeros(0, dim))?
-        } else {
-            self.table.original(&rows)?
-        };
-        // Exact duplicates share a group, so that leaving one out leaves out both.
-        let groups = groups_of(rows.iter().map(|row| self.table.hash(*row)));
-        let support = SupportSet::new(originals, labels.clone(), num_classes, groups)?;
-        let Adapted {
+    /// The fit; `None` where the method has to be trained first, which is told: what was fitted before goes on until then.
+    fn fitted(&mut self, request: &FitRequest) -> Result<Option<Fit>, EngineError> {
+        let Ground {
+            lesson,
+            photos,
             encoder,
-            keys,
-            note,
-        } = self.adapted(request, &rows, &support)?;
-        // A ++ method without adapted features is shown as what it would be without them, and the note says so.
-        let lacks_adapter = request.method.needs_adapter() && keys.is_none();
-        let method = if lacks_adapter {
-            Method::TipAdapter
+            adapter_note,
+            key_hashes,
+        } = self.ground(request)?;
+        let availability = availability(&lesson);
+        let (method, obstacle) = stand_in(request.method, &availability, adapter_note);
+        let lesson = Arc::new(lesson);
+        let base = FitSummary {
+            generation: request.generation,
+            method,
+            obstacle,
+            availability,
+            adapter_title: encoder
+                .as_ref()
+                .map(AdaptedEncoder::title)
+                .unwrap_or_default(),
+            lesson: Some(Arc::clone(&lesson)),
+            ..FitSummary::default()
+        };
+        let (figures, classifier) = if method.is_trained() {
+            let summary = trained_figures(base, request, &lesson)?;
+            let Some(trained) = self.trained_on(method, &request.parameters, &lesson) else {
+                let needs_training = true;
+                let summary = FitSummary {
+                    needs_training,
+                    ..summary
+                };
+                self.out.send(ScoreEvent::Fitted(Box::new(summary)));
+                return Ok(None);
+            };
+            let weighed = trained.classifier.at(&request.parameters);
+            let classifier = weighed.map_or_else(|| Arc::clone(&trained.classifier), Arc::from);
+            let accuracy = trained.training.accuracy();
+            let summary = FitSummary {
+                accuracy,
+                ..summary
+            };
+            (Figures::of(summary), classifier)
         } else {
-            request.method
+            let figures = self.figures(base, request, &lesson)?;
+            let parameters = &figures.summary.parameters;
+            let classifier = methods::fit(method, parameters, &lesson.knowledge())?;
+            (figures, classifier.into())
         };
-        let knowledge = Knowledge::new(&support, &text).with_adapted_keys(keys.as_ref());
-        let knowledge = Knowledge {
-            use_class_names: request.use_class_names,
-            ..knowledge
-        };
-        let mut summary = figures(request, method, &knowledge)?;
-        summary.note = note.filter(|_| lacks_adapter).or(summary.note);
-        summary.adapter_title = encoder
-            .as_ref()
-            .map(AdaptedEncoder::title)
-            .unwrap_or_default();
+        let Figures { summary, held_out } = figures;
         let fitted = FittedSupport {
             generation: request.generation,
             method,
             classes: request.classes.iter().map(|(class, _)| *class).collect(),
-            photos: shots.iter().map(|(_, photo, _)| *photo).collect(),
-            labels,
+            photos,
+            labels: lesson.support.labels().to_vec(),
             use_class_names: request.use_class_names,
+            weighing: classifier.weighing(),
         };
-        let mut key_hashes: HashMap<ContentHash, Vec<usize>> = HashMap::new();
-        for (key, row) in rows.iter().enumerate() {
-            key_hashes
-                .entry(self.table.hash(*row))
-                .or_default()
-                .push(key);
-        }
         let overlap_note = encoder.as_ref().and_then(AdaptedEncoder::note);
-        Ok(Fit {
+        Ok(Some(Fit {
             summary,
-            support,
-            adapted_keys: keys,
+            lesson,
             encoder,
-            text,
             fitted: Arc::new(fitted),
+            classifier,
+            held_out,
             overlap_note,
             key_hashes,
-        })
+        }))
     }
 
-    /// The adapted features of the support set, how they were made, and what to say about it.
-    fn adapted(
-        &mut self,
-        request: &FitRequest,
-        rows: &[usize],
-        support: &SupportSet,
-    ) -> Result<Adapted, EngineError> {
-        let Some(spec) = request.adapter.as_ref().filter(|_| !rows.is_empty()) else {
-            return Ok(Adapted::default());
-        };
-        if let AdapterSpec::File(_) = spec {
-            let keys = self
-                .table
-                .bottleneck(rows)
-                .map(Features::normalized)
-                .transpose()?;
-            let note = keys
-                .is_none()
-                .then(|| "The photos are still on their way through the adapter".to_owned());
-            return Ok(Adapted {
-                encoder: None,
-                keys,
-                note,
-            });
-        }
-        self.decompose();
-        let (features, hidden) = (self.table.original_raw(rows), self.table.hidden(rows));
-        let support = SupportRows {
-            support,
-            hidden: hidden.as_ref(),
-        };
-        match AdaptedEncoder::projection(spec, &self.geometry(), self.words.as_ref(), Some(support))
-        {
-            Ok(encoder) => {
-                let keys = Some(Features::normalized(
-                    encoder.adapt(&features, hidden.as_ref())?,
-                )?);
-                Ok(Adapted {
-                    encoder: Some(encoder),
-                    keys,
-                    note: None,
-                })
-            }
-            Err(error) => Ok(Adapted {
-                note: Some(error.to_string()),
-                ..Adapted::default()
-            }),
-        }
-    }
-
-    /// Decomposes the model's projections, once.
-    fn decompose(&mut self) {
-        if let (None, Some((image, text))) = (
-            &self.iso,
-            self.model
-                .as_ref()
-                .and_then(|model| model.projections.as_ref()),
-        ) {
-            // Projections that cannot be decomposed have no IsoCLIP, which is said when it is chosen.
-            self.iso = IsoClip::new(image, text).ok();
-        }
-    }
-
-    /// What projections need to know of the model.
-    fn geometry(&self) -> Geometry<'_> {
-        self.model
-            .as_ref()
-            .map_or_else(Geometry::default, |model| Geometry {
-                iso: self.iso.as_ref(),
-                published_cut: model.published_cut,
-                dim: model.dim,
-            })
+    /// What came of the training that is wanted, if it is over.
+    fn trained_on(
+        &self,
+        method: Method,
+        parameters: &Parameters,
+        lesson: &Lesson,
+    ) -> Option<&Trained> {
+        let wanted = Training::new(method, parameters, lesson);
+        let trained = self.trained.as_ref();
+        trained.filter(|trained| trained.training.is_as(&wanted))
     }
 
     /// Adapted features of any rows under the current fit, `None` where there are none.
     pub(super) fn adapted_rows(&self, fit: &Fit, rows: &[usize]) -> Option<Features> {
-        fit.adapted_keys.as_ref()?;
+        fit.lesson.adapted_keys.as_ref()?;
         let adapted = match &fit.encoder {
             Some(encoder) => encoder
                 .adapt(
@@ -251,57 +224,78 @@ impl ScoringThread {
     }
 }
 
-/// Share of the shots that the others classify rightly.
-fn accuracy(
-    method: Method,
-    parameters: &Parameters,
-    knowledge: &Knowledge<'_>,
-) -> Result<Option<f32>, EngineError> {
-    let (logits, labels) =
-        leave_one_out_logits(method, parameters, knowledge, &Progress::silent())?;
-    let num_right = logits
-        .top_classes()
-        .iter()
-        .zip(&labels)
-        .filter(|(predicted, label)| predicted == label)
-        .count();
-    Ok((!labels.is_empty()).then(|| num_right as f32 / labels.len() as f32))
+/// What can be fitted on a lesson, and why the rest cannot.
+pub fn availability(lesson: &Lesson) -> Vec<Availability> {
+    let knowledge = lesson.knowledge();
+    Method::ALL
+        .into_iter()
+        .map(|method| Availability {
+            method,
+            obstacle: methods::check(method, &knowledge)
+                .err()
+                .map(|error| error.to_string()),
+        })
+        .collect()
 }
 
-/// Tunes where asked, and measures by leave-one-out.
-fn figures(
-    request: &FitRequest,
-    method: Method,
-    knowledge: &Knowledge<'_>,
-) -> Result<FitSummary, EngineError> {
-    let tuned = tune_on_support(method, &request.parameters, knowledge, &Progress::silent())?;
-    let parameters = if request.tune {
-        tuned.parameters
-    } else {
-        request.parameters
+/// The method that predicts: the chosen one, or what comes nearest to it, and why it is not the chosen one.
+fn stand_in(
+    chosen: Method,
+    availability: &[Availability],
+    adapter_note: Option<String>,
+) -> (Method, Option<String>) {
+    let obstacle = |method: Method| {
+        let found = availability.iter().find(|found| found.method == method);
+        found.and_then(|found| found.obstacle.clone())
     };
-    let calibrated = calibration::calibrate(method, &parameters, knowledge, &Progress::silent())?;
-    let share = |percent: Option<f64>| percent.map(|percent| (percent / 100.0) as f32);
-    let accuracy = if request.tune {
-        share(tuned.accuracy)
-    } else {
-        accuracy(method, &parameters, knowledge)?
+    let Some(reason) = obstacle(chosen) else {
+        return (chosen, None);
     };
-    let note = (!tuned.is_tuned
-        && !method.parameters().is_empty()
-        && !knowledge.support.is_empty())
-    .then(|| {
-        "One shot per class: nothing to tune on, so the published defaults are used".to_owned()
-    });
-    Ok(FitSummary {
-        generation: request.generation,
-        parameters,
-        tuned: request.tune && tuned.is_tuned,
-        recommended: tuned.is_tuned.then_some(tuned.parameters),
-        zero_shot_accuracy: share(tuned.zero_shot_accuracy),
-        accuracy,
-        temperature: calibrated.temperature,
-        note,
-        adapter_title: String::new(),
-    })
+    let reason = adapter_note
+        .filter(|_| chosen.needs_adapter())
+        .unwrap_or(reason);
+    let candidates = [
+        chosen.without_adapter(),
+        Method::TipAdapter,
+        Method::ZeroShot,
+    ];
+    let method = candidates
+        .into_iter()
+        .find(|method| !method.is_trained() && obstacle(*method).is_none());
+    (method.unwrap_or(Method::ZeroShot), Some(reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_fitted_has_a_stand_in_and_a_reason() {
+        let found = |method, obstacle: Option<&str>| Availability {
+            method,
+            obstacle: obstacle.map(str::to_owned),
+        };
+        let one_shot = [
+            found(Method::TipAdapter, None),
+            found(Method::Gda, Some("GDA needs two photos")),
+        ];
+        assert_eq!(
+            stand_in(Method::Gda, &one_shot, None),
+            (Method::TipAdapter, Some("GDA needs two photos".to_owned()))
+        );
+        assert_eq!(
+            stand_in(Method::TipAdapter, &one_shot, None),
+            (Method::TipAdapter, None)
+        );
+        let no_shots = [
+            found(Method::TipAdapter, Some("needs a labelled photo")),
+            found(Method::TipAdapterPp, Some("needs adapted features")),
+            found(Method::ZeroShot, None),
+        ];
+        let note = Some("PCA needs words".to_owned());
+        assert_eq!(
+            stand_in(Method::TipAdapterPp, &no_shots, note.clone()),
+            (Method::ZeroShot, note)
+        );
+    }
 }

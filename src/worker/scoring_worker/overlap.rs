@@ -43,8 +43,9 @@ impl ScoringThread {
     /// Measures the fit's support set, unless that is done already, and tells it.
     pub(super) fn tell_overlap(&mut self) {
         let Some(fit) = &self.fit else { return };
-        let labels = fit.support.labels();
+        let labels = fit.lesson.support.labels();
         let num_classes = fit
+            .lesson
             .support
             .shots_per_class()
             .iter()
@@ -70,7 +71,7 @@ impl ScoringThread {
             .map(|row| self.table.hash(row))
             .zip(labels.iter().copied())
             .collect();
-        let adapter = if fit.adapted_keys.is_some() {
+        let adapter = if fit.lesson.adapted_keys.is_some() {
             format!("{}!", fit.summary.adapter_title)
         } else {
             String::new()
@@ -112,13 +113,14 @@ impl ScoringThread {
 }
 
 fn measure_both(fit: &Fit) -> Result<(Figures, Option<Figures>), MethodError> {
-    let labels = fit.support.labels();
+    let labels = fit.lesson.support.labels();
     let after = fit
+        .lesson
         .adapted_keys
         .as_ref()
         .map(|keys| figures(keys, labels))
         .transpose()?;
-    Ok((figures(fit.support.features(), labels)?, after))
+    Ok((figures(fit.lesson.support.features(), labels)?, after))
 }
 
 fn figures(features: &Features, labels: &[usize]) -> Result<Figures, MethodError> {
@@ -134,9 +136,9 @@ fn listed_pairs(
     fit: &Fit,
     request: &PairRequest,
 ) -> Result<Vec<(PhotoId, PhotoId, f32)>, MethodError> {
-    let features = match &fit.adapted_keys {
+    let features = match &fit.lesson.adapted_keys {
         Some(keys) if request.adapted => keys,
-        _ => fit.support.features(),
+        _ => fit.lesson.support.features(),
     };
     let PairRequest {
         kind, low, high, ..
@@ -147,7 +149,7 @@ fn listed_pairs(
         high,
         count: MAX_PAIRS_LISTED,
     };
-    let support = &fit.support;
+    let support = &fit.lesson.support;
     let pairs = extreme_pairs(
         features,
         support.labels(),

@@ -7,8 +7,7 @@ use super::fitting::Fit;
 use super::{ScoreEvent, ScoringThread};
 use crate::features::Features;
 use crate::ids::{ClassId, Generation, PhotoId};
-use crate::methods::{self, MethodError, Queries, gather_evidence};
-use crate::progress::Progress;
+use crate::methods::{MethodError, Queries, Weighing, gather_evidence};
 use crate::worker::evidence_set::{EvidenceSet, Scored, scored};
 
 /// Photos predicted between two looks at the job queue: about two milliseconds against 1,600 keys on two cores.
@@ -145,15 +144,9 @@ impl ScoringThread {
             original: &original,
             adapted: adapted.as_ref(),
         };
-        let (knowledge, parameters) = (fit.knowledge(), &fit.summary.parameters);
-        let logits = methods::predict_pool(
-            fit.fitted.method,
-            parameters,
-            &knowledge,
-            queries,
-            &Progress::silent(),
-        )?;
-        let zero_shot = original.cosines(&fit.text);
+        let parameters = &fit.summary.parameters;
+        let logits = fit.classifier.logits(queries)?;
+        let zero_shot = original.cosines(&fit.lesson.text);
         for (index, place) in places.iter().enumerate() {
             scores[*place] = scored(
                 logits.0.row(index),
@@ -192,7 +185,7 @@ impl ScoringThread {
     }
 
     /// Evidence of rows that can be scored. A photo that is a shot itself is scored by the others, as in leave-one-out: its own
-    /// vote would always be right, so it is masked, and its class's sum is scaled by K/(K-1).
+    /// vote would always be right. In a cache it is masked, and its class's sum is scaled by K/(K-1).
     fn evidence_of(&self, fit: &Fit, rows: &[usize]) -> Result<EvidenceSet, MethodError> {
         let mut set = EvidenceSet {
             support: Arc::clone(&fit.fitted),
@@ -210,27 +203,24 @@ impl ScoringThread {
             original: &original,
             adapted: adapted.as_ref(),
         };
-        let evidence = gather_evidence(fit.fitted.method, &fit.knowledge(), queries)?;
-        for (row, mut evidence) in rows.iter().zip(evidence) {
+        let own_keys = |row: &usize| self.own_keys(fit, *row).unwrap_or_default();
+        let hidden: Vec<&[usize]> = rows.iter().map(own_keys).collect();
+        let evidence = gather_evidence(
+            fit.fitted.method,
+            &*fit.classifier,
+            &fit.lesson.knowledge(),
+            queries,
+            &hidden,
+        )?;
+        let weighing = &fit.fitted.weighing;
+        for ((row, mut evidence), keys) in rows.iter().zip(evidence).zip(hidden) {
             let photo = self.table.photos()[*row];
-            if let Some(keys) = self.own_keys(fit, *row) {
-                for key in keys {
-                    evidence.affinities[*key] = f32::NEG_INFINITY;
+            if let Some(key) = keys.first() {
+                if let Some(reading) = fit.held_out.reading(weighing, *key) {
+                    evidence.reading = reading;
+                } else if let Weighing::Votes(_) = weighing {
+                    set.own.insert(photo, fit.own_class(keys));
                 }
-                let class = fit.fitted.labels[keys[0]];
-                let num_of_class = fit
-                    .fitted
-                    .labels
-                    .iter()
-                    .filter(|label| **label == class)
-                    .count();
-                let num_left = num_of_class
-                    - keys
-                        .iter()
-                        .filter(|key| fit.fitted.labels[**key] == class)
-                        .count();
-                set.own
-                    .insert(photo, (class, num_of_class as f32 / num_left.max(1) as f32));
             }
             set.photos.insert(photo, evidence);
         }

@@ -7,8 +7,8 @@ use rusqlite::Connection;
 use shotlens::ids::PhotoId;
 use shotlens::image_io::ContentHash;
 use shotlens::project::{
-    Access, Edit, FileStamp, LabelSource, Project, ProjectError, ProjectFile, ProjectState, Saving,
-    View,
+    Access, Edit, FileStamp, LabelSource, MethodOptions, Project, ProjectError, ProjectFile,
+    ProjectState, Saving, Settings, View,
 };
 
 use super::{new_photos, no_wake, snapshot, stored};
@@ -342,6 +342,7 @@ fn a_project_of_version_1_opens_and_can_be_undone_to_its_beginning() {
         .collect();
     assert_eq!(photos[0].as_ref(), folder.path().join("photos/1-0.jpg"));
     assert_eq!(project.state().view().sort, "least sure");
+    assert_eq!(project.state().settings().options, MethodOptions::default());
     while project.redo().unwrap() {}
     assert!((project.state().settings().alpha - 2.5).abs() < 1e-12);
     while project.undo().unwrap() {}
@@ -349,6 +350,57 @@ fn a_project_of_version_1_opens_and_can_be_undone_to_its_beginning() {
         (project.state().classes(), project.state().photos()),
         (&[][..], &[][..])
     );
+}
+
+#[test]
+fn a_project_of_version_1_keeps_what_methods_take_from_then_on() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/version-1.shotlens");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("old.shotlens");
+    std::fs::copy(sample, &path).unwrap();
+    let mut project = Project::open(&path, no_wake()).unwrap();
+    let options = MethodOptions {
+        channels: Some(500),
+        w0: Some(0.7),
+        w1: Some(0.3),
+        epochs: Some(20),
+        learning_rate: Some(1e-3),
+        preset: Some("APE on imagenet".to_owned()),
+        ..MethodOptions::default()
+    };
+    let before = project.state().settings().clone();
+    let settings = Settings {
+        options: options.clone(),
+        ..before.clone()
+    };
+    project
+        .perform(Edit::SetSettings(settings.clone()))
+        .unwrap();
+    assert_eq!(
+        project.history().undo_description(),
+        Some("Take the values of APE on imagenet")
+    );
+    assert!(project.flush(), "{:?}", project.saving());
+    drop(project);
+    let mut project = Project::open(&path, no_wake()).unwrap();
+    assert_eq!(project.state().settings(), &settings);
+    assert!(project.undo().unwrap());
+    assert_eq!(project.state().settings(), &before);
+}
+
+#[test]
+fn a_project_of_version_1_can_be_looked_at_where_it_cannot_be_changed() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/version-1.shotlens");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("old.shotlens");
+    std::fs::copy(&sample, &path).unwrap();
+    // A folder where the lock belongs: nobody gets the lock.
+    std::fs::create_dir(folder.path().join("old.shotlens.lock")).unwrap();
+    let project = Project::open(&path, no_wake()).unwrap();
+    assert!(matches!(project.saving(), Saving::ReadOnly { .. }));
+    assert_eq!(project.state().settings().options, MethodOptions::default());
+    drop(project);
+    assert_eq!(std::fs::read(path).unwrap(), std::fs::read(sample).unwrap());
 }
 
 #[test]

@@ -1,0 +1,335 @@
+//! APE and APE++: channels, refined rows and the weights of the votes anew for every part that is hidden.
+//!
+//! The criterion J is a function of sums, so taking rows out costs a few subtractions a channel. Most parts keep nearly the
+//! same channels: the cosines of keys and texts are those of the whole support set, corrected by the channels that changed.
+
+use std::ops::Range;
+
+use rayon::prelude::*;
+
+use super::Protocol;
+use super::block::{Block, Terms, Votes};
+use super::cache::lanes_of_rows;
+use super::parts::Parts;
+use super::search::Judge;
+use crate::features::{Features, Matrix};
+use crate::methods::ape::{Criterion, keys_of};
+use crate::methods::keys::lanes_of;
+use crate::methods::lanes::{LANES, Lanes, MASKED, exp};
+use crate::methods::{Knowledge, LOGIT_SCALE, Method, MethodError, Parameters};
+use crate::progress::Progress;
+use crate::support::SupportSet;
+
+/// Rows beyond which folds are left out instead of photos.
+const MAX_ROWS: usize = 2_000;
+
+/// Cosines of keys and texts, one for each part, beyond which folds are left out: about ten seconds on two cores.
+const MAX_COSINES: usize = 4_000_000_000;
+
+/// All keys, and for every part what is refitted without it.
+pub(super) struct ApeJudge<'a> {
+    support: &'a SupportSet,
+    text: &'a Features,
+    /// Unrefined keys, sorted by class, `[num_keys, dim]`, and their squares.
+    keys: Matrix,
+    squares: Matrix,
+    /// Unrefined keys in the order of the rows.
+    rows: &'a Features,
+    place_of: Vec<usize>,
+    ends: Vec<usize>,
+    parts: Parts,
+    /// 1 for the channels that are kept without a part, else 0, `[num_parts, dim]`.
+    masks: Matrix,
+    /// What γ multiplies, `[num_parts, num_keys]`.
+    surprises: Matrix,
+}
+
+impl<'a> ApeJudge<'a> {
+    pub(super) fn new(
+        method: Method,
+        parameters: &Parameters,
+        knowledge: &Knowledge<'a>,
+        progress: &Progress<'_>,
+    ) -> Result<Self, MethodError> {
+        let (support, rows) = (knowledge.support, keys_of(method, knowledge)?);
+        let by_photo = Parts::by_photo(support);
+        let num_cosines = by_photo.len() * support.len() * support.num_classes();
+        let parts = if support.len() > MAX_ROWS || num_cosines > MAX_COSINES {
+            Parts::folds(support)
+        } else {
+            by_photo
+        };
+        let labels = support.labels();
+        let mut order: Vec<usize> = (0..support.len()).collect();
+        order.sort_by_key(|row| labels[*row]);
+        let mut place_of = vec![0; order.len()];
+        for (place, row) in order.iter().enumerate() {
+            place_of[*row] = place;
+        }
+        let mut ends = support.rows_per_class();
+        let mut end = 0;
+        for count in &mut ends {
+            end += *count;
+            *count = end;
+        }
+        let keys = rows.matrix().select_rows(&order);
+        let mut squares = keys.clone();
+        squares.as_mut_slice().iter_mut().for_each(|x| *x *= *x);
+        let criterion = Criterion::new(rows, labels, knowledge.text, parameters);
+        let refined = Refined::new(&keys, knowledge.text, &criterion.channels_without(&[]));
+        let sorted_labels: Vec<usize> = order.iter().map(|row| labels[*row]).collect();
+        let each: Result<Vec<(Vec<f32>, Vec<f32>)>, MethodError> = (0..parts.len())
+            .into_par_iter()
+            .map(|part| {
+                progress.check()?;
+                let channels = criterion.channels_without(parts.rows_of(part));
+                let surprises = refined.surprises(&channels, &sorted_labels);
+                let mut mask = vec![0.0; rows.dim()];
+                for channel in channels {
+                    mask[channel] = 1.0;
+                }
+                Ok((mask, surprises))
+            })
+            .collect();
+        let (masks, surprises): (Vec<_>, Vec<_>) = each?.into_iter().unzip();
+        Ok(Self {
+            support,
+            text: knowledge.text,
+            squares,
+            rows,
+            place_of,
+            ends,
+            masks: matrix_of(rows.dim(), &masks),
+            surprises: matrix_of(keys.rows(), &surprises),
+            keys,
+            parts,
+        })
+    }
+
+    /// Cosines of rows and sorted keys on the channels that are kept without each row's part, `[num_rows, num_keys]`.
+    fn cosines(&self, rows: &[usize]) -> Result<Matrix, MethodError> {
+        let parts: Vec<usize> = rows.iter().map(|row| self.parts.part_of(*row)).collect();
+        let masks = self.masks.select_rows(&parts);
+        let mut probes = self.rows.matrix().select_rows(rows);
+        for (x, mask) in probes.as_mut_slice().iter_mut().zip(masks.as_slice()) {
+            *x *= mask;
+        }
+        let mut cosines = probes.times_transposed(&self.keys);
+        let lengths = masks.times_transposed(&self.squares);
+        for index in 0..rows.len() {
+            let own: f32 = probes.row(index).iter().map(|x| x * x).sum();
+            let squares = lengths.row(index);
+            for (cosine, square) in cosines.row_mut(index).iter_mut().zip(squares) {
+                let length = (own * square).sqrt();
+                if length < 1e-12 {
+                    return Err(MethodError::Decomposition {
+                        what: "refined channels",
+                    });
+                }
+                *cosine /= length;
+            }
+        }
+        Ok(cosines)
+    }
+
+    fn block(&self, rows: Range<usize>, text: &Matrix, cosines: &Matrix, start: usize) -> Block {
+        let labels = self.support.labels();
+        let mut block = Block {
+            first: rows.start,
+            labels: [u32::MAX; LANES],
+            text: lanes_of(text, start, LOGIT_SCALE),
+            terms: Terms::Given {
+                bases: Vec::new(),
+                terms: Vec::new(),
+                places: Vec::new(),
+            },
+        };
+        let mut cosines = lanes_of_rows(cosines, start, rows.len());
+        let mut surprises = vec![[0.0; LANES]; cosines.len()];
+        let mut scales = vec![[1.0; LANES]; self.ends.len()];
+        for (lane, row) in rows.enumerate() {
+            for hidden in self.parts.hidden(row) {
+                cosines[self.place_of[*hidden]][lane] = MASKED;
+            }
+            let own = self.surprises.row(self.parts.part_of(row));
+            for (lanes, surprise) in surprises.iter_mut().zip(own) {
+                lanes[lane] = *surprise;
+            }
+            for (scales, scale) in scales.iter_mut().zip(self.parts.scales(row)) {
+                scales[lane] = scale;
+            }
+            if self.parts.is_judged(row) {
+                block.labels[lane] = labels[row] as u32;
+            }
+        }
+        block.terms = Terms::Votes(Votes {
+            cosines,
+            surprises,
+            penalties: Vec::new(),
+            ends: self.ends.clone(),
+            scales,
+        });
+        block
+    }
+}
+
+impl Judge for ApeJudge<'_> {
+    fn num_rows(&self) -> usize {
+        self.support.len()
+    }
+
+    fn protocol(&self) -> Protocol {
+        self.parts.protocol
+    }
+
+    fn blocks(&self, rows: Range<usize>) -> Result<Vec<Block>, MethodError> {
+        let all: Vec<usize> = rows.clone().collect();
+        let cosines = self.cosines(&all)?;
+        let originals = self.support.features().matrix().select_rows(&all);
+        let text = self.text.matrix().times_transposed(&originals);
+        let blocks = (0..all.len()).step_by(LANES).map(|start| {
+            let end = all.len().min(start + LANES);
+            self.block(all[start]..all[start] + end - start, &text, &cosines, start)
+        });
+        Ok(blocks.collect())
+    }
+}
+
+/// Products of keys and texts on the channels of the whole support set, to be corrected for others.
+struct Refined<'a> {
+    keys: &'a Matrix,
+    /// `[dim, num_classes]`.
+    text: Matrix,
+    is_kept: Vec<bool>,
+    /// `[num_keys, num_classes]`.
+    products: Matrix,
+    key_squares: Vec<f64>,
+    text_squares: Vec<f64>,
+}
+
+impl<'a> Refined<'a> {
+    fn new(keys: &'a Matrix, text: &Features, channels: &[usize]) -> Self {
+        let (few_keys, few_text) = (
+            keys.select_cols(channels),
+            text.matrix().select_cols(channels),
+        );
+        let squares = |matrix: &Matrix| {
+            let square = |row: &[f32]| row.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+            matrix.iter_rows().map(square).collect()
+        };
+        let mut is_kept = vec![false; keys.cols()];
+        for channel in channels {
+            is_kept[*channel] = true;
+        }
+        Self {
+            keys,
+            text: text.matrix().transposed(),
+            is_kept,
+            products: few_keys.times_transposed(&few_text),
+            key_squares: squares(&few_keys),
+            text_squares: squares(&few_text),
+        }
+    }
+
+    /// `log2((1 + 1e-6) / (p + 1e-6))` of every key on these channels, p the share of its own class.
+    fn surprises(&self, channels: &[usize], labels: &[usize]) -> Vec<f32> {
+        let mut changes = Vec::new();
+        let mut is_new = vec![false; self.is_kept.len()];
+        for channel in channels {
+            is_new[*channel] = true;
+        }
+        for (channel, (is_kept, is_new)) in self.is_kept.iter().zip(is_new).enumerate() {
+            if *is_kept != is_new {
+                changes.push((channel, if is_new { 1.0 } else { -1.0 }));
+            }
+        }
+        let mut text_squares = self.text_squares.clone();
+        for (channel, sign) in &changes {
+            for (square, x) in text_squares.iter_mut().zip(self.text.row(*channel)) {
+                *square += f64::from(*sign) * f64::from(*x) * f64::from(*x);
+            }
+        }
+        let inverse_lengths: Vec<f32> = text_squares
+            .iter()
+            .map(|square| (1.0 / square.max(1e-24).sqrt()) as f32)
+            .collect();
+        pulp::Arch::new().dispatch(Surprises {
+            refined: self,
+            changes: &changes,
+            inverse_lengths: &inverse_lengths,
+            labels,
+        })
+    }
+}
+
+struct Surprises<'a> {
+    refined: &'a Refined<'a>,
+    changes: &'a [(usize, f32)],
+    inverse_lengths: &'a [f32],
+    labels: &'a [usize],
+}
+
+impl pulp::WithSimd for Surprises<'_> {
+    type Output = Vec<f32>;
+
+    #[expect(
+        clippy::inline_always,
+        reason = "must be compiled with the instruction set that was dispatched to"
+    )]
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _: S) -> Vec<f32> {
+        let Self {
+            refined,
+            changes,
+            inverse_lengths,
+            labels,
+        } = self;
+        let mut cosines = vec![0.0; inverse_lengths.len()];
+        let mut surprises = Vec::with_capacity(labels.len());
+        for (key, label) in labels.iter().enumerate() {
+            cosines.copy_from_slice(refined.products.row(key));
+            let mut square = refined.key_squares[key];
+            for (channel, sign) in changes {
+                let x = refined.keys.row(key)[*channel];
+                square += f64::from(*sign) * f64::from(x) * f64::from(x);
+                let weight = sign * x;
+                for (cosine, text) in cosines.iter_mut().zip(refined.text.row(*channel)) {
+                    *cosine += weight * text;
+                }
+            }
+            let inverse = (1.0 / square.max(1e-24).sqrt()) as f32;
+            for (cosine, inverse_text) in cosines.iter_mut().zip(inverse_lengths) {
+                *cosine *= inverse * inverse_text;
+            }
+            let own = cosines[*label].exp() / sum_of_exp(&cosines);
+            surprises.push(((1.0 + 1e-6) / (own + 1e-6)).log2());
+        }
+        surprises
+    }
+}
+
+/// `Σ exp(x)`.
+#[expect(
+    clippy::inline_always,
+    reason = "must be compiled with the instruction set that was dispatched to"
+)]
+#[inline(always)]
+fn sum_of_exp(numbers: &[f32]) -> f32 {
+    let mut totals: Lanes = [0.0; LANES];
+    let (whole, rest) = numbers.as_chunks::<LANES>();
+    for numbers in whole {
+        let powers = exp(numbers);
+        for lane in 0..LANES {
+            totals[lane] += powers[lane];
+        }
+    }
+    totals.iter().sum::<f32>() + rest.iter().map(|x| x.exp()).sum::<f32>()
+}
+
+fn matrix_of(cols: usize, rows: &[Vec<f32>]) -> Matrix {
+    let mut matrix = Matrix::zeros(rows.len(), cols);
+    for (row, numbers) in rows.iter().enumerate() {
+        matrix.row_mut(row).copy_from_slice(numbers);
+    }
+    matrix
+}

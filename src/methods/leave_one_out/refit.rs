@@ -1,0 +1,125 @@
+//! Methods without a closed form: fitted anew for every fold.
+
+use rayon::prelude::*;
+
+use super::given::Given;
+use super::parts::Parts;
+use super::space::Space;
+use crate::features::{Features, Matrix};
+use crate::methods::{Knowledge, Method, MethodError, Queries, Views, fit};
+use crate::progress::Progress;
+use crate::support::SupportSet;
+
+/// Every photo under the method fitted to the other folds; sliders that only weigh cost no further fit.
+pub(super) fn judge<'a>(
+    method: Method,
+    space: &Space,
+    knowledge: &Knowledge<'a>,
+    progress: &Progress<'_>,
+) -> Result<Given<'a>, MethodError> {
+    let parts = Parts::folds(knowledge.support);
+    let mut given = Given::zero_shot(knowledge, &parts);
+    let nothing = given.terms[0].clone();
+    given.terms = vec![nothing.clone(); space.settings.len()];
+    given.bases = vec![nothing; space.settings.len()];
+    let finished = std::sync::atomic::AtomicUsize::new(0);
+    let folds: Result<Vec<Option<Vec<(Matrix, Matrix)>>>, MethodError> = (0..parts.len())
+        .into_par_iter()
+        .map(|fold| {
+            progress.check()?;
+            let terms = terms_of_fold(method, space, knowledge, parts.rows_of(fold), progress)?;
+            let done = finished.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
+            progress.step(done, parts.len())?;
+            Ok(terms)
+        })
+        .collect();
+    for (fold, terms) in folds?.into_iter().enumerate() {
+        let rows = parts.rows_of(fold);
+        let Some(terms) = terms else {
+            rows.iter().for_each(|row| given.is_judged[*row] = false);
+            continue;
+        };
+        let (bases, terms): (Vec<Matrix>, Vec<Matrix>) = terms.into_iter().unzip();
+        given.fill(rows, &bases, &terms);
+    }
+    Ok(given)
+}
+
+/// Base and term of the photos of a fold for every setting, `[num_photos, num_classes]` each; `None` where too little is
+/// left to fit.
+fn terms_of_fold(
+    method: Method,
+    space: &Space,
+    knowledge: &Knowledge<'_>,
+    hidden: &[usize],
+    progress: &Progress<'_>,
+) -> Result<Option<Vec<(Matrix, Matrix)>>, MethodError> {
+    let rest = Rest::new(knowledge, hidden);
+    let classifier = match fit(method, &space.settings[0], &rest.knowledge(knowledge)) {
+        Ok(classifier) => classifier,
+        Err(MethodError::TooFewShots { .. }) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    progress.check()?;
+    let original = knowledge.support.features().select(hidden);
+    let adapted = knowledge.adapted_keys.map(|keys| keys.select(hidden));
+    let queries = Queries {
+        adapted: adapted.as_ref(),
+        ..Queries::new(&original)
+    };
+    let (readings, weighing) = (classifier.read(queries, &[])?, classifier.weighing());
+    let terms = space.settings.iter().map(|parameters| {
+        let mut bases = Matrix::zeros(hidden.len(), knowledge.support.num_classes());
+        let mut terms = bases.clone();
+        for (index, reading) in readings.iter().enumerate() {
+            let (base, term) = weighing.split(reading, parameters);
+            bases.row_mut(index).copy_from_slice(&base);
+            terms.row_mut(index).copy_from_slice(&term);
+        }
+        (bases, terms)
+    });
+    Ok(Some(terms.collect()))
+}
+
+/// What is known without some rows and their views.
+pub(super) struct Rest {
+    support: SupportSet,
+    adapted: Option<Features>,
+    views: Option<(SupportSet, Option<Features>)>,
+}
+
+impl Rest {
+    pub(super) fn new(knowledge: &Knowledge<'_>, hidden: &[usize]) -> Self {
+        let groups = knowledge.support.groups();
+        let hidden_groups: std::collections::HashSet<usize> =
+            hidden.iter().map(|row| groups[*row]).collect();
+        let rest = |groups: &[usize]| -> Vec<usize> {
+            (0..groups.len())
+                .filter(|row| !hidden_groups.contains(&groups[*row]))
+                .collect()
+        };
+        let rows = rest(groups);
+        Self {
+            support: knowledge.support.select(&rows),
+            adapted: knowledge.adapted_keys.map(|keys| keys.select(&rows)),
+            views: knowledge.views.map(|views| {
+                let rows = rest(views.original.groups());
+                let adapted = views.adapted.map(|adapted| adapted.select(&rows));
+                (views.original.select(&rows), adapted)
+            }),
+        }
+    }
+
+    /// The same texts, fewer photos.
+    pub(super) fn knowledge<'b>(&'b self, all: &Knowledge<'b>) -> Knowledge<'b> {
+        Knowledge {
+            support: &self.support,
+            adapted_keys: self.adapted.as_ref(),
+            views: self.views.as_ref().map(|(original, adapted)| Views {
+                original,
+                adapted: adapted.as_ref(),
+            }),
+            ..*all
+        }
+    }
+}

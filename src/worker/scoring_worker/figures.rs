@@ -1,0 +1,166 @@
+//! What a fit is worth: tuned parameters, accuracy by leaving one out, temperature.
+
+use std::sync::Arc;
+
+use super::{FitRequest, FitSummary, ScoringThread};
+use crate::methods::calibration::{calibrate_on, default_temperature};
+use crate::methods::leave_one_out::{HeldOut, held_out};
+use crate::methods::{LeaveOneOut, Method, MethodError, Parameters, tune_on_support};
+use crate::progress::Progress;
+use crate::worker::lesson::{Fingerprint, Lesson};
+
+/// The last tuning, so that letting go of a slider does not search again.
+pub(super) struct KnownTuning {
+    method: Method,
+    parameters: Parameters,
+    fingerprint: Fingerprint,
+    found: LeaveOneOut,
+}
+
+/// Figures, and the shots as the others see them.
+pub(super) struct Figures {
+    pub(super) summary: FitSummary,
+    /// Nothing where that cannot be told.
+    pub(super) held_out: HeldOut,
+}
+
+impl Figures {
+    /// Figures of a method whose shots cannot be scored by the others.
+    pub(super) fn of(summary: FitSummary) -> Self {
+        Self {
+            summary,
+            held_out: HeldOut::default(),
+        }
+    }
+}
+
+impl ScoringThread {
+    /// Tunes where asked, and measures by leave-one-out.
+    pub(super) fn figures(
+        &mut self,
+        base: FitSummary,
+        request: &FitRequest,
+        lesson: &Lesson,
+    ) -> Result<Figures, MethodError> {
+        let method = base.method;
+        let tuned = self.tuned(method, request, lesson)?;
+        let mut judged = tuned.held_out.clone();
+        let mut parameters = tuned.parameters;
+        if !request.tune {
+            parameters = request.parameters;
+            let progress = Progress::new(&|_, _| (), &request.cancel);
+            judged = judged_at(method, &parameters, lesson, &progress)?;
+        }
+        let summary = FitSummary {
+            parameters,
+            tuned: request.tune && tuned.is_tuned,
+            recommended: tuned.is_tuned.then_some(tuned.parameters),
+            zero_shot_accuracy: share(tuned.zero_shot_accuracy),
+            accuracy: share(judged.accuracy()),
+            surface: tuned.surface.clone().map(Arc::new),
+            temperature: calibrate_on(method, &judged).temperature,
+            note: note(method, &tuned, lesson),
+            ..base
+        };
+        Ok(Figures {
+            summary,
+            held_out: judged,
+        })
+    }
+
+    /// What tuning finds; searched again only when something changed that it depends on.
+    fn tuned(
+        &mut self,
+        method: Method,
+        request: &FitRequest,
+        lesson: &Lesson,
+    ) -> Result<LeaveOneOut, MethodError> {
+        // The sliders are what is searched.
+        let parameters = Parameters {
+            alpha: 0.0,
+            beta: 0.0,
+            gamma: 0.0,
+            ..request.parameters
+        };
+        if let Some(known) = &self.tuning
+            && known.method == method
+            && known.parameters == parameters
+            && known.fingerprint == lesson.fingerprint
+            && known.found.is_tuned
+        {
+            return Ok(known.found.clone());
+        }
+        let progress = Progress::new(&|_, _| (), &request.cancel);
+        let knowledge = lesson.knowledge();
+        let found = match tune_on_support(method, &request.parameters, &knowledge, &progress) {
+            Err(MethodError::FixedOnly { .. }) => LeaveOneOut {
+                parameters: request.parameters,
+                held_out: HeldOut::default(),
+                ..tune_on_support(Method::ZeroShot, &request.parameters, &knowledge, &progress)?
+            },
+            found => found?,
+        };
+        self.tuning = Some(KnownTuning {
+            method,
+            parameters,
+            fingerprint: lesson.fingerprint,
+            found: found.clone(),
+        });
+        Ok(found)
+    }
+}
+
+/// What is known of a method that is trained, before or after it is.
+pub(super) fn trained_figures(
+    base: FitSummary,
+    request: &FitRequest,
+    lesson: &Lesson,
+) -> Result<FitSummary, MethodError> {
+    Ok(FitSummary {
+        parameters: request.parameters,
+        zero_shot_accuracy: zero_shot_accuracy(lesson)?,
+        temperature: default_temperature(base.method),
+        ..base
+    })
+}
+
+fn zero_shot_accuracy(lesson: &Lesson) -> Result<Option<f32>, MethodError> {
+    let (method, parameters) = (Method::ZeroShot, Parameters::default());
+    let judged = held_out(
+        method,
+        &parameters,
+        &lesson.knowledge(),
+        &Progress::silent(),
+    )?;
+    Ok(share(judged.accuracy()))
+}
+
+/// The shots scored by the others at fixed parameters; nothing where the method cannot be judged so.
+fn judged_at(
+    method: Method,
+    parameters: &Parameters,
+    lesson: &Lesson,
+    progress: &Progress<'_>,
+) -> Result<HeldOut, MethodError> {
+    match held_out(method, parameters, &lesson.knowledge(), progress) {
+        Err(MethodError::FixedOnly { .. }) => Ok(HeldOut::default()),
+        found => found,
+    }
+}
+
+fn share(percent: Option<f64>) -> Option<f32> {
+    percent.map(|percent| (percent / 100.0) as f32)
+}
+
+/// What there is to say about a tuning.
+fn note(method: Method, tuned: &LeaveOneOut, lesson: &Lesson) -> Option<String> {
+    if tuned.num_judged == 0 {
+        let is_untuned = !method.parameters().is_empty() && !lesson.support.is_empty();
+        return is_untuned.then(|| {
+            "One shot per class: nothing to tune on, so the published defaults are used".to_owned()
+        });
+    }
+    tuned.better_without_names.map(|without| {
+        format!("Your shots alone do better: {without:.0} % with \"Use class names\" switched off")
+    })
+}

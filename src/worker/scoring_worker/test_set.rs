@@ -1,0 +1,91 @@
+//! Photos to judge methods by, with the features that methods take: of the pool, or of a folder that was only embedded.
+
+use std::sync::Arc;
+
+use super::{ScoreEvent, ScoringThread};
+use crate::engine::embed::PhotoFeatures;
+use crate::features::{Features, Matrix};
+use crate::ids::{Generation, PhotoId};
+use crate::worker::study_worker::TestSet;
+
+/// A photo that is in no project, with its class.
+#[derive(Clone, Debug)]
+pub struct StrayPhoto {
+    /// Original features.
+    pub original: PhotoFeatures,
+    /// Through the bottleneck adapters, where such are chosen.
+    pub adapted: Option<Vec<f32>>,
+    /// Its class.
+    pub class: usize,
+}
+
+impl ScoringThread {
+    /// Gathers photos of the pool that are known to be of these classes, shots left out, and tells them.
+    pub(super) fn tell_test(&self, generation: Generation, photos: &[(PhotoId, usize)]) {
+        let is_shot = |row: usize| {
+            let hash = self.table.hash(row);
+            self.fit
+                .as_ref()
+                .is_some_and(|fit| fit.key_hashes.contains_key(&hash))
+        };
+        let known: Vec<(usize, usize)> = photos
+            .iter()
+            .filter_map(|(photo, class)| Some((self.table.row_of(*photo)?, *class)))
+            .collect();
+        let kept: Vec<(usize, usize)> = known
+            .iter()
+            .copied()
+            .filter(|(row, _)| !is_shot(*row))
+            .collect();
+        let rows: Vec<usize> = kept.iter().map(|(row, _)| *row).collect();
+        let adapted = self.fit.as_ref().filter(|_| !rows.is_empty());
+        let adapted = adapted.and_then(|fit| self.adapted_rows(fit, &rows));
+        let test = self.table.original(&rows).ok().map(|original| TestSet {
+            original,
+            adapted,
+            labels: kept.iter().map(|(_, class)| *class).collect(),
+            num_shots_left_out: known.len() - kept.len(),
+        });
+        self.out
+            .send(ScoreEvent::Test(generation, test.map(Arc::new)));
+    }
+
+    /// The same of photos that are in no project.
+    pub(super) fn tell_stray_test(&self, generation: Generation, photos: &[StrayPhoto]) {
+        let test = self.stray_test(photos).map(Arc::new);
+        self.out.send(ScoreEvent::StrayTest(generation, test));
+    }
+
+    fn stray_test(&self, photos: &[StrayPhoto]) -> Option<TestSet> {
+        let fit = self.fit.as_ref()?;
+        let is_shot = |photo: &&StrayPhoto| {
+            let hash = photo.original.stamp.hash;
+            hash.is_some_and(|hash| fit.key_hashes.contains_key(&hash))
+        };
+        let kept: Vec<&StrayPhoto> = photos.iter().filter(|photo| !is_shot(photo)).collect();
+        let rows = |values: Option<Vec<&[f32]>>| {
+            let values = values?;
+            Matrix::from_rows(values.first()?.len(), values.into_iter()).ok()
+        };
+        let raw = rows(
+            kept.iter()
+                .map(|photo| Some(photo.original.features.as_slice()))
+                .collect(),
+        )?;
+        let hidden = rows(
+            kept.iter()
+                .map(|photo| photo.original.hidden.as_deref())
+                .collect(),
+        );
+        let adapted = match &fit.encoder {
+            Some(encoder) => encoder.adapt(&raw, hidden.as_ref()).ok(),
+            None => rows(kept.iter().map(|photo| photo.adapted.as_deref()).collect()),
+        };
+        Some(TestSet {
+            original: Features::normalized(raw).ok()?,
+            adapted: adapted.and_then(|rows| Features::normalized(rows).ok()),
+            labels: kept.iter().map(|photo| photo.class).collect(),
+            num_shots_left_out: photos.len() - kept.len(),
+        })
+    }
+}

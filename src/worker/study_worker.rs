@@ -1,0 +1,130 @@
+//! The thread that compares methods and searches on validation photos: work of seconds that nothing on screen waits for.
+//!
+//! Whatever a method learns, it learns from the shots; the photos that it is then judged by take no part in that.
+
+mod comparing;
+
+use std::sync::Arc;
+
+use super::lesson::Lesson;
+use super::{Outbox, Wake, Worker};
+use crate::features::Features;
+use crate::ids::Generation;
+use crate::methods::grid::{self, Grid, Tuned};
+use crate::methods::{Method, Parameters, Queries};
+use crate::progress::{CancelToken, Progress};
+
+pub use comparing::{Basis, Outcome, Row};
+
+/// Photos whose classes are known, and which are no shots.
+#[derive(Clone, Debug)]
+pub struct TestSet {
+    /// Original features.
+    pub original: Features,
+    /// The same photos through the adapted encoder, where there is one.
+    pub adapted: Option<Features>,
+    /// The class of every photo.
+    pub labels: Vec<usize>,
+    /// Photos that were left out because they are shots.
+    pub num_shots_left_out: usize,
+}
+
+impl TestSet {
+    /// The photos, as the methods take them.
+    pub fn queries(&self) -> Queries<'_> {
+        Queries {
+            original: &self.original,
+            adapted: self.adapted.as_ref(),
+        }
+    }
+}
+
+/// What to compare.
+#[derive(Clone, Debug)]
+pub struct CompareJob {
+    /// Comes back with every row.
+    pub generation: Generation,
+    /// What the methods learn from.
+    pub lesson: Arc<Lesson>,
+    /// What they are judged by; `None`: the shots, each left out once.
+    pub test: Option<Arc<TestSet>>,
+    /// Values of what is not tuned.
+    pub parameters: Parameters,
+    /// Whether the methods that are trained take part.
+    pub trains: bool,
+    /// Stops it between two methods.
+    pub cancel: CancelToken,
+}
+
+/// What to search on.
+#[derive(Clone, Debug)]
+pub struct ValidateJob {
+    /// Comes back.
+    pub generation: Generation,
+    /// What the method learns from.
+    pub lesson: Arc<Lesson>,
+    /// The photos to choose by.
+    pub test: Arc<TestSet>,
+    /// The method.
+    pub method: Method,
+    /// Values of what the grid does not vary.
+    pub parameters: Parameters,
+    /// Stops it.
+    pub cancel: CancelToken,
+}
+
+/// What the study worker can be asked.
+pub enum StudyJob {
+    /// Compare methods.
+    Compare(CompareJob),
+    /// Search a method's grid on validation photos.
+    Validate(ValidateJob),
+}
+
+/// What the study worker tells.
+pub enum StudyEvent {
+    /// A method was measured.
+    Row(Generation, Row),
+    /// All methods were, or somebody stopped it.
+    Compared(Generation),
+    /// Combinations tried, of all.
+    Searching(Generation, usize, usize),
+    /// The best of the grid.
+    Validated(Generation, Box<Tuned>),
+    /// The search did not work, as a sentence; `None`: somebody stopped it.
+    NotValidated(Generation, Option<String>),
+}
+
+/// Starts the thread.
+pub fn start(wake: Wake) -> std::io::Result<Worker<StudyJob, StudyEvent>> {
+    Worker::start("study worker", wake, |jobs, out| {
+        let mut comparing = comparing::Comparing::default();
+        for job in jobs {
+            match job {
+                StudyJob::Compare(job) => comparing.compare(&job, &out),
+                StudyJob::Validate(job) => out.send(validate(&job, &out)),
+            }
+        }
+    })
+}
+
+fn validate(job: &ValidateJob, out: &Outbox<StudyEvent>) -> StudyEvent {
+    let generation = job.generation;
+    let report = |done, total| out.send(StudyEvent::Searching(generation, done, total));
+    let found = grid::tune(
+        job.method,
+        &job.parameters,
+        &job.lesson.knowledge(),
+        job.test.queries(),
+        &job.test.labels,
+        &Grid::of(job.method),
+        &Progress::new(&report, &job.cancel),
+    );
+    match found {
+        Ok(tuned) => StudyEvent::Validated(generation, Box::new(tuned)),
+        Err(crate::methods::MethodError::Cancelled(_)) => {
+            StudyEvent::NotValidated(generation, None)
+        }
+        Err(error) => StudyEvent::NotValidated(generation, Some(error.to_string())),
+    }
+}

@@ -1,0 +1,378 @@
+//! Every grid search against all combinations one by one, through `fit` and its logits, ties included.
+
+use shotlens::features::{Features, Matrix};
+use shotlens::methods::grid::{Grid, LoopOrder, Tuned, tune, tune_keys};
+use shotlens::methods::{
+    Knowledge, Method, MethodError, Parameter, Parameters, SignatureRange, fit,
+};
+use shotlens::progress::{CancelToken, Cancelled, Progress};
+use shotlens::support::SupportSet;
+
+use crate::golden::{Golden, Scene};
+
+/// A support set, texts, photos to judge by and their classes.
+struct Judged {
+    scene: Scene,
+    labels: Vec<usize>,
+    use_class_names: bool,
+}
+
+impl Judged {
+    fn golden(name: &str) -> Self {
+        let golden = Golden::open(name);
+        Self {
+            scene: Scene::of(&golden),
+            labels: golden.integers("query_labels").to_vec(),
+            use_class_names: true,
+        }
+    }
+
+    /// Features with few different numbers, so that cosines and whole sums are equal; photos under two labels, two classes
+    /// with one text, a class without photos.
+    fn with_ties(seed: u32) -> Self {
+        let mut state = seed;
+        let mut draw = move |values: u32| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) % values
+        };
+        let mut rows = |count: usize| {
+            let of_row = |_| {
+                (0..7)
+                    .map(|_| 2.0 * draw(2) as f32 - 1.0)
+                    .collect::<Vec<f32>>()
+            };
+            let data: Vec<f32> = (0..count).flat_map(of_row).collect();
+            Features::normalized(Matrix::new(count, 7, data).expect("test data"))
+                .expect("test data")
+        };
+        let doubled = |features: &Features, from: usize| {
+            let mut order: Vec<usize> = (0..features.len()).collect();
+            order[0] = from;
+            features.select(&order)
+        };
+        let (keys, adapted) = (doubled(&rows(14), 9), doubled(&rows(14), 9));
+        let text = doubled(&rows(5), 3);
+        let labels = vec![3, 0, 0, 1, 1, 2, 2, 3, 3, 0, 1, 2, 3, 0];
+        let support = SupportSet::from_rows(keys, labels, 5).expect("test data");
+        Self {
+            labels: (0..37).map(|row| row % 5).collect(),
+            use_class_names: true,
+            scene: Scene {
+                support,
+                adapted_keys: adapted,
+                text,
+                queries: rows(37),
+                adapted_queries: rows(37),
+            },
+        }
+    }
+
+    fn knowledge(&self) -> Knowledge<'_> {
+        Knowledge {
+            use_class_names: self.use_class_names,
+            ..self.scene.knowledge()
+        }
+    }
+
+    fn tune(&self, method: Method, parameters: &Parameters, grid: &Grid) -> Tuned {
+        let (knowledge, queries) = (self.knowledge(), self.scene.queries());
+        let (labels, progress) = (&self.labels, Progress::silent());
+        tune(
+            method, parameters, &knowledge, queries, labels, grid, &progress,
+        )
+        .expect("test data")
+    }
+
+    /// Every combination one by one.
+    fn try_all(&self, method: Method, fixed: &Parameters, grid: &Grid) -> Tried {
+        let or_fixed = |values: &[f32], value| match values {
+            [] => vec![value],
+            values => values.to_vec(),
+        };
+        let is_proker = matches!(method, Method::ProKeR | Method::ProKeRPp);
+        let fixed_third = if is_proker { fixed.lambda } else { fixed.gamma };
+        let has_third = is_proker || method.parameters().contains(&Parameter::Gamma);
+        let thirds: &[f32] = if has_third { &grid.thirds } else { &[] };
+        let mut tried = Tried {
+            betas: or_fixed(&grid.betas, fixed.beta),
+            alphas: or_fixed(&grid.alphas, fixed.alpha),
+            thirds: or_fixed(thirds, fixed_third),
+            results: Vec::new(),
+        };
+        let knowledge = self.knowledge();
+        for beta in &tried.betas {
+            for alpha in &tried.alphas {
+                for third in &tried.thirds {
+                    let (lambda, gamma) = if is_proker {
+                        (*third, fixed.gamma)
+                    } else {
+                        (fixed.lambda, *third)
+                    };
+                    let parameters = Parameters {
+                        beta: *beta,
+                        alpha: *alpha,
+                        gamma,
+                        lambda,
+                        ..*fixed
+                    };
+                    let classifier = fit(method, &parameters, &knowledge).expect("test data");
+                    let logits = classifier.logits(self.scene.queries()).expect("test data");
+                    let classes = logits.top_classes();
+                    let is_right = |(class, label): &(&usize, &usize)| class == label;
+                    let correct = classes.iter().zip(&self.labels).filter(is_right).count();
+                    tried.results.push((parameters, correct));
+                }
+            }
+        }
+        tried
+    }
+
+    #[track_caller]
+    fn check(&self, method: Method, grid: &Grid, signature_range: SignatureRange) {
+        let fixed = Parameters {
+            signature_range,
+            channels: Some(4),
+            ..Parameters::default()
+        };
+        let tuned = self.tune(method, &fixed, grid);
+        let tried = self.try_all(method, &fixed, grid);
+        let percent = |correct: usize| 100.0 * correct as f64 / self.labels.len() as f64;
+        let (accuracies, thirds) = tried.surface();
+        assert_eq!(tuned.surface.betas, tried.betas);
+        assert_eq!(tuned.surface.alphas, tried.alphas);
+        let expected: Vec<f32> = accuracies.iter().map(|x| percent(*x) as f32).collect();
+        assert_eq!(tuned.surface.accuracies, expected, "{method:?}");
+        if !tuned.surface.thirds.is_empty() {
+            assert_eq!(tuned.surface.thirds, thirds, "{method:?}");
+        }
+        let (parameters, correct) = tried.best(grid.order);
+        assert_eq!(tuned.parameters, parameters, "{method:?}");
+        assert!((tuned.accuracy - percent(correct)).abs() < 1e-9);
+        assert_eq!(tuned.num_combinations, tried.results.len());
+    }
+}
+
+/// What all combinations gave: β outside, then α, then the third parameter.
+struct Tried {
+    betas: Vec<f32>,
+    alphas: Vec<f32>,
+    thirds: Vec<f32>,
+    results: Vec<(Parameters, usize)>,
+}
+
+impl Tried {
+    /// The first of the best in the authors' loops.
+    fn best(&self, order: LoopOrder) -> (Parameters, usize) {
+        let (num_alphas, num_thirds) = (self.alphas.len(), self.thirds.len());
+        let mut places: Vec<usize> = (0..self.results.len()).collect();
+        if order == LoopOrder::AlphaOutside {
+            // Stable, so β and the third parameter keep their order for each α.
+            places.sort_by_key(|place| place / num_thirds % num_alphas);
+        }
+        let most = self.results.iter().map(|result| result.1).max();
+        let first = places
+            .iter()
+            .find(|place| Some(self.results[**place].1) == most);
+        self.results[*first.expect("a grid")]
+    }
+
+    /// The best over the third parameter, the first of equals.
+    fn surface(&self) -> (Vec<usize>, Vec<f32>) {
+        let best = |results: &[(Parameters, usize)]| {
+            let most = results
+                .iter()
+                .map(|result| result.1)
+                .max()
+                .expect("a third");
+            let first = results.iter().position(|result| result.1 == most);
+            (most, self.thirds[first.expect("the best")])
+        };
+        self.results.chunks(self.thirds.len()).map(best).unzip()
+    }
+}
+
+/// Every `1 / n`th of the values of each axis.
+fn thinned(grid: &Grid, [betas, alphas, thirds]: [usize; 3]) -> Grid {
+    let thin = |values: &[f32], by: usize| values.iter().step_by(by).copied().collect();
+    Grid {
+        betas: thin(&grid.betas, betas),
+        alphas: thin(&grid.alphas, alphas),
+        thirds: thin(&grid.thirds, thirds),
+        order: grid.order,
+    }
+}
+
+#[track_caller]
+fn check_everywhere(method: Method, grid: &Grid) {
+    for seed in 0..4 {
+        Judged::with_ties(seed).check(method, grid, SignatureRange::Support);
+    }
+    Judged::golden("0").check(method, grid, SignatureRange::Queries);
+}
+
+#[test]
+fn tip_adapters_search_equals_every_combination() {
+    let published = Grid::of(Method::TipAdapter);
+    // Eight β in one run, and some alone.
+    check_everywhere(Method::TipAdapter, &thinned(&published, [19, 1, 1]));
+    let imo = Grid::of(Method::TipAdapterPp);
+    check_everywhere(Method::TipAdapterPp, &thinned(&imo, [2, 9, 1]));
+    let uneven = Grid {
+        betas: vec![0.0, 1.0, 4.0, 4.5, 20.0],
+        ..thinned(&imo, [1, 20, 1])
+    };
+    check_everywhere(Method::TipAdapter, &uneven);
+}
+
+#[test]
+fn tip_xs_search_equals_every_combination() {
+    let published = Grid::of(Method::TipX);
+    check_everywhere(Method::TipX, &thinned(&published, [23, 3, 12]));
+    let imo = Grid::of(Method::TipXPp);
+    check_everywhere(Method::TipXPp, &thinned(&imo, [3, 21, 15]));
+}
+
+#[test]
+fn apes_search_equals_every_combination() {
+    let published = Grid::of(Method::Ape);
+    check_everywhere(Method::Ape, &thinned(&published, [23, 3, 3]));
+    check_everywhere(Method::ApePp, &thinned(&published, [50, 4, 5]));
+}
+
+#[test]
+fn a_search_without_class_names_equals_every_combination() {
+    let mut judged = Judged::with_ties(5);
+    judged.use_class_names = false;
+    for method in [Method::TipAdapter, Method::TipX, Method::Ape] {
+        let grid = thinned(&Grid::of(Method::TipXPp), [5, 25, 20]);
+        judged.check(method, &grid, SignatureRange::Support);
+    }
+}
+
+#[test]
+fn trained_keys_are_searched_as_a_cache() {
+    let judged = Judged::golden("0");
+    let grid = thinned(&Grid::of(Method::TipAdapter), [19, 1, 1]);
+    let (knowledge, progress) = (judged.scene.knowledge(), Progress::silent());
+    let search = |keys: &Matrix| {
+        tune_keys(
+            Method::TipAdapterF,
+            keys,
+            &Parameters::default(),
+            &knowledge,
+            judged.scene.queries(),
+            &judged.labels,
+            &grid,
+            &progress,
+        )
+    };
+    let untrained = judged.tune(Method::TipAdapter, &Parameters::default(), &grid);
+    let own = judged.scene.support.features().matrix();
+    assert_eq!(search(own), Ok(untrained));
+    let longer = Matrix::from_fn(own.rows(), own.cols(), |row, col| 1.1 * own.row(row)[col]);
+    let found = search(&longer).expect("test data");
+    let naive = naive_cache(&judged, &longer, &grid);
+    for (accuracy, expected) in found.surface.accuracies.iter().zip(naive) {
+        assert!((accuracy - expected).abs() < 1e-3, "{accuracy} {expected}");
+    }
+    assert_eq!(
+        search(&own.select_rows(&[0])).unwrap_err(),
+        MethodError::Rows {
+            what: "trained keys",
+            got: 1,
+            expected: own.rows(),
+        }
+    );
+}
+
+/// Percent right for every β and α, in double precision.
+fn naive_cache(judged: &Judged, keys: &Matrix, grid: &Grid) -> Vec<f32> {
+    let scene = &judged.scene;
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        a.iter()
+            .zip(b)
+            .map(|(x, y)| f64::from(*x) * f64::from(*y))
+            .sum()
+    };
+    let is_right = |query: usize, beta: f64, alpha: f64| {
+        let row = scene.queries.row(query);
+        let mut logits: Vec<f64> = (0..scene.text.len())
+            .map(|class| 100.0 * dot(row, scene.text.row(class)))
+            .collect();
+        for (key, label) in scene.support.labels().iter().enumerate() {
+            logits[*label] += alpha * (beta * (dot(row, keys.row(key)) - 1.0)).exp();
+        }
+        let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        logits.iter().position(|logit| *logit >= most) == Some(judged.labels[query])
+    };
+    let mut accuracies = Vec::new();
+    for beta in &grid.betas {
+        for alpha in &grid.alphas {
+            let (beta, alpha) = (f64::from(*beta), f64::from(*alpha));
+            let correct = (0..judged.labels.len()).filter(|query| is_right(*query, beta, alpha));
+            accuracies.push(100.0 * correct.count() as f32 / judged.labels.len() as f32);
+        }
+    }
+    accuracies
+}
+
+#[test]
+fn zero_shot_is_one_combination() {
+    let judged = Judged::golden("2");
+    let tuned = judged.tune(
+        Method::ZeroShot,
+        &Parameters::default(),
+        &Grid::of(Method::TipAdapter),
+    );
+    assert_eq!(tuned.num_combinations, 1);
+    assert_eq!(tuned.parameters, Parameters::default());
+    let tried = judged.try_all(Method::ZeroShot, &Parameters::default(), &Grid::default());
+    let expected = 100.0 * tried.results[0].1 as f64 / judged.labels.len() as f64;
+    assert!((tuned.accuracy - expected).abs() < 1e-9);
+}
+
+#[test]
+fn a_search_can_be_stopped() {
+    let judged = Judged::golden("2");
+    let cancel = CancelToken::default();
+    cancel.cancel();
+    for method in [Method::TipAdapter, Method::TipX, Method::Ape] {
+        let stopped = tune(
+            method,
+            &Parameters::default(),
+            &judged.scene.knowledge(),
+            judged.scene.queries(),
+            &judged.labels,
+            &Grid::of(method),
+            &Progress::new(&|_, _| (), &cancel),
+        );
+        assert_eq!(
+            stopped,
+            Err(MethodError::Cancelled(Cancelled)),
+            "{method:?}"
+        );
+    }
+}
+
+#[test]
+fn labels_must_be_as_many_as_photos() {
+    let judged = Judged::golden("2");
+    let refused = tune(
+        Method::TipAdapter,
+        &Parameters::default(),
+        &judged.scene.knowledge(),
+        judged.scene.queries(),
+        &judged.labels[1..],
+        &Grid::of(Method::TipAdapter),
+        &Progress::silent(),
+    );
+    let expected = judged.labels.len();
+    assert_eq!(
+        refused,
+        Err(MethodError::Rows {
+            what: "validation labels",
+            got: expected - 1,
+            expected,
+        })
+    );
+}

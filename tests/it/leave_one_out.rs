@@ -1,0 +1,324 @@
+//! Leaving one out in closed form against fitting anew without the photo.
+
+use shotlens::features::{Features, Logits, Matrix};
+use shotlens::methods::leave_one_out::held_out;
+use shotlens::methods::{
+    HeldOut, Knowledge, Method, Parameters, Protocol, Queries, fit, tune_on_support,
+};
+use shotlens::progress::Progress;
+use shotlens::support::SupportSet;
+
+use crate::golden::{Golden, Scene, check_close};
+
+/// Methods that are fitted without training, each once with original and once with adapted features where it has both.
+const CLOSED_FORM: [Method; 6] = [
+    Method::TipAdapter,
+    Method::TipAdapterPp,
+    Method::Ape,
+    Method::ApePp,
+    Method::Gda,
+    Method::ProKeR,
+];
+
+/// Some shots of golden 2's first classes with duplicates: within a class, across classes, and near ones.
+struct SmallScene {
+    support: SupportSet,
+    adapted: Features,
+    text: Features,
+}
+
+impl SmallScene {
+    fn new() -> Self {
+        let scene = Scene::of(&Golden::open("2"));
+        let rows: Vec<usize> = (0..scene.support.len())
+            .filter(|row| scene.support.labels()[*row] < 5 && row % 3 != 0)
+            .collect();
+        let num_rows = rows.len();
+        // Class 5 has no photos, class 6 a single one.
+        let alone = (0..scene.support.len())
+            .find(|row| scene.support.labels()[*row] == 6)
+            .unwrap();
+        let rows = [rows.as_slice(), &rows[..4], &rows[..1], &[alone]].concat();
+        let chosen = scene.support.select(&rows);
+        let (mut labels, mut groups) = (chosen.labels().to_vec(), chosen.groups().to_vec());
+        // The same photo in two classes.
+        labels[num_rows + 1] = 3;
+        // A photo that is one of its class's two.
+        groups[num_rows - 1] = groups[num_rows - 2];
+        let support = SupportSet::new(chosen.features().clone(), labels, 7, groups).unwrap();
+        Self {
+            support,
+            adapted: scene.adapted_keys.select(&rows),
+            text: scene.text.select(&[0, 1, 2, 3, 4, 5, 6]),
+        }
+    }
+
+    fn knowledge(&self) -> Knowledge<'_> {
+        Knowledge::new(&self.support, &self.text).with_adapted_keys(Some(&self.adapted))
+    }
+
+    /// Rows of other groups than `row`'s.
+    fn others(&self, row: usize) -> Vec<usize> {
+        let groups = self.support.groups();
+        (0..self.support.len())
+            .filter(|other| groups[*other] != groups[row])
+            .collect()
+    }
+
+    /// Rows of its class over those in other groups; `None` where there are none.
+    fn scale(&self, row: usize) -> Option<f32> {
+        let labels = self.support.labels();
+        let count = |rows: &[usize]| {
+            rows.iter()
+                .filter(|other| labels[**other] == labels[row])
+                .count()
+        };
+        let left = count(&self.others(row));
+        let all: Vec<usize> = (0..self.support.len()).collect();
+        (left > 0).then(|| count(&all) as f32 / left as f32)
+    }
+
+    /// Logits of a row under `method` fitted to the other groups, and its class's votes scaled where it is a cache.
+    fn refitted(
+        &self,
+        method: Method,
+        parameters: &Parameters,
+        names: bool,
+        row: usize,
+    ) -> Vec<f32> {
+        let others = self.others(row);
+        let (support, adapted) = (self.support.select(&others), self.adapted.select(&others));
+        let knowledge = Knowledge {
+            use_class_names: names,
+            ..Knowledge::new(&support, &self.text).with_adapted_keys(Some(&adapted))
+        };
+        let (original, probe) = (
+            self.support.features().select(&[row]),
+            self.adapted.select(&[row]),
+        );
+        let queries = Queries {
+            original: &original,
+            adapted: Some(&probe),
+        };
+        let score = |method| {
+            let classifier = fit(method, parameters, &knowledge).unwrap();
+            classifier.logits(queries).unwrap().0.into_vec()
+        };
+        let mut logits = score(method);
+        if !matches!(
+            method,
+            Method::Gda | Method::GdaPp | Method::ProKeR | Method::ProKeRPp
+        ) {
+            let own = self.support.labels()[row];
+            let base = if names {
+                score(Method::ZeroShot)[own]
+            } else {
+                0.0
+            };
+            logits[own] = base + (logits[own] - base) * self.scale(row).unwrap();
+        }
+        logits
+    }
+}
+
+fn parameters() -> Parameters {
+    Parameters {
+        alpha: 2.5,
+        beta: 4.0,
+        gamma: 0.7,
+        channels: Some(40),
+        lambda: 0.2,
+        ..Parameters::default()
+    }
+}
+
+#[track_caller]
+fn check_held_out(found: &HeldOut, scene: &SmallScene, expected: impl Fn(usize) -> Vec<f32>) {
+    let judged: Vec<usize> = (0..scene.support.len())
+        .filter(|row| scene.scale(*row).is_some())
+        .collect();
+    assert_eq!(found.rows, judged);
+    let labels: Vec<usize> = judged
+        .iter()
+        .map(|row| scene.support.labels()[*row])
+        .collect();
+    assert_eq!(found.labels, labels);
+    let rows: Vec<Vec<f32>> = judged.iter().map(|row| expected(*row)).collect();
+    let expected = Matrix::from_rows(7, rows.iter().map(Vec::as_slice)).unwrap();
+    check_close(&found.logits.0, &expected, 1e-4);
+}
+
+#[test]
+fn leaving_one_out_is_fitting_anew_without_the_photo_and_its_duplicates() {
+    let scene = SmallScene::new();
+    for method in CLOSED_FORM {
+        for use_class_names in [true, false] {
+            let knowledge = Knowledge {
+                use_class_names,
+                ..scene.knowledge()
+            };
+            let found = held_out(method, &parameters(), &knowledge, &Progress::silent()).unwrap();
+            check_held_out(&found, &scene, |row| {
+                scene.refitted(method, &parameters(), use_class_names, row)
+            });
+        }
+    }
+}
+
+/// Tip-X of one row by the rows of other groups, in float64, with ψ's ranges of all pairs of different groups.
+fn naive_tip_x(
+    scene: &SmallScene,
+    keys: &Features,
+    row: usize,
+    parameters: &Parameters,
+) -> Vec<f32> {
+    let support = &scene.support;
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        a.iter()
+            .zip(b)
+            .map(|(x, y)| f64::from(*x) * f64::from(*y))
+            .sum()
+    };
+    let text_cosines = |row: usize| -> Vec<f64> {
+        let row = support.features().row(row);
+        (0..scene.text.len())
+            .map(|class| dot(row, scene.text.row(class)))
+            .collect()
+    };
+    let signature = |row: usize| -> Vec<f64> {
+        let powers: Vec<f64> = text_cosines(row).iter().map(|x| (x / 0.5).exp()).collect();
+        let total: f64 = powers.iter().sum();
+        powers.iter().map(|power| power / total).collect()
+    };
+    let signatures: Vec<Vec<f64>> = (0..support.len()).map(signature).collect();
+    let divergence = |query: usize, key: usize| -> f64 {
+        let shares = signatures[query].iter().zip(&signatures[key]);
+        shares.map(|(p, q)| p * (p / q).ln()).sum()
+    };
+    let mut range = [
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+    ];
+    for query in 0..support.len() {
+        for key in scene.others(query) {
+            let (m, a) = (divergence(query, key), dot(keys.row(query), keys.row(key)));
+            range = [
+                range[0].min(m),
+                range[1].max(m),
+                range[2].min(a),
+                range[3].max(a),
+            ];
+        }
+    }
+    let psi = |m: f64| (m - range[0]) / (range[1] - range[0]) * (range[3] - range[2]) + range[2];
+    let text = text_cosines(row);
+    let mut logits: Vec<f64> = vec![0.0; scene.text.len()];
+    for key in scene.others(row) {
+        let affinity =
+            (-f64::from(parameters.beta) * (1.0 - dot(keys.row(row), keys.row(key)))).exp();
+        logits[support.labels()[key]] += f64::from(parameters.alpha) * affinity
+            - f64::from(parameters.gamma) * psi(divergence(row, key));
+    }
+    logits[support.labels()[row]] *= f64::from(scene.scale(row).unwrap());
+    logits
+        .iter()
+        .zip(text)
+        .map(|(logit, cosine)| (100.0 * cosine + logit) as f32)
+        .collect()
+}
+
+#[test]
+fn tip_x_left_out_keeps_the_ranges_of_the_support_set() {
+    let scene = SmallScene::new();
+    let parameters = Parameters {
+        gamma: 3.0,
+        ..parameters()
+    };
+    for (method, keys) in [
+        (Method::TipX, scene.support.features()),
+        (Method::TipXPp, &scene.adapted),
+    ] {
+        let knowledge = scene.knowledge();
+        let found = held_out(method, &parameters, &knowledge, &Progress::silent()).unwrap();
+        check_held_out(&found, &scene, |row| {
+            naive_tip_x(&scene, keys, row, &parameters)
+        });
+    }
+}
+
+/// Share that is right, percent, and the mean log-likelihood at temperature `t`.
+fn account(HeldOut { logits, labels, .. }: &HeldOut, t: f64) -> (f64, f64) {
+    let Logits(rows) = logits;
+    let (mut right, mut likelihood) = (0, 0.0);
+    for (row, label) in rows.iter_rows().zip(labels) {
+        let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let total: f64 = row.iter().map(|x| (f64::from(x - best) / t).exp()).sum();
+        likelihood += f64::from(row[*label] - best) / t - total.ln();
+        right += usize::from(row.iter().position(|x| *x == best) == Some(*label));
+    }
+    let count = labels.len() as f64;
+    (100.0 * right as f64 / count, likelihood / count)
+}
+
+#[test]
+fn tuning_finds_the_best_of_its_surface_and_says_what_it_is_worth() {
+    let scene = SmallScene::new();
+    let knowledge = scene.knowledge();
+    for method in [CLOSED_FORM.as_slice(), &[Method::TipX, Method::TipXPp]].concat() {
+        let tuned = tune_on_support(
+            method,
+            &Parameters::default(),
+            &knowledge,
+            &Progress::silent(),
+        )
+        .unwrap();
+        assert!(tuned.is_tuned, "{method:?}");
+        assert_eq!(tuned.protocol, Protocol::EachPhoto);
+        let t = if method == Method::ProKeR { 0.01 } else { 1.0 };
+        let score = |parameters: &Parameters| {
+            let found = held_out(method, parameters, &knowledge, &Progress::silent()).unwrap();
+            account(&found, t)
+        };
+        let chosen = score(&tuned.parameters);
+        assert_eq!(chosen, account(&tuned.held_out, t), "{method:?}");
+        assert!(
+            (tuned.accuracy.unwrap() - chosen.0).abs() < 1e-9,
+            "{method:?}"
+        );
+        let likelihood = tuned.mean_log_likelihood.unwrap();
+        assert!(
+            (likelihood - chosen.1).abs() < 1e-3 * chosen.1.abs().max(1.0),
+            "{method:?}"
+        );
+        let surface = tuned.surface.unwrap();
+        assert_eq!(
+            surface.accuracies.len(),
+            surface.betas.len() * surface.alphas.len()
+        );
+        let highest = surface.accuracies.iter().copied().fold(0.0, f32::max);
+        assert!((f64::from(highest) - chosen.0).abs() < 1e-4, "{method:?}");
+        for index in (0..surface.accuracies.len()).step_by(37) {
+            let mut parameters = Parameters {
+                beta: surface.betas[index / surface.alphas.len()],
+                alpha: surface.alphas[index % surface.alphas.len()],
+                ..Parameters::default()
+            };
+            if let Some(third) = surface.thirds.get(index) {
+                (parameters.gamma, parameters.lambda) = (*third, *third);
+            }
+            let here = score(&parameters);
+            assert!(
+                (here.0 - f64::from(surface.accuracies[index])).abs() < 1e-4,
+                "{method:?}"
+            );
+            let is_better = here.0 > chosen.0 + 1e-9
+                || ((here.0 - chosen.0).abs() < 1e-9 && here.1 > chosen.1 + 1e-3);
+            assert!(
+                !is_better,
+                "{method:?}: {here:?} at {parameters:?} beats {chosen:?}"
+            );
+        }
+    }
+}
