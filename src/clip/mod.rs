@@ -6,6 +6,7 @@
 mod adapter;
 mod checkpoint;
 mod clean_text;
+mod context;
 mod device;
 mod error;
 mod ops;
@@ -22,6 +23,7 @@ pub use adapter::{AdapterTensors, BottleneckAdapter};
 pub use checkpoint::{
     Activation, Architecture, CheckpointFiles, ConfigSource, JsonText, WeightsSource,
 };
+pub use context::ContextPrompts;
 pub use device::DeviceChoice;
 pub use error::ClipError;
 pub use ops::Path;

@@ -37,6 +37,18 @@ pub(super) trait TextTower: Send + Sync {
     /// Features of texts given as token ids, shape `[num_texts, dim]`, not normalised.
     fn encode(&self, texts: &[&[u32]]) -> std::result::Result<Matrix, ClipError>;
 
+    /// What the tower makes of each token before anything else, `[num_ids, width]`, without its position.
+    fn embeddings(&self, ids: &[u32]) -> Result<Tensor>;
+
+    /// Features `[num_texts, dim]` of embedded texts that begin alike, not normalised: `prefix`, `[prefix tokens, width]`,
+    /// then `rest`, `[num_texts, other tokens, width]`, each read at its own of `ends`, counted from the rest's first token.
+    ///
+    /// Differentiable with respect to both.
+    fn encode_behind(&self, prefix: &Tensor, rest: &Tensor, ends: &[usize]) -> Result<Tensor>;
+
+    /// Width and number of blocks.
+    fn size(&self) -> (usize, usize);
+
     /// The last matrix, `[dim, width]`.
     fn projection(&self) -> &Matrix;
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::adapted::{AdaptedEncoder, AdapterSpec, SupportRows};
+use super::learned_text::learned_text;
 use super::{Engine, EngineError, prompts};
 use crate::features::{Features, Matrix};
 use crate::image_io::ContentHash;
@@ -192,12 +193,35 @@ impl Engine {
                     title: encoder.title(),
                 })
             });
+            let learned = self.learned_for(plan, &set, *seed, progress)?;
             for method in plan.methods {
                 progress.check()?;
-                outcomes.push(plan.outcome(*method, *seed, &set, &text, &adapted, progress)?);
+                let texts = Texts {
+                    class: &text,
+                    learned: learned.as_ref(),
+                };
+                outcomes.push(plan.outcome(*method, *seed, &set, texts, &adapted, progress)?);
             }
         }
         Ok(outcomes)
+    }
+
+    /// Class texts with learned context, where a method asks for them.
+    fn learned_for(
+        &self,
+        plan: &Plan<'_>,
+        set: &SupportSet,
+        seed: u64,
+        progress: &Progress<'_>,
+    ) -> Result<Option<Features>, EngineError> {
+        if !plan.methods.contains(&Method::CoOp) || set.is_empty() {
+            return Ok(None);
+        }
+        let parameters = Parameters {
+            seed,
+            ..Parameters::default()
+        };
+        learned_text(self, plan.classes, set, None, &parameters, progress).map(Some)
     }
 
     fn encoder_for(
@@ -216,6 +240,13 @@ impl Engine {
         AdaptedEncoder::new(plan.adapter, plan.adapter_scale, self, Some(rows))
             .map_err(|error| error.to_string())
     }
+}
+
+/// Class texts, `[num_classes, dim]`.
+#[derive(Clone, Copy)]
+struct Texts<'a> {
+    class: &'a Features,
+    learned: Option<&'a Features>,
 }
 
 /// Adapted features of all photos of one drawing.
@@ -246,7 +277,7 @@ impl Plan<'_> {
         method: Method,
         seed: u64,
         set: &SupportSet,
-        text: &Features,
+        texts: Texts<'_>,
         adapted: &Result<AdaptedRows, String>,
         progress: &Progress<'_>,
     ) -> Result<Outcome, EngineError> {
@@ -274,8 +305,11 @@ impl Plan<'_> {
                 ));
             }
         };
-        let knowledge =
-            Knowledge::new(set, text).with_adapted_keys(adapted.map(|adapted| &adapted.keys));
+        let knowledge = Knowledge {
+            learned_text: texts.learned,
+            ..Knowledge::new(set, texts.class)
+                .with_adapted_keys(adapted.map(|adapted| &adapted.keys))
+        };
         let test = Features::normalized(self.test.features.clone())?;
         let queries = Queries {
             original: &test,

@@ -3,10 +3,12 @@
 //! No threads of its own beyond the decoding pool; [`crate::worker`] puts it behind one.
 
 pub mod adapted;
+pub mod coop;
 pub mod demo;
 pub mod demo_project;
 pub mod embed;
 pub mod evaluate;
+pub mod learned_text;
 pub mod prompts;
 pub mod rows;
 
@@ -43,6 +45,9 @@ pub enum EngineError {
     /// An adapter that this model cannot have.
     #[error("{0}")]
     Adapter(String),
+    /// Something that cannot be trained, or cannot go on.
+    #[error("{0}")]
+    Training(String),
     /// A support set that does not fit together.
     #[error(transparent)]
     Support(#[from] SupportError),

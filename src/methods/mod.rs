@@ -196,7 +196,10 @@ impl<'a> Knowledge<'a> {
             return 1;
         };
         let count = |class| prompts.classes.iter().filter(|own| **own == class).count();
-        (0..self.support.num_classes()).map(count).min().unwrap_or(0)
+        (0..self.support.num_classes())
+            .map(count)
+            .min()
+            .unwrap_or(0)
     }
 
     /// The cache keys of `method`: adapted features for the ++ methods, original ones for the others.
@@ -340,6 +343,7 @@ pub fn fit(
 ) -> Result<Box<dyn Classifier>, MethodError> {
     let classifier: Box<dyn Classifier> = match method {
         Method::ZeroShot => Box::new(zero_shot::ZeroShot::fit(knowledge)?),
+        Method::CoOp => Box::new(zero_shot::ZeroShot::fit_learned(knowledge)?),
         Method::TipAdapter | Method::TipAdapterPp => {
             Box::new(tip_adapter::TipAdapter::fit(method, parameters, knowledge)?)
         }
@@ -354,8 +358,7 @@ pub fn fit(
         | Method::ApeT
         | Method::ClipAdapter
         | Method::LpPlusPlus
-        | Method::TaskRes
-        | Method::CoOp => return Err(MethodError::FixedOnly { method }),
+        | Method::TaskRes => return Err(MethodError::FixedOnly { method }),
         Method::Gda => Box::new(gda::Gda::fit(parameters, knowledge)?),
         Method::ProKeR => Box::new(proker::ProKeR::fit(parameters, knowledge)?),
     };
