@@ -73,6 +73,7 @@ pub(super) fn run(args: &EvalArgs, common: &Common) -> Result<()> {
         engine: &engine,
         classes: &classes,
         adapter: bottleneck.as_ref(),
+        wants_parts: methods.contains(&Method::Calip),
     };
     let support = folder.embed(&args.support, &support_photos)?;
     let seen: HashSet<_> = support.hashes.iter().copied().collect();
@@ -170,6 +171,8 @@ struct Folder<'a> {
     engine: &'a Engine,
     classes: &'a [String],
     adapter: Option<&'a AdaptedEncoder>,
+    /// Whether a method looks at parts of photos.
+    wants_parts: bool,
 }
 
 impl Folder<'_> {
@@ -192,7 +195,7 @@ impl Folder<'_> {
         }
         let (line, cancel) = (ProgressLine::new("embedding"), CancelToken::default());
         let report = |done, total| line.report(done, total);
-        let (split, skipped) =
+        let (mut split, skipped) =
             self.engine
                 .embed_split(&known, self.adapter, &Progress::new(&report, &cancel))?;
         for (_, reason) in &skipped {
@@ -200,6 +203,17 @@ impl Folder<'_> {
         }
         if split.labels.is_empty() {
             bail!("no photo of {} can be used", folder.display());
+        }
+        if self.wants_parts {
+            let skipped: HashSet<usize> = skipped.iter().map(|(index, _)| *index).collect();
+            let kept = known
+                .into_iter()
+                .enumerate()
+                .filter(|(index, _)| !skipped.contains(index));
+            let paths: Vec<PathBuf> = kept.map(|(_, (path, _))| path).collect();
+            split.parts = self
+                .engine
+                .embed_parts(&paths, &Progress::new(&report, &cancel))?;
         }
         Ok(split)
     }

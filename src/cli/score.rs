@@ -8,7 +8,7 @@ use clap::Args;
 use super::Common;
 use super::tensor_file::{TensorFile, TensorWriter};
 use crate::features::Features;
-use crate::methods::{Knowledge, Method, Parameters, Queries, SignatureRange, fit};
+use crate::methods::{Knowledge, Method, Parameters, Parts, Queries, SignatureRange, fit};
 use crate::support::SupportSet;
 
 /// A method's parameters on the command line.
@@ -39,8 +39,8 @@ pub(super) struct ParameterArgs {
 
 impl ParameterArgs {
     /// With Tip-X's scale from the file's own queries, as the authors take it.
-    pub(super) fn parameters(&self) -> Parameters {
-        let defaults = Parameters::default();
+    pub(super) fn parameters(&self, method: Method) -> Parameters {
+        let defaults = method.default_parameters();
         Parameters {
             alpha: self.alpha.unwrap_or(defaults.alpha),
             beta: self.beta.unwrap_or(defaults.beta),
@@ -65,10 +65,11 @@ fn finite(text: &str) -> Result<f32, String> {
 /// Features in, logits out.
 #[derive(Args, Debug)]
 pub struct ScoreArgs {
-    /// A file with support, labels, queries, text, and for ++ methods `support_imo`, `queries_imo`
+    /// A file with support, labels, queries, text, for ++ methods `support_imo`, `queries_imo`, for calip
+    /// `query_parts`, for coop `learned_text`
     #[arg(value_name = "F.safetensors")]
     file: PathBuf,
-    /// zero-shot, tip-adapter, tip-x, ape, their ++ variants (tip-adapter-pp, ...), gda or proker
+    /// zero-shot, calip, coop, tip-adapter, tip-x, ape, their ++ variants (tip-adapter-pp, ...), gda or proker
     #[arg(long, value_parser = Method::from_name)]
     method: Method,
     #[command(flatten)]
@@ -85,6 +86,10 @@ pub(super) struct ScoringInput {
     pub(super) text: Features,
     pub(super) queries: Features,
     pub(super) adapted_queries: Option<Features>,
+    /// Photo after photo, `[num_queries · num_parts, dim]`.
+    pub(super) query_parts: Option<Features>,
+    /// Class texts with learned context.
+    pub(super) learned_text: Option<Features>,
 }
 
 impl ScoringInput {
@@ -99,17 +104,28 @@ impl ScoringInput {
             text,
             queries: file.features("queries")?,
             adapted_queries: file.features_if_there("queries_imo")?,
+            query_parts: file.features_if_there("query_parts")?,
+            learned_text: file.features_if_there("learned_text")?,
         })
     }
 
     pub(super) fn knowledge(&self) -> Knowledge<'_> {
-        Knowledge::new(&self.support, &self.text).with_adapted_keys(self.adapted_keys.as_ref())
+        Knowledge {
+            has_parts: self.query_parts.is_some(),
+            learned_text: self.learned_text.as_ref(),
+            ..Knowledge::new(&self.support, &self.text)
+                .with_adapted_keys(self.adapted_keys.as_ref())
+        }
     }
 
     pub(super) fn queries(&self) -> Queries<'_> {
         Queries {
-            original: &self.queries,
             adapted: self.adapted_queries.as_ref(),
+            parts: self.query_parts.as_ref().map(|features| Parts {
+                features,
+                num_parts: features.len() / self.queries.len().max(1),
+            }),
+            ..Queries::new(&self.queries)
         }
     }
 }
@@ -134,7 +150,7 @@ pub(super) fn labels_within(
 pub(super) fn run(args: &ScoreArgs, common: &Common) -> Result<()> {
     let file = TensorFile::read(&args.file)?;
     let input = ScoringInput::read(&file, &args.file)?;
-    let parameters = args.parameters.parameters();
+    let parameters = args.parameters.parameters(args.method);
     let classifier = fit(args.method, &parameters, &input.knowledge())?;
     let logits = classifier.logits(input.queries())?;
     let mut writer = TensorWriter::default();

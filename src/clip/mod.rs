@@ -187,6 +187,33 @@ impl Clip {
         })
     }
 
+    /// What the image tower sees at each place of crops, photo after photo, `[num_crops · num_parts, dim]`, not normalised: for
+    /// a `ModifiedResNet` what its attention pool gives each cell of the last feature map (`ZiyuGuo99/CALIP`'s spatial
+    /// features). `None` for a vision transformer.
+    pub fn encode_parts(&self, crops: &[Crop]) -> Result<Option<Matrix>, ClipError> {
+        self.check_pictures(crops, None)?;
+        let mut rows = Vec::new();
+        for batch in crops.chunks(self.image.batch_size()) {
+            let Some(parts) = self.image.parts(batch)? else {
+                return Ok(None);
+            };
+            rows.extend(matrix(&parts.flatten(0, 1)?)?.into_vec());
+        }
+        Ok(Some(Matrix::new(
+            rows.len() / self.dim(),
+            self.dim(),
+            rows,
+        )?))
+    }
+
+    /// Parts of each photo that [`Clip::encode_parts`] gives; `None` where it gives none.
+    pub fn num_parts(&self) -> Option<usize> {
+        match &self.config.image {
+            ImageConfig::Vit(_) => None,
+            ImageConfig::ResNet(resnet) => Some(resnet.grid * resnet.grid),
+        }
+    }
+
     /// Features of crops as a tensor `[num_crops, dim]`, not normalised, with gradients for the adapter's variables.
     ///
     /// All at once: the caller chooses the batch.

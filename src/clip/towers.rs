@@ -22,6 +22,9 @@ pub(super) trait ImageTower: Send + Sync {
     /// Differentiable with respect to the adapter's tensors.
     fn forward(&self, crops: &[Crop], adapter: Option<&BottleneckAdapter>) -> Result<ImageTensors>;
 
+    /// What the tower sees at each place, `[num_crops, num_parts, dim]`, not normalised; `None` for a tower without places.
+    fn parts(&self, crops: &[Crop]) -> Result<Option<Tensor>>;
+
     /// How many pictures at once suit the device.
     fn batch_size(&self) -> usize;
 

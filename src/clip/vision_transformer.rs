@@ -132,6 +132,10 @@ impl ImageTower for VisionTransformer {
         })
     }
 
+    fn parts(&self, _: &[Crop]) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
     fn batch_size(&self) -> usize {
         let num_tokens = self.config.grid * self.config.grid + 1;
         if self.placement.device.is_cpu() {

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::adapted::{AdaptedEncoder, AdapterSpec, SupportRows};
 use super::learned_text::learned_text;
+use super::parts::PartRows;
 use super::{Engine, EngineError, prompts};
 use crate::features::{Features, Matrix};
 use crate::image_io::ContentHash;
@@ -26,6 +27,8 @@ pub struct Split {
     pub hidden: Option<Matrix>,
     /// Through bottleneck adapters, `[n, dim]`.
     pub bottleneck: Option<Matrix>,
+    /// What the tower saw at each place, for CALIP.
+    pub parts: Option<PartRows>,
     /// Class of every row.
     pub labels: Vec<usize>,
     /// Content of every row.
@@ -43,6 +46,7 @@ impl Split {
                 .bottleneck
                 .as_ref()
                 .map(|adapted| adapted.select_rows(rows)),
+            parts: self.parts.as_ref().map(|parts| parts.select(rows)),
             labels: rows.iter().map(|row| self.labels[*row]).collect(),
             hashes: rows.iter().map(|row| self.hashes[*row]).collect(),
         }
@@ -156,6 +160,7 @@ impl Engine {
             features: rows.features,
             hidden: rows.hidden,
             bottleneck,
+            parts: None,
             labels,
             hashes: rows.hashes,
         };
@@ -307,13 +312,15 @@ impl Plan<'_> {
         };
         let knowledge = Knowledge {
             learned_text: texts.learned,
+            has_parts: self.test.parts.is_some(),
             ..Knowledge::new(set, texts.class)
                 .with_adapted_keys(adapted.map(|adapted| &adapted.keys))
         };
         let test = Features::normalized(self.test.features.clone())?;
         let queries = Queries {
-            original: &test,
             adapted: adapted.map(|adapted| &adapted.test),
+            parts: self.test.parts.as_ref().map(PartRows::parts),
+            ..Queries::new(&test)
         };
         let scored = self
             .parameters(method, &knowledge, adapted, progress)
@@ -345,7 +352,7 @@ impl Plan<'_> {
         adapted: Option<&AdaptedRows>,
         progress: &Progress<'_>,
     ) -> Result<Parameters, EngineError> {
-        let defaults = Parameters::default();
+        let defaults = method.default_parameters();
         match self.tuning {
             // Tuning for the other methods is still to come; they are compared at their published defaults.
             _ if !method.is_live() => Ok(defaults),
@@ -357,8 +364,8 @@ impl Plan<'_> {
                 let original = Features::normalized(validation.features.clone())?;
                 let adapted = adapted.and_then(|adapted| adapted.validation.as_ref());
                 let queries = Queries {
-                    original: &original,
                     adapted,
+                    ..Queries::new(&original)
                 };
                 let grid = if method.needs_adapter() {
                     Grid::imo()

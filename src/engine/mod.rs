@@ -9,6 +9,7 @@ pub mod demo_project;
 pub mod embed;
 pub mod evaluate;
 pub mod learned_text;
+pub mod parts;
 pub mod prompts;
 pub mod rows;
 

@@ -217,6 +217,21 @@ impl Method {
         }
     }
 
+    /// All parameters at this method's own defaults.
+    pub fn default_parameters(self) -> Parameters {
+        let mut parameters = Parameters::default();
+        for parameter in self.parameters() {
+            let default = self.range(*parameter).map(|range| range.default);
+            let field = match parameter {
+                Parameter::Alpha => &mut parameters.alpha,
+                Parameter::Beta => &mut parameters.beta,
+                Parameter::Gamma => &mut parameters.gamma,
+            };
+            *field = default.unwrap_or(*field);
+        }
+        parameters
+    }
+
     /// Values, scale and default of one of its parameters; `None` for a parameter that it does not have.
     pub fn range(self, parameter: Parameter) -> Option<ParameterRange> {
         if !self.parameters().contains(&parameter) {
@@ -224,6 +239,21 @@ impl Method {
         }
         let defaults = Parameters::default();
         Some(match parameter {
+            // CALIP's published weights for ImageNet.
+            Parameter::Alpha if self == Self::Calip => ParameterRange {
+                min: 0.01,
+                max: 10.0,
+                default: 1.12,
+                is_logarithmic: true,
+                stops_at_zero: true,
+            },
+            Parameter::Beta if self == Self::Calip => ParameterRange {
+                min: 0.001,
+                max: 1.0,
+                default: 0.02,
+                is_logarithmic: true,
+                stops_at_zero: true,
+            },
             Parameter::Alpha => ParameterRange {
                 min: 0.01,
                 max: 100.0,

@@ -7,6 +7,7 @@
 
 mod ape;
 pub mod calibration;
+mod calip;
 pub mod evidence;
 mod gda;
 pub mod grid;
@@ -163,6 +164,8 @@ pub struct Knowledge<'a> {
     pub views: Option<Views<'a>>,
     /// Class texts with learnt context, `[num_classes, dim]`, for `CoOp`.
     pub learned_text: Option<&'a Features>,
+    /// Whether the model gives parts of photos, which CALIP looks at.
+    pub has_parts: bool,
     /// Whether the zero-shot term counts; without it the photos alone decide.
     pub use_class_names: bool,
 }
@@ -177,6 +180,7 @@ impl<'a> Knowledge<'a> {
             prompts: None,
             views: None,
             learned_text: None,
+            has_parts: false,
             use_class_names: true,
         }
     }
@@ -244,6 +248,17 @@ pub struct Queries<'a> {
     pub original: &'a Features,
     /// The same photos through the adapted encoder, for the ++ methods.
     pub adapted: Option<&'a Features>,
+    /// What the tower saw at each place of the photos, for CALIP.
+    pub parts: Option<Parts<'a>>,
+}
+
+/// Features of the parts of photos.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// Photo after photo, `[num_queries · num_parts, dim]`.
+    pub features: &'a Features,
+    /// Parts of each photo: 49 for CLIP's ResNets at 224 pixels.
+    pub num_parts: usize,
 }
 
 impl<'a> Queries<'a> {
@@ -252,6 +267,7 @@ impl<'a> Queries<'a> {
         Self {
             original,
             adapted: None,
+            parts: None,
         }
     }
 
@@ -329,6 +345,9 @@ pub fn check(method: Method, knowledge: &Knowledge<'_>) -> Result<(), MethodErro
             return Err(MethodError::TooFewPrompts { method, fewest });
         }
     }
+    if method == Method::Calip && !knowledge.has_parts {
+        return Err(MethodError::NoParts { method });
+    }
     if method == Method::CoOp && knowledge.learned_text.is_none() {
         return Err(MethodError::NoLearnedText { method });
     }
@@ -349,8 +368,8 @@ pub fn fit(
         }
         Method::TipX | Method::TipXPp => Box::new(tip_x::TipX::fit(method, parameters, knowledge)?),
         Method::Ape | Method::ApePp => Box::new(ape::Ape::fit(method, parameters, knowledge)?),
-        Method::Calip
-        | Method::Timo
+        Method::Calip => Box::new(calip::Calip::fit(parameters, knowledge)?),
+        Method::Timo
         | Method::TimoS
         | Method::GdaPp
         | Method::ProKeRPp

@@ -6,6 +6,7 @@
 )]
 
 mod assets;
+mod calip;
 mod checkpoints;
 mod cli;
 mod clip_data;

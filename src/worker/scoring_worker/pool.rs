@@ -142,8 +142,8 @@ impl ScoringThread {
             return Ok(scores);
         };
         let queries = Queries {
-            original: &original,
             adapted: adapted.as_ref(),
+            ..Queries::new(&original)
         };
         let (knowledge, parameters) = (fit.knowledge(), &fit.summary.parameters);
         let logits = methods::predict_pool(
@@ -207,8 +207,8 @@ impl ScoringThread {
             return Ok(set);
         };
         let queries = Queries {
-            original: &original,
             adapted: adapted.as_ref(),
+            ..Queries::new(&original)
         };
         let evidence = gather_evidence(fit.fitted.method, &fit.knowledge(), queries)?;
         for (row, mut evidence) in rows.iter().zip(evidence) {
