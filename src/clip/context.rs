@@ -1,4 +1,4 @@
-//! Texts whose first words are learned vectors instead of words: `start [v1] … [vM] class name . end`, as in CoOp (Zhou et
+//! Texts whose first words are learned vectors instead of words: `start [v1] … [vM] class name . end`, as in `CoOp` (Zhou et
 //! al., IJCV 2022; `trainers/coop.py` of `KaiyangZhou/CoOp` at ff61507c), one context for all classes, the name at the end.
 //!
 //! No token sees later ones, so start and context are the same for all classes, and are computed once.

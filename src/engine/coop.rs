@@ -1,4 +1,4 @@
-//! CoOp: context words learned through the frozen text tower (Zhou et al., IJCV 2022, arXiv 2109.01134; `KaiyangZhou/CoOp` at
+//! `CoOp`: context words learned through the frozen text tower (Zhou et al., IJCV 2022, arXiv 2109.01134; `KaiyangZhou/CoOp` at
 //! ff61507c, `trainers/coop.py` and `configs/trainers/CoOp/rn50*.yaml`).
 //!
 //! The photos' features are those that are there already. The text features' gradient comes from the loss alone, and goes

@@ -1,4 +1,4 @@
-//! Class texts with learned context, for comparing CoOp with other methods.
+//! Class texts with learned context, for comparing `CoOp` with other methods.
 
 use super::coop::CoOpOptions;
 use super::{Engine, EngineError};
@@ -7,7 +7,7 @@ use crate::methods::Parameters;
 use crate::progress::Progress;
 use crate::support::SupportSet;
 
-/// Class texts `[num_classes, dim]` that CoOp learns from `views`, or from `support` where there are none.
+/// Class texts `[num_classes, dim]` that `CoOp` learns from `views`, or from `support` where there are none.
 ///
 /// `parameters` may bring epochs, step size and seed of their own.
 pub fn learned_text(

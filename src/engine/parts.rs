@@ -1,6 +1,6 @@
 //! Features of the parts of photos, for CALIP: made anew each time, as they are fifty times as many numbers as the photos' own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
@@ -75,7 +75,7 @@ impl Engine {
     }
 
     /// A photo as the model sees it.
-    pub fn crop_of(&self, path: &PathBuf) -> Result<Crop, EngineError> {
+    pub fn crop_of(&self, path: &Path) -> Result<Crop, EngineError> {
         let read = || {
             let (bytes, _) = image_io::read_photo(path)?;
             image_io::decode_rgb(&bytes, path)

@@ -99,7 +99,9 @@ fn softmax(row: &mut [f32]) {
         *x = (SHARPNESS * *x).exp();
         sum += *x;
     }
-    row.iter_mut().for_each(|x| *x /= sum);
+    for x in row.iter_mut() {
+        *x /= sum;
+    }
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {
