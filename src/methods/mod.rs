@@ -257,7 +257,7 @@ pub struct Queries<'a> {
 pub struct Parts<'a> {
     /// Photo after photo, `[num_queries · num_parts, dim]`.
     pub features: &'a Features,
-    /// Parts of each photo: 49 for CLIP's ResNets at 224 pixels.
+    /// Parts of each photo: 49 for CLIP's `ResNets` at 224 pixels.
     pub num_parts: usize,
 }
 

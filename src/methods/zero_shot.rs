@@ -1,4 +1,4 @@
-//! Zero-shot CLIP: `logits = 100 · x · Wᵀ` (Radford et al., ICML 2021); and CoOp, which is that with learned texts.
+//! Zero-shot CLIP: `logits = 100 · x · Wᵀ` (Radford et al., ICML 2021); and `CoOp`, which is that with learned texts.
 
 use super::{Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Queries};
 use crate::features::{Features, Logits};
