@@ -78,6 +78,9 @@ pub(super) fn run(args: &EvalArgs, common: &Common) -> Result<()> {
     let support = folder.embed(&args.support, &support_photos)?;
     let seen: HashSet<_> = support.hashes.iter().copied().collect();
     let test = folder.embed_unseen(&args.test, &seen)?;
+    if let Some(adapter) = &bottleneck {
+        refuse_what_trained(adapter, &support, &test, args)?;
+    }
     let tuning = tuning(&args.tune, &folder, &seen, &test)?;
     let plan = Plan {
         classes: &classes,
@@ -235,6 +238,39 @@ impl Folder<'_> {
         }
         Ok(split)
     }
+}
+
+/// No photo that trained the adapter is reported on; where some are shots, that is said.
+fn refuse_what_trained(
+    adapter: &AdaptedEncoder,
+    support: &Split,
+    test: &Split,
+    args: &EvalArgs,
+) -> Result<()> {
+    let trained_on = adapter.trained_on();
+    let num_tested = test
+        .hashes
+        .iter()
+        .filter(|photo| trained_on.contains(photo))
+        .count();
+    if num_tested > 0 {
+        bail!(
+            "{num_tested} photos in {} trained the adapter, so its figures on them would flatter; leave them out, or train another",
+            args.test.display()
+        );
+    }
+    let num_shots = support
+        .hashes
+        .iter()
+        .filter(|photo| trained_on.contains(photo))
+        .count();
+    if num_shots > 0 {
+        warn(&format!(
+            "{num_shots} photos in {} trained the adapter: parameters of the ++ methods are tuned on the others",
+            args.support.display()
+        ));
+    }
+    Ok(())
 }
 
 /// Validation photos are neither shots, which would recognise themselves, nor test photos.

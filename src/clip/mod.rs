@@ -16,10 +16,11 @@ mod resnet;
 mod text;
 pub mod tokenizer;
 mod towers;
+mod training;
 mod transformer;
 mod vision_transformer;
 
-pub use adapter::{AdapterTensors, BottleneckAdapter};
+pub use adapter::{AdaptedProjection, AdapterNotes, AdapterTensors, BottleneckAdapter, Dropout};
 pub use checkpoint::{
     Activation, Architecture, CheckpointFiles, ConfigSource, JsonText, WeightsSource,
 };
@@ -27,8 +28,9 @@ pub use context::ContextPrompts;
 pub use device::DeviceChoice;
 pub use error::ClipError;
 pub use ops::Path;
+pub use towers::PixelValues;
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use checkpoint::{Config, FileTensors, ImageConfig, RandomTensors, TensorSource, WeightBytes};
 use preprocess::{Crop, Preprocess};
 use resnet::ResNet;
@@ -212,18 +214,6 @@ impl Clip {
             ImageConfig::Vit(_) => None,
             ImageConfig::ResNet(resnet) => Some(resnet.grid * resnet.grid),
         }
-    }
-
-    /// Features of crops as a tensor `[num_crops, dim]`, not normalised, with gradients for the adapter's variables.
-    ///
-    /// All at once: the caller chooses the batch.
-    pub fn crops_for_training(
-        &self,
-        crops: &[Crop],
-        adapter: &BottleneckAdapter,
-    ) -> Result<Tensor, ClipError> {
-        self.check_pictures(crops, Some(adapter))?;
-        Ok(self.image.forward(crops, Some(adapter))?.features)
     }
 
     fn check_pictures(

@@ -10,7 +10,7 @@ use super::adapter::BottleneckAdapter;
 use super::checkpoint::{ResNetConfig, TensorSource};
 use super::ops::{Elementwise, Linear, average_pool, windows};
 use super::preprocess::{Crop, Preprocess};
-use super::towers::{ImageTensors, ImageTower};
+use super::towers::{ImageTensors, ImageTower, PixelValues};
 use super::transformer::Placement;
 use crate::features::Matrix;
 
@@ -134,6 +134,14 @@ impl ImageTower for ResNet {
                 .squeeze(1)?,
             hidden: None,
         })
+    }
+
+    fn activations(&self, _: &[Crop], _: usize, _: PixelValues) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
+    fn finish(&self, _: &Tensor, _: usize, _: &BottleneckAdapter) -> Result<Option<ImageTensors>> {
+        Ok(None)
     }
 
     fn parts(&self, crops: &[Crop]) -> Result<Option<Tensor>> {

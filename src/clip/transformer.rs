@@ -94,7 +94,7 @@ impl Block {
     ///
     /// `pool` picks the rows that somebody needs: those of the last block that nobody reads are most of its work.
     /// `beside` is an adapter parallel to the MLP: from `h` and the sum to a new sum.
-    fn forward(
+    pub(super) fn forward(
         &self,
         x: &Tensor,
         pool: Option<Pool<'_>>,

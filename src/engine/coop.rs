@@ -174,7 +174,7 @@ impl<'a> Trainer<'a> {
                 start.cols()
             )));
         }
-        tensor(&start, self.clip.device())
+        Ok(tensor(&start, self.clip.device())?)
     }
 
     fn run(
@@ -211,7 +211,7 @@ impl<'a> Trainer<'a> {
             }
             loss = sum / num_batches as f32;
             if best.as_ref().is_none_or(|(best, _)| loss < *best) {
-                best = Some((loss, optimiser.value().copy().map_err(compute)?));
+                best = Some((loss, optimiser.value().copy()?));
             }
         }
         progress.step(total, total)?;
@@ -232,7 +232,7 @@ impl<'a> Trainer<'a> {
     /// Mean cross-entropy of some photos and its gradient with respect to the context.
     fn gradient(&self, context: &Tensor, rows: &[u32]) -> Result<(f32, Tensor), EngineError> {
         let num_classes = self.prompts.len();
-        let variable = Var::from_tensor(context).map_err(compute)?;
+        let variable = Var::from_tensor(context)?;
         let encode = |start: usize| {
             let classes = start..num_classes.min(start + self.chunk);
             self.clip
@@ -248,8 +248,8 @@ impl<'a> Trainer<'a> {
                 text
             });
         }
-        let text = Tensor::cat(&chunks, 0).map_err(compute)?.detach();
-        let (loss, text_gradient) = self.head.text_gradient(&text, rows).map_err(compute)?;
+        let text = Tensor::cat(&chunks, 0)?.detach();
+        let (loss, text_gradient) = self.head.text_gradient(&text, rows)?;
         let mut sum: Option<Tensor> = None;
         for (index, chunk) in chunks.into_iter().enumerate() {
             let start = index * self.chunk;
@@ -258,10 +258,9 @@ impl<'a> Trainer<'a> {
             } else {
                 chunk
             };
-            let gradient =
-                pulled_back(&chunk, &text_gradient, start, &variable).map_err(compute)?;
+            let gradient = pulled_back(&chunk, &text_gradient, start, &variable)?;
             sum = Some(match sum {
-                Some(sum) => (sum + gradient).map_err(compute)?,
+                Some(sum) => (sum + gradient)?,
                 None => gradient,
             });
         }
@@ -286,7 +285,7 @@ impl<'a> Trainer<'a> {
             rows.extend(numbers(&text)?);
         }
         let text = Matrix::new(num_classes, self.clip.dim(), rows)?;
-        let (num_context, width) = context.dims2().map_err(compute)?;
+        let (num_context, width) = context.dims2()?;
         Ok(LearnedContext {
             context: Matrix::new(num_context, width, numbers(context)?)?,
             text: Features::normalized(text)?,
@@ -327,7 +326,7 @@ impl Head {
         let labels: Vec<u32> = support.labels().iter().map(|label| *label as u32).collect();
         Ok(Self {
             features: tensor(support.features().matrix(), device)?,
-            labels: Tensor::new(labels, device).map_err(compute)?,
+            labels: Tensor::new(labels, device)?,
         })
     }
 
@@ -354,9 +353,9 @@ struct Optimiser {
 }
 
 impl Optimiser {
-    fn new(start: &Tensor) -> Result<Self, EngineError> {
+    fn new(start: &Tensor) -> candle_core::Result<Self> {
         Ok(Self {
-            value: start.copy().map_err(compute)?,
+            value: start.copy()?,
             velocity: None,
         })
     }
@@ -365,31 +364,22 @@ impl Optimiser {
         &self.value
     }
 
-    fn step(&mut self, gradient: &Tensor, learning_rate: f64) -> Result<(), EngineError> {
-        let update = || {
-            let gradient = (gradient + (&self.value * WEIGHT_DECAY)?)?;
-            let velocity = match &self.velocity {
-                Some(velocity) => ((velocity * MOMENTUM)? + gradient)?,
-                None => gradient,
-            };
-            let value = (&self.value - (&velocity * learning_rate)?)?;
-            Ok::<_, candle_core::Error>((value.detach(), velocity.detach()))
+    fn step(&mut self, gradient: &Tensor, learning_rate: f64) -> candle_core::Result<()> {
+        let gradient = (gradient + (&self.value * WEIGHT_DECAY)?)?;
+        let velocity = match &self.velocity {
+            Some(velocity) => ((velocity * MOMENTUM)? + gradient)?,
+            None => gradient,
         };
-        let (value, velocity) = update().map_err(compute)?;
-        (self.value, self.velocity) = (value, Some(velocity));
+        self.value = (&self.value - (&velocity * learning_rate)?)?.detach();
+        self.velocity = Some(velocity.detach());
         Ok(())
     }
 }
 
-fn tensor(rows: &Matrix, device: &Device) -> Result<Tensor, EngineError> {
-    Tensor::from_slice(rows.as_slice(), (rows.rows(), rows.cols()), device).map_err(compute)
+fn tensor(rows: &Matrix, device: &Device) -> candle_core::Result<Tensor> {
+    Tensor::from_slice(rows.as_slice(), (rows.rows(), rows.cols()), device)
 }
 
-fn numbers(tensor: &Tensor) -> Result<Vec<f32>, EngineError> {
-    let all = || tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1();
-    all().map_err(compute)
-}
-
-fn compute(error: candle_core::Error) -> EngineError {
-    EngineError::Clip(crate::clip::ClipError::Compute(error))
+fn numbers(tensor: &Tensor) -> candle_core::Result<Vec<f32>> {
+    tensor.to_dtype(DType::F32)?.flatten_all()?.to_vec1()
 }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::adapted::{AdaptedEncoder, AdapterSpec, SupportRows};
 use super::learned_text::learned_text;
 use super::parts::PartRows;
+use super::tune_apart::tune_apart;
 use super::{Engine, EngineError, prompts};
 use crate::features::{Features, Matrix};
 use crate::image_io::ContentHash;
@@ -192,6 +193,7 @@ impl Engine {
                     _ => None,
                 };
                 Ok(AdaptedRows {
+                    unseen: encoder.trained_on().rows_unseen(&support.hashes),
                     keys: adapt(&support)?,
                     test: adapt(plan.test)?,
                     validation,
@@ -256,6 +258,8 @@ struct Texts<'a> {
 
 /// Adapted features of all photos of one drawing.
 struct AdaptedRows {
+    /// Shots that did not train the adapter, where some did.
+    unseen: Option<Vec<usize>>,
     keys: Features,
     test: Features,
     validation: Option<Features>,
@@ -357,6 +361,10 @@ impl Plan<'_> {
             // Tuning for the other methods is still to come; they are compared at their published defaults.
             _ if !method.is_live() => Ok(defaults),
             Tuning::None => Ok(defaults),
+            Tuning::LeaveOneOut if adapted.is_some_and(|adapted| adapted.unseen.is_some()) => {
+                let unseen = adapted.and_then(|adapted| adapted.unseen.as_deref());
+                tune_apart(method, knowledge, unseen.unwrap_or_default(), progress)
+            }
             Tuning::LeaveOneOut => {
                 Ok(tune_on_support(method, &defaults, knowledge, progress)?.parameters)
             }

@@ -3,6 +3,7 @@
 //! No threads of its own beyond the decoding pool; [`crate::worker`] puts it behind one.
 
 pub mod adapted;
+pub mod adapter_training;
 pub mod coop;
 pub mod demo;
 pub mod demo_project;
@@ -12,6 +13,8 @@ pub mod learned_text;
 pub mod parts;
 pub mod prompts;
 pub mod rows;
+pub mod trained_on;
+mod tune_apart;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -60,6 +63,12 @@ pub enum EngineError {
         /// The folder.
         path: PathBuf,
     },
+}
+
+impl From<candle_core::Error> for EngineError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Clip(ClipError::Compute(error))
+    }
 }
 
 /// An open CLIP with what embedding needs around it.
