@@ -56,3 +56,57 @@ fn shares_group(knowledge: &Knowledge<'_>, row: usize, unseen: &[usize]) -> bool
     let groups = knowledge.support.groups();
     unseen.iter().any(|other| groups[*other] == groups[row])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::features::Matrix;
+    use crate::support::SupportSet;
+
+    fn features(rows: &[[f32; 2]]) -> Features {
+        Features::normalized(Matrix::from_rows(2, rows.iter().map(<[f32; 2]>::as_slice)).unwrap())
+            .unwrap()
+    }
+
+    /// Four shots that trained the adapter, pulled together by it, and two that did not, which it confuses.
+    fn tuned(unseen: &[usize]) -> Parameters {
+        let original = features(&[
+            [1.0, 0.1],
+            [1.0, 0.0],
+            [0.1, 1.0],
+            [0.0, 1.0],
+            [1.0, 0.2],
+            [0.2, 1.0],
+        ]);
+        let adapted = features(&[
+            [1.0, 0.0],
+            [1.0, 0.0],
+            [0.0, 1.0],
+            [0.0, 1.0],
+            [0.0, 1.0],
+            [1.0, 0.0],
+        ]);
+        let text = features(&[[1.0, 0.9], [0.9, 1.0]]);
+        let support =
+            SupportSet::new(original, vec![0, 0, 1, 1, 0, 1], 2, (0..6).collect()).unwrap();
+        let knowledge = Knowledge::new(&support, &text).with_adapted_keys(Some(&adapted));
+        tune_apart(
+            Method::TipAdapterPp,
+            &knowledge,
+            unseen,
+            &Progress::silent(),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn only_shots_that_did_not_train_the_adapter_judge() {
+        // They are right by the texts alone, and the trained shots' votes only mislead them.
+        assert!(tuned(&[4, 5]).alpha < 0.2, "{:?}", tuned(&[4, 5]));
+    }
+
+    #[test]
+    fn where_all_shots_trained_it_the_defaults_stay() {
+        assert_eq!(tuned(&[]), Method::TipAdapterPp.default_parameters());
+    }
+}

@@ -5,6 +5,7 @@
     reason = "clippy knows test functions, but not what they call"
 )]
 
+mod adapter_training;
 mod assets;
 mod calip;
 mod checkpoints;

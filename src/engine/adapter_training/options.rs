@@ -14,8 +14,8 @@ pub enum Preset {
     /// The authors' (`supervised_train.py` of `akres001/CLIP_fewshot_imo` at 9e7de23b): one pass in batches of 128, step size
     /// 8e-3, scale 0.03, every block.
     Paper,
-    /// For a few photos: at least 300 steps of 32, the last third of the blocks, a scale at which few steps are seen, and of all
-    /// states the one that tells held-out photos apart best.
+    /// For a few photos: up to 300 steps of 32 (ten passes where that is more), the last third of the blocks, a scale at which few
+    /// steps are seen, and of all states the one that tells held-out photos apart best; 125 steps without a better one end it.
     FewShot,
 }
 
@@ -105,6 +105,8 @@ pub(super) struct Settled {
     pub(super) blocks: Range<usize>,
     pub(super) seed: u64,
     pub(super) pixels: PixelValues,
+    /// Steps without a better state on the held-out photos after which training ends.
+    pub(super) patience: Option<usize>,
     /// Steps between two looks at the held-out photos.
     pub(super) evaluate_every: usize,
     /// Whether the state that did best on them is kept, instead of the last.
@@ -112,8 +114,10 @@ pub(super) struct Settled {
     pub(super) memory: usize,
 }
 
-/// Steps that few photos get at least.
+/// Steps that few photos may take at least.
 const LEAST_STEPS: usize = 300;
+/// Steps of few photos without a better state after which training ends.
+const PATIENCE: usize = 125;
 /// Bytes for activations, and again for a step.
 const MEMORY: usize = 1 << 30;
 
@@ -152,6 +156,7 @@ impl Settled {
             blocks: blocks.start.min(num_blocks)..blocks.end.min(num_blocks),
             seed: options.seed,
             pixels: options.pixels,
+            patience: few.then_some(PATIENCE),
             evaluate_every: if few { 25 } else { 100 },
             keeps_best: few,
             memory: options.memory.unwrap_or(MEMORY),

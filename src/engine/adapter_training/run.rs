@@ -164,7 +164,7 @@ impl Run<'_> {
     ) -> Result<Option<Cancelled>, EngineError> {
         let (start, first, total) = (Instant::now(), self.state.step, self.settled.steps);
         let mut saved = Instant::now();
-        while self.state.step < total {
+        while self.state.step < total && !self.has_learned_enough() {
             if let Err(cancelled) = progress.step(self.state.step, total) {
                 self.save(options)?;
                 return Ok(Some(cancelled));
@@ -190,6 +190,16 @@ impl Run<'_> {
         }
         progress.step(total, total)?;
         Ok(None)
+    }
+
+    /// Whether the held-out photos have not been told apart better for too long.
+    fn has_learned_enough(&self) -> bool {
+        let since_best = self
+            .state
+            .best
+            .as_ref()
+            .map(|best| self.state.step - best.step);
+        matches!((since_best, self.settled.patience), (Some(since), Some(patience)) if since >= patience)
     }
 
     fn save(&self, options: &TrainingOptions) -> Result<(), EngineError> {
