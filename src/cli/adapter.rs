@@ -149,7 +149,7 @@ pub(super) fn run(action: &AdapterAction, common: &Common) -> Result<()> {
 
 fn train(args: &TrainArgs, common: &Common) -> Result<()> {
     let engine = session::open_engine(common)?;
-    let (photos, classes) = match &args.labels {
+    let Labelled { photos, classes } = match &args.labels {
         Some(list) => listed(&args.images, list)?,
         None => in_folders(&args.images)?,
     };
@@ -170,8 +170,14 @@ fn train(args: &TrainArgs, common: &Common) -> Result<()> {
     Ok(())
 }
 
+/// Files with the index of their class, and the classes' names.
+struct Labelled {
+    photos: Vec<(PathBuf, usize)>,
+    classes: Vec<String>,
+}
+
 /// Photos of class folders.
-fn in_folders(folder: &Path) -> Result<(Vec<(PathBuf, usize)>, Vec<String>)> {
+fn in_folders(folder: &Path) -> Result<Labelled> {
     let photos = photo_list::list(&[folder.to_owned()])?;
     let (labelled, loose): (Vec<ListedPhoto>, Vec<_>) =
         photos.into_iter().partition(|photo| photo.class.is_some());
@@ -195,11 +201,14 @@ fn in_folders(folder: &Path) -> Result<(Vec<(PathBuf, usize)>, Vec<String>)> {
             classes.len()
         );
     }
-    Ok((indexed, classes))
+    Ok(Labelled {
+        photos: indexed,
+        classes,
+    })
 }
 
 /// Images of a table.
-fn listed(folder: &Path, list: &Path) -> Result<(Vec<(PathBuf, usize)>, Vec<String>)> {
+fn listed(folder: &Path, list: &Path) -> Result<Labelled> {
     let text = std::fs::read_to_string(list)
         .with_context(|| format!("could not read {}", list.display()))?;
     let rows = label_list::parse(&text).with_context(|| list.display().to_string())?;
@@ -215,7 +224,10 @@ fn listed(folder: &Path, list: &Path) -> Result<(Vec<(PathBuf, usize)>, Vec<Stri
             folder.display()
         ));
     }
-    Ok((photos, labels))
+    Ok(Labelled {
+        photos,
+        classes: labels,
+    })
 }
 
 fn tell(report: &Report, is_json: bool) {
@@ -228,7 +240,7 @@ fn tell(report: &Report, is_json: bool) {
             );
         }
         Report::HeldOut(HeldOut { step, figures, .. }) => {
-            println!("step {step}: held-out photos {}", words(*figures))
+            println!("step {step}: held-out photos {}", words(*figures));
         }
         Report::Step(step) if is_json => println!(
             "{}",

@@ -1,6 +1,7 @@
 //! Which photos an adapter was trained on, so that nothing is measured or tuned on its features of them.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use crate::image_io::ContentHash;
 
@@ -29,10 +30,12 @@ impl TrainedOn {
 
     /// All hashes in hexadecimal, sorted, without anything between them.
     pub fn text(&self) -> String {
-        self.0
-            .iter()
-            .map(|start| format!("{:016x}", u64::from_be_bytes(*start)))
-            .collect()
+        let mut text = String::with_capacity(2 * NUM_BYTES * self.0.len());
+        for start in &self.0 {
+            // Writing to a String cannot fail.
+            write!(text, "{:016x}", u64::from_be_bytes(*start)).ok();
+        }
+        text
     }
 
     /// Whether it has seen this photo.

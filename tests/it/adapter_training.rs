@@ -177,7 +177,7 @@ fn training_starts_at_the_original_features_and_changes_adapters_alone() {
     };
     let outcome = engine
         .train_adapter(lesson, &options, &out, &Progress::silent(), &mut |report| {
-            reports.push(report)
+            reports.push(report);
         })
         .unwrap();
     assert_eq!(
@@ -492,7 +492,9 @@ fn what_cannot_be_trained_is_refused_with_the_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let engine = engine();
     let mut photos = photos(folder.path());
-    photos.iter_mut().for_each(|(_, label)| *label = 0);
+    for (_, label) in &mut photos {
+        *label = 0;
+    }
     let names = names();
     let fail = |photos: &[(PathBuf, usize)], options: &TrainingOptions| {
         let lesson = Lesson {

@@ -72,7 +72,7 @@ pub struct TrainingOptions {
     pub epochs: Option<usize>,
     /// Photos of a step.
     pub batch: Option<usize>,
-    /// AdamW's step size.
+    /// `AdamW`'s step size.
     pub learning_rate: Option<f64>,
     /// `s`, what the adapters' output is multiplied by.
     pub scale: Option<f64>,

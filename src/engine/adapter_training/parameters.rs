@@ -8,23 +8,23 @@ use crate::support::random::Random;
 
 /// Width of the bottleneck, the paper's.
 pub(super) const BOTTLENECK: usize = 64;
-/// PyTorch's defaults for AdamW.
+/// PyTorch's defaults for `AdamW`.
 const BETAS: (f64, f64) = (0.9, 0.999);
 
 /// One tensor that learns.
 pub(super) struct Parameter {
     pub(super) name: String,
     pub(super) var: Var,
-    /// AdamW's mean gradient and mean squared gradient.
+    /// `AdamW`'s mean gradient and mean squared gradient.
     pub(super) moments: [Vec<f32>; 2],
 }
 
 impl Parameter {
-    pub(super) fn new(name: String, value: Tensor) -> Result<Self> {
+    pub(super) fn new(name: String, value: &Tensor) -> Result<Self> {
         let zeros = vec![0.0; value.elem_count()];
         Ok(Self {
             name,
-            var: Var::from_tensor(&value)?,
+            var: Var::from_tensor(value)?,
             moments: [zeros.clone(), zeros],
         })
     }
@@ -68,8 +68,8 @@ impl Parameters {
         let zeros = |dims: &[usize]| Tensor::zeros(dims, candle_core::DType::F32, device);
         let mut all = Vec::new();
         for block in settled.blocks.clone() {
-            let mut push = |part: &str, value| {
-                all.push(Parameter::new(tensor_name(block, part), value)?);
+            let mut push = |part: &str, value: Tensor| {
+                all.push(Parameter::new(tensor_name(block, part), &value)?);
                 Ok::<_, candle_core::Error>(())
             };
             push("down_proj.weight", uniform(&[BOTTLENECK, width], width)?)?;
@@ -81,11 +81,11 @@ impl Parameters {
         if let Some([classes, dim]) = head {
             all.push(Parameter::new(
                 "head.weight".to_owned(),
-                uniform(&[classes, dim], dim)?,
+                &uniform(&[classes, dim], dim)?,
             )?);
             all.push(Parameter::new(
                 "head.bias".to_owned(),
-                uniform(&[classes], dim)?,
+                &uniform(&[classes], dim)?,
             )?);
         }
         Ok(Self {
@@ -155,7 +155,7 @@ impl Gradients {
     }
 }
 
-/// AdamW (Loshchilov and Hutter, ICLR 2019) as PyTorch computes it.
+/// `AdamW` (Loshchilov and Hutter, ICLR 2019) as PyTorch computes it.
 #[derive(Clone, Copy)]
 pub(super) struct AdamW {
     pub(super) learning_rate: f64,
@@ -220,7 +220,7 @@ mod tests {
         for (index, gradient) in [[0.5, 1.0], [-0.25, 3.0], [1.0, 0.0]].iter().enumerate() {
             adamw.update(&mut values, gradient, &mut moments, index + 1);
         }
-        let expected = [0.804784672, -2.256437176];
+        let expected = [0.804_784_7, -2.256_437_2];
         for (value, expected) in values.iter().zip(expected) {
             assert!((value - expected).abs() < 1e-6, "{values:?}");
         }

@@ -60,7 +60,7 @@ pub(super) fn train(
         start: tensor(&start)?,
         course,
     };
-    let mut projection = Parameter::new("visual.proj".to_owned(), scene.start.clone())?;
+    let mut projection = Parameter::new("visual.proj".to_owned(), &scene.start)?;
     let before = scene.look(&projection, 0, on_report)?;
     let (done, is_finished) = scene.steps(&mut projection, &settled, progress, on_report)?;
     let outcome = Outcome {

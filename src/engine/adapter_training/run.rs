@@ -17,10 +17,10 @@ use crate::features::{Features, Matrix};
 use crate::progress::{Cancelled, Progress};
 use crate::support::random::Random;
 
-/// AdamW's decay, PyTorch's default.
+/// `AdamW`'s decay, PyTorch's default.
 const WEIGHT_DECAY: f64 = 0.01;
 /// How often the state is saved.
-const SAVE_EVERY: Duration = Duration::from_secs(60);
+const SAVE_EVERY: Duration = Duration::from_mins(1);
 
 /// What is learned from, and by which model.
 pub(super) struct Course<'a> {
@@ -76,7 +76,7 @@ pub(super) fn train(
         run.learned.keep(&course.parts.train, progress)?;
         run.held_out.keep(&course.parts.held_out, progress)?;
     }
-    let outcome = run.to_the_end(options, progress, on_report)?;
+    let outcome = run.finish(options, progress, on_report)?;
     let learned = run.parameters.adapter_numbers()?;
     Ok(Trained {
         tensors: adapter_tensors(&run.settled, &learned, num_blocks, width),
@@ -118,7 +118,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    fn to_the_end(
+    fn finish(
         &mut self,
         options: &TrainingOptions,
         progress: &Progress<'_>,
