@@ -193,10 +193,11 @@ impl AdamW {
         let (first, second) = (correction(BETAS.0), correction(BETAS.1).sqrt());
         let decay = (1.0 - self.learning_rate * self.weight_decay) as f32;
         let (kept, kept_square) = (BETAS.0 as f32, BETAS.1 as f32);
+        let (new, new_square) = ((1.0 - BETAS.0) as f32, (1.0 - BETAS.1) as f32);
         let moments = mean.iter_mut().zip(square);
         for ((value, gradient), (mean, square)) in values.iter_mut().zip(gradient).zip(moments) {
-            *mean = kept * *mean + (1.0 - kept) * gradient;
-            *square = kept_square * *square + (1.0 - kept_square) * gradient * gradient;
+            *mean = kept * *mean + new * gradient;
+            *square = kept_square * *square + new_square * gradient * gradient;
             let size = f64::from(square.sqrt()) / second + self.epsilon;
             let step = self.learning_rate * f64::from(*mean) / first / size;
             *value = decay * *value - step as f32;
