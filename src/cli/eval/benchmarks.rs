@@ -50,7 +50,8 @@ pub(super) fn from_benchmark(
         ..draw
     };
     let drawings = draws.into_iter().map(on_rows).collect();
-    let test = embedder.queries(&photos(&splits.test), &format!("{title}'s test list"))?;
+    let test = embedder.test(&photos(&splits.test), &format!("{title}'s test list"))?;
+    embedder.refuse_what_trained(&test, &format!("{title}'s test list"))?;
     tell_copies(&support, &test);
     let tuning = match &args.tune {
         Tune::None => Tuning::None,
@@ -60,7 +61,7 @@ pub(super) fn from_benchmark(
         ),
         Tune::OwnValidation => {
             let split =
-                embedder.queries(&photos(&splits.val), &format!("{title}'s validation list"))?;
+                embedder.validation(&photos(&splits.val), &format!("{title}'s validation list"))?;
             apart_from(split, &test, title)?
         }
         Tune::Validation(_) => bail!(
