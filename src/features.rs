@@ -154,7 +154,7 @@ impl Matrix {
     #[must_use]
     pub fn times_transposed(&self, other: &Self) -> Self {
         assert_eq!(self.cols, other.cols, "rows of different lengths");
-        product(self, other, other.rows, other.cols, 1)
+        product(&self.view(), &other.view().transposed())
     }
 
     /// `self · other`, shape `[self.rows, other.cols]`.
@@ -164,20 +164,51 @@ impl Matrix {
     #[must_use]
     pub fn times(&self, other: &Self) -> Self {
         assert_eq!(self.cols, other.rows, "inner dimensions differ");
-        product(self, other, other.cols, 1, other.cols)
+        product(&self.view(), &other.view())
+    }
+
+    /// `selfᵀ · other`, shape `[self.cols, other.cols]`: the sum over rows of every column times every column.
+    ///
+    /// # Panics
+    /// When the numbers of rows differ.
+    #[must_use]
+    pub fn transposed_times(&self, other: &Self) -> Self {
+        assert_eq!(self.rows, other.rows, "numbers of rows differ");
+        product(&self.view().transposed(), &other.view())
+    }
+
+    fn view(&self) -> Strided<'_> {
+        Strided {
+            data: &self.data,
+            shape: (self.rows, self.cols),
+            strides: (self.cols, 1),
+        }
     }
 }
 
-/// `left · right`, where `right[k, j]` lies at `j * col_stride + k * row_stride`.
-fn product(
-    left: &Matrix,
-    right: &Matrix,
-    num_cols: usize,
-    col_stride: usize,
-    row_stride: usize,
-) -> Matrix {
-    let mut out = Matrix::zeros(left.rows, num_cols);
-    let parallelism = if left.rows * num_cols * left.cols > 1 << 21 {
+/// A matrix as it lies in memory, so that its transpose costs nothing.
+struct Strided<'a> {
+    data: &'a [f32],
+    shape: (usize, usize),
+    /// Distance in memory from a row to the next, and from a column to the next.
+    strides: (usize, usize),
+}
+
+impl Strided<'_> {
+    fn transposed(self) -> Self {
+        Self {
+            data: self.data,
+            shape: (self.shape.1, self.shape.0),
+            strides: (self.strides.1, self.strides.0),
+        }
+    }
+}
+
+/// `left · right`.
+fn product(left: &Strided<'_>, right: &Strided<'_>) -> Matrix {
+    let ((rows, inner), cols) = (left.shape, right.shape.1);
+    let mut out = Matrix::zeros(rows, cols);
+    let parallelism = if rows * cols * inner > 1 << 21 {
         Parallelism::Rayon(0)
     } else {
         Parallelism::None
@@ -188,19 +219,19 @@ fn product(
     )]
     unsafe {
         gemm::gemm(
-            left.rows,
-            num_cols,
-            left.cols,
+            rows,
+            cols,
+            inner,
             out.data.as_mut_ptr(),
             1,
-            num_cols as isize,
+            cols as isize,
             false,
             left.data.as_ptr(),
-            1,
-            left.cols as isize,
+            left.strides.1 as isize,
+            left.strides.0 as isize,
             right.data.as_ptr(),
-            col_stride as isize,
-            row_stride as isize,
+            right.strides.1 as isize,
+            right.strides.0 as isize,
             0.0,
             1.0,
             false,
@@ -321,6 +352,10 @@ mod tests {
         };
         assert!(close(&a.times_transposed(&b), &expected));
         assert!(close(&a.times(&b.transposed()), &expected));
+        assert!(close(
+            &a.transposed().transposed_times(&b.transposed()),
+            &expected
+        ));
     }
 
     #[test]

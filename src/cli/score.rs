@@ -8,39 +8,56 @@ use clap::Args;
 use super::Common;
 use super::tensor_file::{TensorFile, TensorWriter};
 use crate::features::Features;
-use crate::methods::{Knowledge, Method, Parameters, Queries, SignatureRange, fit};
+use crate::methods::{Knowledge, Method, Parameters, Prompts, Queries, SignatureRange, Views, fit};
 use crate::support::SupportSet;
 
 /// A method's parameters on the command line.
 #[derive(Args, Debug, Clone)]
 pub(super) struct ParameterArgs {
-    /// Weight of the cache [default: 1]
+    /// Weight of the photos, or what the method calls α [default: 1, or as published]
     #[arg(long, value_parser = finite)]
     alpha: Option<f32>,
-    /// Sharpness of the affinity [default: 5.5]
+    /// Sharpness of the affinity [default: 5.5, or as published]
     #[arg(long, value_parser = finite)]
     beta: Option<f32>,
-    /// Weight of the third term, for methods that have one [default: 0.1]
+    /// Weight of the third term; TIMO: sharpness of the prompts' weights [default: 0.1, or as published]
     #[arg(long, value_parser = finite)]
     gamma: Option<f32>,
-    /// APE: channels kept [default: half of them]
+    /// APE: channels kept [default: half of them]; APE-T: channels trained [default: 25 of 32]
     #[arg(long, value_name = "Q")]
     channels: Option<usize>,
-    /// APE: weight of the similarity between classes in the choice of channels [default: 0.7]
+    /// APE, APE-T: weight of the similarity between classes in the choice of channels [default: 0.7; APE-T: 0.2]
     #[arg(long, value_parser = finite)]
     w0: Option<f32>,
-    /// APE: weight of the variance over class texts in the choice of channels [default: 0.3]
+    /// APE, APE-T: weight of the variance over class texts in the choice of channels [default: 0.3; APE-T: 0.8]
     #[arg(long, value_parser = finite)]
     w1: Option<f32>,
-    /// `ProKeR`: how far the kernel may leave the class texts [default: 0.1]
-    #[arg(long, value_parser = finite)]
+    /// `ProKeR`: how far the kernel may leave the class texts [default: 0.1; ProKeR++: as published]
+    #[arg(long, value_parser = positive)]
     lambda: Option<f32>,
+    /// TIMO: prompts of each class that stand beside its photos [default: all]
+    #[arg(long, value_name = "N")]
+    prompts_per_class: Option<usize>,
+    /// Trained methods: passes over the photos [default: chosen on a held-out quarter of them]
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Trained methods: the first step size [default: as published]
+    #[arg(long, value_parser = positive)]
+    lr: Option<f32>,
+    /// Trained methods: decides the order of the photos and the starting weights [default: 1]
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
 }
 
 impl ParameterArgs {
+    /// What is not given: today's defaults for the methods that `score` always had, the published values for the others.
+    ///
     /// With Tip-X's scale from the file's own queries, as the authors take it.
-    pub(super) fn parameters(&self) -> Parameters {
-        let defaults = Parameters::default();
+    pub(super) fn parameters(&self, method: Method, shots: usize) -> Parameters {
+        let defaults = match method {
+            Method::Ape | Method::ApePp | Method::Gda | Method::ProKeR => Parameters::default(),
+            _ => Parameters::published(method, shots),
+        };
         Parameters {
             alpha: self.alpha.unwrap_or(defaults.alpha),
             beta: self.beta.unwrap_or(defaults.beta),
@@ -49,10 +66,20 @@ impl ParameterArgs {
             w0: self.w0.unwrap_or(defaults.w0),
             w1: self.w1.unwrap_or(defaults.w1),
             lambda: self.lambda.unwrap_or(defaults.lambda),
+            num_prompts: self.prompts_per_class,
+            epochs: self.epochs,
+            learning_rate: self.lr,
+            seed: self.seed.unwrap_or(defaults.seed),
             signature_range: SignatureRange::Queries,
-            ..defaults
         }
     }
+}
+
+fn positive(text: &str) -> Result<f32, String> {
+    finite(text)
+        .ok()
+        .filter(|value| *value > 0.0)
+        .ok_or_else(|| "expected a number above 0".to_owned())
 }
 
 fn finite(text: &str) -> Result<f32, String> {
@@ -65,10 +92,10 @@ fn finite(text: &str) -> Result<f32, String> {
 /// Features in, logits out.
 #[derive(Args, Debug)]
 pub struct ScoreArgs {
-    /// A file with support, labels, queries, text, and for ++ methods `support_imo`, `queries_imo`
+    /// A file with support, labels, queries, text, and for some methods adapted features, views or prompts
     #[arg(value_name = "F.safetensors")]
     file: PathBuf,
-    /// zero-shot, tip-adapter, tip-x, ape, their ++ variants (tip-adapter-pp, ...), gda or proker
+    /// A method's name, as tip-adapter, gda-pp, timo or taskres
     #[arg(long, value_parser = Method::from_name)]
     method: Method,
     #[command(flatten)]
@@ -85,6 +112,9 @@ pub(super) struct ScoringInput {
     pub(super) text: Features,
     pub(super) queries: Features,
     pub(super) adapted_queries: Option<Features>,
+    prompts: Option<Prompts>,
+    views: Option<SupportSet>,
+    adapted_views: Option<Features>,
 }
 
 impl ScoringInput {
@@ -93,17 +123,33 @@ impl ScoringInput {
         let labels = labels_within(&file.integers("labels")?, text.len(), "labels", path)?;
         let support = SupportSet::from_rows(file.features("support")?, labels, text.len())
             .with_context(|| format!("the support set of {}", path.display()))?;
+        let views = file
+            .features_if_there("support_views")?
+            .map(|rows| views_of(rows, &support, file, path))
+            .transpose()?;
         Ok(Self {
             support,
             adapted_keys: file.features_if_there("support_imo")?,
-            text,
             queries: file.features("queries")?,
             adapted_queries: file.features_if_there("queries_imo")?,
+            prompts: prompts(file, text.len(), path)?,
+            text,
+            views,
+            adapted_views: file.features_if_there("support_views_imo")?,
         })
     }
 
     pub(super) fn knowledge(&self) -> Knowledge<'_> {
-        Knowledge::new(&self.support, &self.text).with_adapted_keys(self.adapted_keys.as_ref())
+        let views = self.views.as_ref().map(|original| Views {
+            original,
+            adapted: self.adapted_views.as_ref(),
+        });
+        Knowledge {
+            prompts: self.prompts.as_ref(),
+            views,
+            ..Knowledge::new(&self.support, &self.text)
+                .with_adapted_keys(self.adapted_keys.as_ref())
+        }
     }
 
     pub(super) fn queries(&self) -> Queries<'_> {
@@ -112,6 +158,80 @@ impl ScoringInput {
             adapted: self.adapted_queries.as_ref(),
         }
     }
+}
+
+/// `prompts` with `prompt_labels`, where there are any.
+fn prompts(file: &TensorFile, num_classes: usize, path: &Path) -> Result<Option<Prompts>> {
+    let Some(features) = file.features_if_there("prompts")? else {
+        return Ok(None);
+    };
+    let labels = file.integers("prompt_labels")?;
+    same_length(
+        labels.len(),
+        "prompt_labels",
+        features.len(),
+        "prompts",
+        path,
+    )?;
+    let classes = labels_within(&labels, num_classes, "prompt_labels", path)?;
+    // Prompts are grouped by class, in the order in which each class has them.
+    let mut order: Vec<usize> = (0..classes.len()).collect();
+    order.sort_by_key(|row| classes[*row]);
+    Ok(Some(Prompts {
+        features: features.select(&order),
+        classes: order.iter().map(|row| classes[*row]).collect(),
+    }))
+}
+
+/// `support_views` with `view_labels` and `view_photos`; views of one photo share its group.
+fn views_of(
+    rows: Features,
+    support: &SupportSet,
+    file: &TensorFile,
+    path: &Path,
+) -> Result<SupportSet> {
+    let (labels, photos) = (file.integers("view_labels")?, file.integers("view_photos")?);
+    same_length(
+        labels.len(),
+        "view_labels",
+        rows.len(),
+        "support_views",
+        path,
+    )?;
+    same_length(
+        photos.len(),
+        "view_photos",
+        rows.len(),
+        "support_views",
+        path,
+    )?;
+    let num_classes = support.num_classes();
+    let labels = labels_within(&labels, num_classes, "view_labels", path)?;
+    let group = |(row, photo): (usize, &i64)| match usize::try_from(*photo) {
+        Ok(photo) if photo >= support.len() => bail!(
+            "view_photos[{row}] is {photo}, but there are {} support photos: {}",
+            support.len(),
+            path.display()
+        ),
+        Ok(photo) if support.labels()[photo] != labels[row] => bail!(
+            "view_labels[{row}] is {}, but its photo has label {}: {}",
+            labels[row],
+            support.labels()[photo],
+            path.display()
+        ),
+        Ok(photo) => Ok(support.groups()[photo]),
+        Err(_negative) => bail!("view_photos[{row}] is {photo}: {}", path.display()),
+    };
+    let groups: Result<Vec<usize>> = photos.iter().enumerate().map(group).collect();
+    SupportSet::new(rows, labels, num_classes, groups?)
+        .with_context(|| format!("the views of {}", path.display()))
+}
+
+fn same_length(got: usize, what: &str, expected: usize, of: &str, path: &Path) -> Result<()> {
+    if got != expected {
+        bail!("{got} {what} for {expected} {of}: {}", path.display());
+    }
+    Ok(())
 }
 
 /// Labels as indices; one that names no class is an error.
@@ -134,7 +254,8 @@ pub(super) fn labels_within(
 pub(super) fn run(args: &ScoreArgs, common: &Common) -> Result<()> {
     let file = TensorFile::read(&args.file)?;
     let input = ScoringInput::read(&file, &args.file)?;
-    let parameters = args.parameters.parameters();
+    let shots = input.support.shots_per_class().into_iter().max();
+    let parameters = args.parameters.parameters(args.method, shots.unwrap_or(0));
     let classifier = fit(args.method, &parameters, &input.knowledge())?;
     let logits = classifier.logits(input.queries())?;
     let mut writer = TensorWriter::default();

@@ -22,6 +22,8 @@ pub(super) struct Ape {
     keys: Keys,
     /// `kl` of every sorted key.
     surprises: Vec<f32>,
+    /// Length of the keys before the choice of channels.
+    key_dim: usize,
     channels: Vec<usize>,
     scale: Scale,
 }
@@ -49,6 +51,7 @@ impl Ape {
             method,
             keys,
             surprises,
+            key_dim: all_keys.dim(),
             channels,
             scale: Scale::of(parameters),
         })
@@ -64,15 +67,11 @@ impl Ape {
         &self.surprises
     }
 
-    /// What is compared with the refined keys.
-    pub(super) fn refine_probes(&self, probes: &Features) -> Result<Features, MethodError> {
-        let highest = self.channels.last().map_or(0, |channel| channel + 1);
-        if probes.dim() < highest && !probes.is_empty() {
-            return Err(MethodError::Dimension {
-                what: "queries",
-                got: probes.dim(),
-                expected: highest,
-            });
+    /// What is compared with the refined keys; keys, texts and queries of APE are all of one length.
+    pub(super) fn refine_probes(&self, queries: Queries<'_>) -> Result<Features, MethodError> {
+        let probes = queries.checked_probes(self.method, self.key_dim, self.key_dim)?;
+        if probes.is_empty() {
+            return Ok(Features::default());
         }
         refine(probes, &self.channels)
     }
@@ -84,12 +83,12 @@ impl Classifier for Ape {
         queries: Queries<'_>,
         progress: &Progress<'_>,
     ) -> Result<Logits, MethodError> {
-        let probes = self.refine_probes(queries.probes_for(self.method)?)?;
+        let probes = self.refine_probes(queries)?;
         predict_with_keys(&self.keys, self.scale, queries.original, &probes, progress)
     }
 
     fn read(&self, queries: Queries<'_>, hidden: &[&[usize]]) -> Result<Vec<Reading>, MethodError> {
-        let probes = self.refine_probes(queries.probes_for(self.method)?)?;
+        let probes = self.refine_probes(queries)?;
         read_with_keys(&self.keys, queries.original, &probes, hidden, |_| {
             Vec::new()
         })

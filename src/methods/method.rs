@@ -254,33 +254,37 @@ impl Method {
         if !self.parameters().contains(&parameter) {
             return None;
         }
-        let defaults = Parameters::default();
-        Some(match parameter {
-            Parameter::Alpha => ParameterRange {
-                min: 0.01,
-                max: 100.0,
-                default: defaults.alpha,
-                is_logarithmic: true,
-                stops_at_zero: true,
-            },
-            Parameter::Beta => ParameterRange {
-                min: 0.1,
-                max: 50.0,
-                default: defaults.beta,
-                is_logarithmic: true,
-                stops_at_zero: false,
-            },
-            Parameter::Gamma => ParameterRange {
-                min: 0.0,
-                max: if matches!(self, Self::TipX | Self::TipXPp) {
-                    30.0
-                } else {
-                    2.0
-                },
-                default: defaults.gamma,
-                is_logarithmic: false,
-                stops_at_zero: false,
-            },
+        // Most projects begin with a handful of photos a class.
+        let defaults = Parameters::published(self, 4);
+        let logarithmic = |min, max, default| ParameterRange {
+            min,
+            max,
+            default,
+            is_logarithmic: true,
+            stops_at_zero: parameter == Parameter::Alpha,
+        };
+        let linear = |min, max, default| ParameterRange {
+            min,
+            max,
+            default,
+            is_logarithmic: false,
+            stops_at_zero: false,
+        };
+        Some(match (parameter, self) {
+            (Parameter::Alpha, Self::Gda | Self::GdaPp) => logarithmic(1e-4, 100.0, defaults.alpha),
+            (Parameter::Alpha, Self::Timo | Self::TimoS) => {
+                logarithmic(0.01, 10_000.0, defaults.alpha)
+            }
+            (Parameter::Alpha, Self::ClipAdapter) => linear(0.0, 1.0, defaults.alpha),
+            (Parameter::Alpha, Self::TaskRes) => linear(0.0, 2.0, defaults.alpha),
+            (Parameter::Alpha, _) => logarithmic(0.01, 100.0, defaults.alpha),
+            (Parameter::Beta, Self::ProKeR | Self::ProKeRPp) => {
+                logarithmic(0.1, 10.0, defaults.beta)
+            }
+            (Parameter::Beta, _) => logarithmic(0.1, 50.0, defaults.beta),
+            (Parameter::Gamma, Self::Timo | Self::TimoS) => linear(1.0, 100.0, defaults.gamma),
+            (Parameter::Gamma, Self::TipX | Self::TipXPp) => linear(0.0, 30.0, defaults.gamma),
+            (Parameter::Gamma, _) => linear(0.0, 2.0, defaults.gamma),
         })
     }
 }
@@ -303,7 +307,7 @@ pub struct ParameterRange {
     pub min: f32,
     /// Largest value.
     pub max: f32,
-    /// The method's published default.
+    /// The method's published default, for 4 shots where it depends on them.
     pub default: f32,
     /// Whether equal distances on the rail are equal factors.
     pub is_logarithmic: bool,
@@ -314,13 +318,14 @@ pub struct ParameterRange {
 /// All parameters; a method reads those it has.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Parameters {
-    /// α, 0 to 100: weight of the cache.
+    /// α, 0 to 100: weight of the cache or of the Gaussian classes. TIMO: of the class texts. CLIP-Adapter: share of the
+    /// adapted feature, 0 to 1. `TaskRes`: scale of the residual.
     pub alpha: f32,
     /// β, 0.1 to 50: sharpness of the affinity `exp(-β (1 - cos))`.
     pub beta: f32,
-    /// γ: 0 to 30 for Tip-X, 0 to 2 for APE.
+    /// γ: 0 to 30 for Tip-X, 0 to 2 for APE; TIMO, 1 to 100: how sharply photos choose among prompts.
     pub gamma: f32,
-    /// APE: channels kept; half of all where `None`.
+    /// APE: channels kept; half of all where `None`. APE-T: channels trained; 25 of 32 where `None`.
     pub channels: Option<usize>,
     /// APE: weight of the similarity between classes in the choice of channels.
     pub w0: f32,
@@ -328,7 +333,7 @@ pub struct Parameters {
     pub w1: f32,
     /// `ProKeR`: λ, how far the kernel may leave the class texts.
     pub lambda: f32,
-    /// TIMO: prompts of each class that guide the photos; all where `None`.
+    /// TIMO: β, prompts of each class that stand beside its photos, up to twice as many as there are; all, once, where `None`.
     pub num_prompts: Option<usize>,
     /// Trained methods: passes over the shots; the method's published number where `None`.
     pub epochs: Option<usize>,

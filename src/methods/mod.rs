@@ -21,7 +21,10 @@ pub mod overlap;
 pub mod presets;
 pub mod projection;
 mod proker;
+mod published;
+mod rows;
 pub mod surface;
+mod timo;
 mod tip_adapter;
 mod tip_x;
 mod weighted_sums;
@@ -120,6 +123,16 @@ pub enum MethodError {
         /// Its value: NaN or infinite.
         number: f32,
     },
+    /// More photos than a method can take at once.
+    #[error("{} solves for all photos at once, and {got} are more than the {most} that it can take: leave some out", .method.title())]
+    TooManyShots {
+        /// The method.
+        method: Method,
+        /// Photos there are.
+        got: usize,
+        /// Photos it can take.
+        most: usize,
+    },
     /// A decomposition did not succeed: the features hold NaN or are all equal.
     #[error("the {what} of the features cannot be computed: they hold no number, or are all alike")]
     Decomposition {
@@ -153,7 +166,7 @@ pub struct Prompts {
 /// Augmented views of the support photos: several rows a photo, all of one group.
 #[derive(Clone, Copy, Debug)]
 pub struct Views<'a> {
-    /// Original features.
+    /// Original features; groups are numbered as in [`Knowledge::support`], so that a photo's views are known.
     pub original: &'a SupportSet,
     /// The same rows through the adapted encoder, for the ++ methods.
     pub adapted: Option<&'a Features>,
@@ -206,11 +219,13 @@ impl<'a> Knowledge<'a> {
         let Some(prompts) = self.prompts else {
             return 1;
         };
-        let count = |class| prompts.classes.iter().filter(|own| **own == class).count();
-        (0..self.support.num_classes())
-            .map(count)
-            .min()
-            .unwrap_or(0)
+        let mut counts = vec![0; self.support.num_classes()];
+        for class in &prompts.classes {
+            if let Some(count) = counts.get_mut(*class) {
+                *count += 1;
+            }
+        }
+        counts.into_iter().min().unwrap_or(0)
     }
 
     /// The cache keys of `method`: adapted features for the ++ methods, original ones for the others.
@@ -349,17 +364,14 @@ pub fn check(method: Method, knowledge: &Knowledge<'_>) -> Result<(), MethodErro
             needed: "a labelled photo: drop some on a class",
         });
     }
-    match method {
-        Method::Gda | Method::GdaPp | Method::Timo | Method::TimoS => {
-            let views = knowledge.views.map_or(support, |views| views.original);
-            if views.rows_per_class().into_iter().all(|rows| rows < 2) {
-                return Err(MethodError::TooFewShots {
-                    method,
-                    needed: "two photos of a class, or several views of each photo: add shots, or switch views on",
-                });
-            }
+    if matches!(method, Method::Gda | Method::GdaPp) {
+        let views = knowledge.rows_for(method)?.original;
+        if views.rows_per_class().into_iter().all(|rows| rows < 2) {
+            return Err(MethodError::TooFewShots {
+                method,
+                needed: "two photos of a class, or several views of each photo: add shots, or switch views on",
+            });
         }
-        _ => {}
     }
     if matches!(method, Method::Timo | Method::TimoS) {
         let fewest = knowledge.fewest_prompts();
@@ -386,19 +398,21 @@ pub fn fit(
         }
         Method::TipX | Method::TipXPp => Box::new(tip_x::TipX::fit(method, parameters, knowledge)?),
         Method::Ape | Method::ApePp => Box::new(ape::Ape::fit(method, parameters, knowledge)?),
+        Method::Gda | Method::GdaPp => Box::new(gda::fit(method, parameters, knowledge)?),
+        Method::ProKeR | Method::ProKeRPp => {
+            Box::new(proker::ProKeR::fit(method, parameters, knowledge)?)
+        }
+        Method::Timo | Method::TimoS => {
+            check(method, knowledge)?;
+            Box::new(timo::fit(method, parameters, knowledge)?)
+        }
         Method::Calip
-        | Method::Timo
-        | Method::TimoS
-        | Method::GdaPp
-        | Method::ProKeRPp
         | Method::TipAdapterF
         | Method::ApeT
         | Method::ClipAdapter
         | Method::LpPlusPlus
         | Method::TaskRes
         | Method::CoOp => return Err(MethodError::FixedOnly { method }),
-        Method::Gda => Box::new(gda::Gda::fit(parameters, knowledge)?),
-        Method::ProKeR => Box::new(proker::ProKeR::fit(parameters, knowledge)?),
     };
     Ok(classifier)
 }

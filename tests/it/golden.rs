@@ -5,7 +5,7 @@ use std::path::Path;
 
 use safetensors::{Dtype, SafeTensors};
 use shotlens::features::{Features, Matrix};
-use shotlens::methods::{Knowledge, Method, Parameters, Queries, SignatureRange};
+use shotlens::methods::{Knowledge, Method, Parameters, Prompts, Queries, SignatureRange, Views};
 use shotlens::support::SupportSet;
 
 /// A file of tests/data/methods.
@@ -79,7 +79,11 @@ impl Golden {
             signature_range: SignatureRange::Queries,
             ..Parameters::default()
         };
-        parameters.channels = values["channels"].as_u64().map(|count| count as usize);
+        let count = |key: &str| values[key].as_u64().map(|count| count as usize);
+        parameters.channels = count("channels");
+        parameters.num_prompts = count("num_prompts");
+        parameters.epochs = count("epochs");
+        parameters.seed = values["seed"].as_u64().unwrap_or(1);
         let fields = [
             ("alpha", &mut parameters.alpha),
             ("beta", &mut parameters.beta),
@@ -104,6 +108,8 @@ pub(crate) struct Scene {
     pub(crate) text: Features,
     pub(crate) queries: Features,
     pub(crate) adapted_queries: Features,
+    views: Option<(SupportSet, Features)>,
+    prompts: Option<Prompts>,
 }
 
 impl Scene {
@@ -115,7 +121,24 @@ impl Scene {
             text.len(),
         )
         .expect("test data");
+        let views = golden.matrices.contains_key("support_views").then(|| {
+            let photos = golden.integers("view_photos");
+            let groups = photos.iter().map(|photo| support.groups()[*photo]);
+            let rows = golden.features("support_views");
+            let labels = golden.integers("view_labels").to_vec();
+            let views = SupportSet::new(rows, labels, text.len(), groups.collect());
+            (
+                views.expect("test data"),
+                golden.features("support_views_imo"),
+            )
+        });
+        let prompts = golden.matrices.contains_key("prompts").then(|| Prompts {
+            features: golden.features("prompts"),
+            classes: golden.integers("prompt_labels").to_vec(),
+        });
         Self {
+            views,
+            prompts,
             support,
             adapted_keys: golden.features("support_imo"),
             text,
@@ -126,6 +149,18 @@ impl Scene {
 
     pub(crate) fn knowledge(&self) -> Knowledge<'_> {
         Knowledge::new(&self.support, &self.text).with_adapted_keys(Some(&self.adapted_keys))
+    }
+
+    /// With every view by itself and every prompt by itself.
+    pub(crate) fn rich_knowledge(&self) -> Knowledge<'_> {
+        Knowledge {
+            views: self.views.as_ref().map(|(original, adapted)| Views {
+                original,
+                adapted: Some(adapted),
+            }),
+            prompts: self.prompts.as_ref(),
+            ..self.knowledge()
+        }
     }
 
     pub(crate) fn queries(&self) -> Queries<'_> {

@@ -16,6 +16,7 @@ mod grid_search;
 mod layering;
 mod leave_one_out;
 mod methods;
+mod methods_more;
 mod models;
 mod overlap;
 mod photos;

@@ -21,7 +21,7 @@ pub(super) fn count(
 ) -> Result<Vec<u32>, MethodError> {
     let fitted = Ape::fit(method, parameters, knowledge)?;
     let (keys, surprises) = (fitted.keys(), fitted.surprises());
-    let probes = fitted.refine_probes(validation.probes)?;
+    let probes = fitted.refine_probes(validation.queries)?;
     let log_weights: Vec<Vec<f32>> = axes
         .thirds
         .iter()

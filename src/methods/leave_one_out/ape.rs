@@ -141,6 +141,7 @@ impl<'a> ApeJudge<'a> {
             terms: Terms::Given {
                 bases: Vec::new(),
                 terms: Vec::new(),
+                places: Vec::new(),
             },
         };
         let mut cosines = lanes_of_rows(cosines, start, rows.len());

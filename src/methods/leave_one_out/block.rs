@@ -19,12 +19,14 @@ pub(super) struct Block {
 pub(super) enum Terms {
     /// The sums of a cache's votes; the base is zero-shot, less a third term where there is one.
     Votes(Votes),
-    /// One term for each setting, `[num_settings][num_classes]`; the base is zero-shot where `bases` is empty.
+    /// Terms computed beforehand, `[num_classes]` each; the base is zero-shot where `bases` is empty.
     Given {
-        /// What class names give in place of zero-shot, one for each setting.
+        /// What class names give in place of zero-shot.
         bases: Vec<Vec<Lanes>>,
         /// What α multiplies.
         terms: Vec<Vec<Lanes>>,
+        /// For every setting its base and its term; empty where there is one of each for every setting.
+        places: Vec<(usize, usize)>,
     },
 }
 
@@ -62,10 +64,16 @@ impl Block {
             Terms::Votes(votes) => {
                 votes.each(if_names(&self.text), space, wanted, each);
             }
-            Terms::Given { bases, terms } => {
+            Terms::Given {
+                bases,
+                terms,
+                places,
+            } => {
                 for setting in wanted {
-                    let base = if_names(bases.get(*setting).unwrap_or(&self.text));
-                    each(*setting, base, &terms[*setting]);
+                    let same = (*setting, *setting);
+                    let (base, term) = places.get(*setting).copied().unwrap_or(same);
+                    let base = if_names(bases.get(base).unwrap_or(&self.text));
+                    each(*setting, base, &terms[term]);
                 }
             }
         }

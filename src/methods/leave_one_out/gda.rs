@@ -10,9 +10,10 @@ use rayon::prelude::*;
 
 use super::given::Given;
 use super::parts::Parts;
-use super::rows::FitRows;
 use crate::features::Matrix;
+use crate::methods::gda::class_means;
 use crate::methods::linear_algebra::to_f64;
+use crate::methods::rows::Rows;
 use crate::methods::{Knowledge, Method, MethodError};
 use crate::progress::Progress;
 
@@ -35,9 +36,7 @@ pub(super) fn judge<'a>(
             rows.iter().for_each(|row| given.is_judged[*row] = false);
             continue;
         };
-        for (row, scores) in rows.iter().zip(scores.iter_rows()) {
-            given.terms[0].row_mut(*row).copy_from_slice(scores);
-        }
+        given.fill(rows, &[], &[scores]);
     }
     Ok(given)
 }
@@ -50,10 +49,10 @@ pub(super) fn scores_of_parts(
     progress: &Progress<'_>,
 ) -> Result<Vec<Option<Matrix>>, MethodError> {
     let support = knowledge.support;
-    let rows = FitRows::of(method, knowledge)?;
-    let moments = Moments::new(&rows, support.num_classes())?;
+    let rows = knowledge.rows_for(method)?;
+    let moments = Moments::new(&rows)?;
     let queries = &to_f64(knowledge.keys_for(method)?.matrix()) * &moments.basis;
-    let by_group = rows.by_group();
+    let hidden = parts.hidden_of_fit(support, &rows);
     (0..parts.len())
         .into_par_iter()
         .map(|part| {
@@ -62,17 +61,10 @@ pub(super) fn scores_of_parts(
             if !own.iter().any(|row| parts.is_judged(*row)) {
                 return Ok(None);
             }
-            let mut groups: Vec<usize> = own.iter().map(|row| support.groups()[*row]).collect();
-            groups.sort_unstable();
-            groups.dedup();
-            let hidden: Vec<usize> = groups
-                .iter()
-                .flat_map(|group| by_group[group].clone())
-                .collect();
             let queries = Mat::from_fn(own.len(), queries.ncols(), |row, col| {
                 queries[(own[row], col)]
             });
-            moments.scores_without(&hidden, &queries)
+            moments.scores_without(&hidden[part], &queries)
         })
         .collect()
 }
@@ -84,6 +76,8 @@ struct Moments {
     eigenvalues: Vec<f64>,
     /// All rows, `[num_rows, dim]`.
     rows: Mat<f64>,
+    /// Their sum, `[dim]`.
+    totals: Vec<f64>,
     labels: Vec<usize>,
     /// `[num_classes, dim]`.
     means: Mat<f64>,
@@ -91,22 +85,11 @@ struct Moments {
 }
 
 impl Moments {
-    fn new(rows: &FitRows<'_>, num_classes: usize) -> Result<Self, MethodError> {
-        let labels = rows.labels.to_vec();
-        let rows = to_f64(rows.features.matrix());
-        let mut counts = vec![0; num_classes];
-        let mut means = Mat::<f64>::zeros(num_classes, rows.ncols());
-        for (row, label) in labels.iter().enumerate() {
-            counts[*label] += 1;
-            for col in 0..rows.ncols() {
-                means[(*label, col)] += rows[(row, col)];
-            }
-        }
-        for (class, count) in counts.iter().enumerate() {
-            for col in 0..rows.ncols() {
-                means[(class, col)] /= (*count).max(1) as f64;
-            }
-        }
+    fn new(rows: &Rows<'_>) -> Result<Self, MethodError> {
+        let labels = rows.original.labels().to_vec();
+        let counts = rows.original.rows_per_class();
+        let rows = to_f64(rows.keys.matrix());
+        let means = class_means(&rows, &labels, counts.len());
         let centred = Mat::from_fn(rows.nrows(), rows.ncols(), |row, col| {
             rows[(row, col)] - means[(labels[row], col)]
         });
@@ -125,14 +108,27 @@ impl Moments {
             .iter()
             .map(|x: &f64| x.max(0.0))
             .collect();
+        let rows = &rows * &basis;
+        let total = |col: usize| (0..rows.nrows()).map(|row| rows[(row, col)]).sum();
         Ok(Self {
-            rows: &rows * &basis,
+            totals: (0..rows.ncols()).map(total).collect(),
+            rows,
             means: &means * &basis,
             basis,
             eigenvalues,
             labels,
             counts,
         })
+    }
+
+    /// Mean of the rows that are not hidden, which a class without rows takes.
+    fn mean_without(&self, hidden: &[usize]) -> Vec<f64> {
+        let num_rows = (self.rows.nrows() - hidden.len()).max(1) as f64;
+        let mean = |col: usize| {
+            let lost: f64 = hidden.iter().map(|row| self.rows[(*row, col)]).sum();
+            (self.totals[col] - lost) / num_rows
+        };
+        (0..self.rows.ncols()).map(mean).collect()
     }
 
     /// Scores of queries (in the eigenbasis) without the hidden rows; `None` without any scatter.
@@ -200,6 +196,12 @@ impl Left {
         classes.dedup_by_key(|(class, _)| *class);
         let mut trace: f64 = moments.eigenvalues.iter().sum();
         let mut means = moments.means.clone();
+        let overall = moments.mean_without(hidden);
+        for class in 0..means.nrows() {
+            if moments.counts[class] == 0 {
+                (0..dim).for_each(|col| means[(class, col)] = overall[col]);
+            }
+        }
         for (class, weight) in classes {
             let own = || (0..hidden.len()).filter(|row| weights[*row].0 == class);
             for col in 0..dim {
@@ -207,7 +209,7 @@ impl Left {
                 let squares: f64 = own().map(|row| deviations[(row, col)].powi(2)).sum();
                 trace -= squares + weight * sum * sum;
                 means[(class, col)] = if weight == 0.0 {
-                    0.0
+                    overall[col]
                 } else {
                     means[(class, col)] - weight * sum
                 };

@@ -19,10 +19,12 @@ pub(super) struct Given<'a> {
     text: Matrix,
     /// Whether each row can be judged.
     pub(super) is_judged: Vec<bool>,
-    /// What replaces zero-shot, for every setting `[num_rows, num_classes]`; empty where nothing does.
+    /// What class names give in place of zero-shot, `[num_rows, num_classes]` each; empty where zero-shot stands.
     pub(super) bases: Vec<Matrix>,
-    /// What α multiplies, for every setting `[num_rows, num_classes]`.
+    /// What α multiplies, `[num_rows, num_classes]` each.
     pub(super) terms: Vec<Matrix>,
+    /// For every setting its base and its term; empty where there is one of each for every setting.
+    pub(super) places: Vec<(usize, usize)>,
     pub(super) protocol: Protocol,
 }
 
@@ -40,7 +42,18 @@ impl<'a> Given<'a> {
             text,
             is_judged: (0..support.len()).map(|row| parts.is_judged(row)).collect(),
             bases: Vec::new(),
+            places: Vec::new(),
             protocol: parts.protocol,
+        }
+    }
+
+    /// Sets rows of all bases and terms; the matrices given hold these rows only.
+    pub(super) fn fill(&mut self, rows: &[usize], bases: &[Matrix], terms: &[Matrix]) {
+        let pairs = self.bases.iter_mut().zip(bases);
+        for (all, own) in pairs.chain(self.terms.iter_mut().zip(terms)) {
+            for (row, own) in rows.iter().zip(own.iter_rows()) {
+                all.row_mut(*row).copy_from_slice(own);
+            }
         }
     }
 }
@@ -76,6 +89,7 @@ impl Judge for Given<'_> {
                 terms: Terms::Given {
                     bases: lanes(&self.bases),
                     terms: lanes(&self.terms),
+                    places: self.places.clone(),
                 },
             }
         });

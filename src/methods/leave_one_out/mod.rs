@@ -14,9 +14,9 @@ mod given;
 mod parts;
 mod proker;
 mod refit;
-mod rows;
 mod search;
 mod space;
+mod timo;
 
 use rayon::prelude::*;
 
@@ -148,7 +148,12 @@ pub fn tune_on_support(
     if !can_judge(method, parameters, knowledge)? {
         return Ok(LeaveOneOut::untuned(parameters));
     }
-    let space = Space::of(method, parameters, names_count(method, knowledge));
+    let space = Space::of(
+        method,
+        parameters,
+        names_count(method, knowledge),
+        knowledge.fewest_prompts(),
+    );
     let pieces: Result<Vec<Piece>, MethodError> = space
         .pieces(method)
         .into_par_iter()
@@ -318,6 +323,7 @@ fn judge_of<'a>(
             knowledge,
             &Parts::by_photo(knowledge.support),
         )),
+        Method::Timo | Method::TimoS => Box::new(timo::judge(method, space, knowledge, progress)?),
         _ => Box::new(refit::judge(method, space, knowledge, progress)?),
     })
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::Protocol;
+use crate::methods::rows::Rows;
 use crate::support::SupportSet;
 
 /// Folds where leaving out one photo at a time would take too long.
@@ -84,6 +85,20 @@ impl Parts {
     /// The rows that are hidden when this one is judged, itself included.
     pub(super) fn hidden(&self, row: usize) -> &[usize] {
         &self.rows_of[self.part_of[row]]
+    }
+
+    /// For every part the rows that it hides from a method fitted to all views: those of the same groups.
+    pub(super) fn hidden_of_fit(&self, support: &SupportSet, rows: &Rows<'_>) -> Vec<Vec<usize>> {
+        let by_group = rows.by_group();
+        let groups = support.groups();
+        let hidden = |rows: &Vec<usize>| {
+            let mut own: Vec<usize> = rows.iter().map(|row| groups[*row]).collect();
+            own.sort_unstable();
+            own.dedup();
+            let rows = own.iter().filter_map(|group| by_group.get(group));
+            rows.flatten().copied().collect()
+        };
+        self.rows_of.iter().map(hidden).collect()
     }
 
     /// Whether anything of its class is left when this row is judged.

@@ -4,38 +4,57 @@
 //! coefficients are `a - (G⁻¹)_{·B} ((G⁻¹)_{BB})⁻¹ a_B` with `a = G⁻¹ R`, zero at B. One eigendecomposition of K for each β
 //! serves every λ.
 
+use std::collections::HashMap;
+
 use faer::linalg::solvers::Solve as _;
 use faer::{Mat, Side};
+use rayon::prelude::*;
 
 use super::given::Given;
 use super::parts::Parts;
-use super::rows::FitRows;
 use super::space::Space;
 use crate::features::{Features, Matrix};
 use crate::methods::linear_algebra::{to_f32, to_f64};
+use crate::methods::rows::Rows;
 use crate::methods::{Knowledge, Method, MethodError, Parameters};
 use crate::progress::Progress;
-use rayon::prelude::*;
+use crate::support::SupportSet;
+
+/// Rows beyond which a kernel is not decomposed: a second on one core.
+const MAX_ROWS: usize = 2_000;
 
 /// Logits of every row by the others: what does not depend on class names as the term, the rest as the base.
+///
+/// Beyond [`MAX_ROWS`] views are left out, and then photos: those that are left speak for the others.
 pub(super) fn judge<'a>(
     method: Method,
     space: &Space,
     knowledge: &Knowledge<'a>,
     progress: &Progress<'_>,
 ) -> Result<Given<'a>, MethodError> {
+    let all = knowledge.rows_for(method)?;
+    let sample = sample(method, knowledge)?;
+    let rows = sample
+        .as_ref()
+        .map_or(all, |(original, keys)| Rows { original, keys });
     let parts = Parts::by_photo(knowledge.support);
     let mut given = Given::zero_shot(knowledge, &parts);
     given.terms.clear();
-    let rows = FitRows::of(method, knowledge)?;
-    let probes = knowledge.keys_for(method)?;
-    let hidden = hidden_rows(&parts, &rows, knowledge);
+    let hidden = parts.hidden_of_fit(knowledge.support, &rows);
+    for (part, hidden) in hidden.iter().enumerate() {
+        if hidden.is_empty() {
+            parts
+                .rows_of(part)
+                .iter()
+                .for_each(|row| given.is_judged[*row] = false);
+        }
+    }
     let mut spectrum: Option<Spectrum> = None;
     for parameters in &space.settings {
         progress.check()?;
         let spectrum = match spectrum.take() {
-            Some(same) if same.beta == parameters.beta => spectrum.insert(same),
-            _ => spectrum.insert(Spectrum::new(&rows, probes, knowledge, parameters)?),
+            Some(same) if same.beta.total_cmp(&parameters.beta).is_eq() => spectrum.insert(same),
+            _ => spectrum.insert(Spectrum::new(method, &rows, knowledge, parameters)?),
         };
         let (base, term) = spectrum.left_out(f64::from(parameters.lambda), &parts, &hidden)?;
         given.bases.push(base);
@@ -44,19 +63,30 @@ pub(super) fn judge<'a>(
     Ok(given)
 }
 
-/// For every part the rows of the fit that it hides.
-fn hidden_rows(parts: &Parts, rows: &FitRows<'_>, knowledge: &Knowledge<'_>) -> Vec<Vec<usize>> {
-    let by_group = rows.by_group();
-    let groups = knowledge.support.groups();
-    let hidden = |part: usize| {
-        let mut own: Vec<usize> = parts.rows_of(part).iter().map(|row| groups[*row]).collect();
-        own.sort_unstable();
-        own.dedup();
-        own.iter()
-            .flat_map(|group| by_group.get(group).cloned().unwrap_or_default())
-            .collect()
-    };
-    (0..parts.len()).map(hidden).collect()
+/// Fewer rows where there are too many: photos instead of their views, every so manieth photo of each class.
+fn sample(
+    method: Method,
+    knowledge: &Knowledge<'_>,
+) -> Result<Option<(SupportSet, Features)>, MethodError> {
+    if knowledge.rows_for(method)?.original.len() <= MAX_ROWS {
+        return Ok(None);
+    }
+    let (support, keys) = (knowledge.support, knowledge.keys_for(method)?);
+    let step = support.len().div_ceil(MAX_ROWS);
+    let mut order: Vec<usize> = (0..support.len()).collect();
+    order.sort_by_key(|row| (support.labels()[*row], support.groups()[*row]));
+    let mut seen = HashMap::new();
+    let mut kept: Vec<usize> = order
+        .into_iter()
+        .filter(|row| {
+            let place = seen.len();
+            seen.entry(support.groups()[*row])
+                .or_insert(place)
+                .is_multiple_of(step)
+        })
+        .collect();
+    kept.sort_unstable();
+    Ok(Some((support.select(&kept), keys.select(&kept))))
 }
 
 /// The kernel of all rows, decomposed.
@@ -64,7 +94,7 @@ struct Spectrum {
     beta: f32,
     eigenvalues: Vec<f64>,
     /// Eigenvectors in columns, `[num_rows, num_rows]`.
-    basis: Mat<f64>,
+    basis: Matrix,
     /// Kernels of the photos to be judged with all rows, in the basis, `[num_photos, num_rows]`.
     probes: Matrix,
     /// Targets, then predictions of the class texts, in the basis, `[num_rows, 2 num_classes]`.
@@ -75,38 +105,36 @@ struct Spectrum {
 
 impl Spectrum {
     fn new(
-        rows: &FitRows<'_>,
-        probes: &Features,
+        method: Method,
+        rows: &Rows<'_>,
         knowledge: &Knowledge<'_>,
         parameters: &Parameters,
     ) -> Result<Self, MethodError> {
-        let kernel = kernel(rows.features, rows.features, parameters.beta);
-        let what = MethodError::Decomposition { what: "kernel" };
-        let eigen = kernel
+        let beta = parameters.beta;
+        let eigen = kernel(rows.keys, rows.keys, beta)
             .self_adjoint_eigen(Side::Lower)
-            .map_err(|_no_convergence| what)?;
-        let basis = eigen.U().to_owned();
-        let narrow = to_f32(eigen.U());
-        let num_classes = knowledge.text.len();
-        let text = rows.originals.cosines(knowledge.text);
-        let targets = Matrix::from_fn(rows.labels.len(), 2 * num_classes, |row, col| {
+            .map_err(|_no_convergence| MethodError::Decomposition { what: "kernel" })?;
+        let basis = to_f32(eigen.U());
+        let (labels, num_classes) = (rows.original.labels(), knowledge.text.len());
+        let text = rows.original.features().cosines(knowledge.text);
+        let targets = Matrix::from_fn(labels.len(), 2 * num_classes, |row, col| {
             if col < num_classes {
-                f32::from(u8::from(rows.labels[row] == col))
+                f32::from(u8::from(labels[row] == col))
             } else {
                 text.row(row)[col - num_classes]
             }
         });
-        let kernel = to_f32(self::kernel(probes, rows.features, parameters.beta).as_ref());
+        let probes = kernel(knowledge.keys_for(method)?, rows.keys, beta);
         Ok(Self {
-            beta: parameters.beta,
+            beta,
             eigenvalues: eigen
                 .S()
                 .column_vector()
                 .iter()
                 .map(|x: &f64| x.max(0.0))
                 .collect(),
-            probes: kernel.times(&narrow),
-            residuals: narrow.transposed().times(&targets),
+            probes: to_f32(probes.as_ref()).times(&basis),
+            residuals: basis.transposed().times(&targets),
             prior: knowledge.support.features().cosines(knowledge.text),
             basis,
         })
@@ -131,7 +159,7 @@ impl Spectrum {
                 .iter_mut()
                 .for_each(|x| *x *= *inverse as f32);
         }
-        let coefficients = to_f32(self.basis.as_ref()).times(&scaled);
+        let coefficients = self.basis.times(&scaled);
         let mut fitted = self.probes.times(&scaled);
         let corrections: Result<Vec<Matrix>, MethodError> = (0..parts.len())
             .into_par_iter()
@@ -162,9 +190,12 @@ impl Spectrum {
         inverse: &[f64],
         coefficients: &Matrix,
     ) -> Result<Matrix, MethodError> {
+        if hidden.is_empty() {
+            return Ok(Matrix::zeros(photos.len(), coefficients.cols()));
+        }
         let num_rows = inverse.len();
         let own = Mat::from_fn(hidden.len(), num_rows, |row, col| {
-            self.basis[(hidden[row], col)]
+            f64::from(self.basis.row(hidden[row])[col])
         });
         let scaled = Mat::from_fn(num_rows, hidden.len(), |row, col| {
             inverse[row] * own[(col, row)]

@@ -23,7 +23,7 @@ pub(super) fn judge<'a>(
     given.terms = vec![nothing.clone(); space.settings.len()];
     given.bases = vec![nothing; space.settings.len()];
     let finished = std::sync::atomic::AtomicUsize::new(0);
-    let folds: Result<Vec<Option<Vec<Terms>>>, MethodError> = (0..parts.len())
+    let folds: Result<Vec<Option<Vec<(Matrix, Matrix)>>>, MethodError> = (0..parts.len())
         .into_par_iter()
         .map(|fold| {
             progress.check()?;
@@ -39,31 +39,21 @@ pub(super) fn judge<'a>(
             rows.iter().for_each(|row| given.is_judged[*row] = false);
             continue;
         };
-        for (setting, terms) in terms.into_iter().enumerate() {
-            for (index, row) in rows.iter().enumerate() {
-                let (base, term) = (&mut given.bases[setting], &mut given.terms[setting]);
-                base.row_mut(*row).copy_from_slice(terms.bases.row(index));
-                term.row_mut(*row).copy_from_slice(terms.terms.row(index));
-            }
-        }
+        let (bases, terms): (Vec<Matrix>, Vec<Matrix>) = terms.into_iter().unzip();
+        given.fill(rows, &bases, &terms);
     }
     Ok(given)
 }
 
-/// What the photos of a fold show under one setting, `[num_photos, num_classes]`.
-struct Terms {
-    bases: Matrix,
-    terms: Matrix,
-}
-
-/// For every setting; `None` where too little is left to fit.
+/// Base and term of the photos of a fold for every setting, `[num_photos, num_classes]` each; `None` where too little is
+/// left to fit.
 fn terms_of_fold(
     method: Method,
     space: &Space,
     knowledge: &Knowledge<'_>,
     hidden: &[usize],
     progress: &Progress<'_>,
-) -> Result<Option<Vec<Terms>>, MethodError> {
+) -> Result<Option<Vec<(Matrix, Matrix)>>, MethodError> {
     let rest = Rest::new(knowledge, hidden);
     let classifier = match fit(method, &space.settings[0], &rest.knowledge(knowledge)) {
         Ok(classifier) => classifier,
@@ -86,20 +76,20 @@ fn terms_of_fold(
             bases.row_mut(index).copy_from_slice(&base);
             terms.row_mut(index).copy_from_slice(&term);
         }
-        Terms { bases, terms }
+        (bases, terms)
     });
     Ok(Some(terms.collect()))
 }
 
 /// What is known without some rows and their views.
-struct Rest {
+pub(super) struct Rest {
     support: SupportSet,
     adapted: Option<Features>,
     views: Option<(SupportSet, Option<Features>)>,
 }
 
 impl Rest {
-    fn new(knowledge: &Knowledge<'_>, hidden: &[usize]) -> Self {
+    pub(super) fn new(knowledge: &Knowledge<'_>, hidden: &[usize]) -> Self {
         let groups = knowledge.support.groups();
         let hidden_groups: std::collections::HashSet<usize> =
             hidden.iter().map(|row| groups[*row]).collect();
@@ -121,7 +111,7 @@ impl Rest {
     }
 
     /// The same texts, fewer photos.
-    fn knowledge<'b>(&'b self, all: &Knowledge<'b>) -> Knowledge<'b> {
+    pub(super) fn knowledge<'b>(&'b self, all: &Knowledge<'b>) -> Knowledge<'b> {
         Knowledge {
             support: &self.support,
             adapted_keys: self.adapted.as_ref(),

@@ -46,10 +46,18 @@ pub fn beta_grid() -> Vec<f32> {
 }
 
 impl Space {
-    /// The values for `method`; what it does not have stays as in `parameters`.
-    pub(super) fn of(method: Method, parameters: &Parameters, use_class_names: bool) -> Self {
+    /// The values for `method`, whose classes have `num_prompts` prompts; what it does not have stays as in `parameters`.
+    pub(super) fn of(
+        method: Method,
+        parameters: &Parameters,
+        use_class_names: bool,
+        num_prompts: usize,
+    ) -> Self {
         Self {
-            settings: settings_of(method, parameters),
+            settings: match method {
+                Method::TimoS => prompt_settings(parameters, num_prompts),
+                _ => settings_of(method, parameters),
+            },
             alphas: alphas_of(method),
             use_class_names,
         }
@@ -137,6 +145,22 @@ fn alphas_of(method: Method) -> Vec<f32> {
         .then_some(0.0)
         .into_iter()
         .chain((0..=steps).map(|step| 10_f64.powf(low + f64::from(step) / 6.0) as f32))
+        .collect()
+}
+
+/// TIMO-S as its authors search it: ten numbers of prompts up to twice as many as there are, and γ from 5 to 100.
+fn prompt_settings(parameters: &Parameters, num_prompts: usize) -> Vec<Parameters> {
+    let most = (2 * num_prompts).max(1);
+    let mut counts: Vec<usize> = (0..10).map(|step| 1 + step * (most - 1) / 9).collect();
+    counts.dedup();
+    let setting = |count: usize, gamma: u8| Parameters {
+        num_prompts: Some(count),
+        gamma: f32::from(gamma),
+        ..*parameters
+    };
+    counts
+        .iter()
+        .flat_map(|count| (1..=20).map(move |step| setting(*count, 5 * step)))
         .collect()
 }
 
