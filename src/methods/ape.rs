@@ -144,6 +144,21 @@ pub(super) fn keys_of<'a>(
     }
 }
 
+/// The `count` channels with the highest J (at least one), in ascending order; S is over the texts alone without keys.
+pub(super) fn choose_channels(
+    keys: &Features,
+    labels: &[usize],
+    text: &Features,
+    parameters: &Parameters,
+    count: usize,
+) -> Vec<usize> {
+    let parameters = Parameters {
+        channels: Some(count),
+        ..*parameters
+    };
+    Criterion::new(keys, labels, text, &parameters).channels_without(&[])
+}
+
 /// J of every channel, kept as sums from which rows can be taken out.
 pub(super) struct Criterion<'a> {
     keys: &'a Features,

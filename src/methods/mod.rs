@@ -22,11 +22,13 @@ pub mod presets;
 pub mod projection;
 mod proker;
 mod published;
+mod ridge;
 mod rows;
 pub mod surface;
 mod timo;
 mod tip_adapter;
 mod tip_x;
+mod training;
 mod weighted_sums;
 mod zero_shot;
 
@@ -38,6 +40,7 @@ pub use evidence::{Evidence, Reading, Weighing, gather_evidence};
 pub use leave_one_out::{HeldOut, LeaveOneOut, Protocol, tune_on_support};
 pub use method::{Family, Method, Parameter, ParameterRange, Parameters, UnknownMethod};
 pub use tip_x::SignatureRange;
+pub use training::{Monitor, TrainStep};
 
 /// The fixed factor on cosines of photo and text that all the papers' code uses.
 pub const LOGIT_SCALE: f32 = 100.0;
@@ -133,6 +136,12 @@ pub enum MethodError {
         /// Photos it can take.
         most: usize,
     },
+    /// Training blew up.
+    #[error("the training of {} diverged: take a lower learning rate, or a smaller α or β", .method.title())]
+    Diverged {
+        /// The method.
+        method: Method,
+    },
     /// A decomposition did not succeed: the features hold NaN or are all equal.
     #[error("the {what} of the features cannot be computed: they hold no number, or are all alike")]
     Decomposition {
@@ -214,20 +223,6 @@ impl<'a> Knowledge<'a> {
         }
     }
 
-    /// Prompts of the class that has fewest; one each where they are not given by themselves.
-    pub(crate) fn fewest_prompts(&self) -> usize {
-        let Some(prompts) = self.prompts else {
-            return 1;
-        };
-        let mut counts = vec![0; self.support.num_classes()];
-        for class in &prompts.classes {
-            if let Some(count) = counts.get_mut(*class) {
-                *count += 1;
-            }
-        }
-        counts.into_iter().min().unwrap_or(0)
-    }
-
     /// The cache keys of `method`: adapted features for the ++ methods, original ones for the others.
     pub(crate) fn keys_for(&self, method: Method) -> Result<&'a Features, MethodError> {
         let support = self.support;
@@ -278,39 +273,6 @@ impl<'a> Queries<'a> {
         Self {
             original,
             adapted: None,
-        }
-    }
-
-    /// Refuses queries whose original features have another length than `expected`.
-    pub(crate) fn check_dim(&self, expected: usize) -> Result<(), MethodError> {
-        let got = self.original.dim();
-        if got == expected || self.original.is_empty() {
-            return Ok(());
-        }
-        Err(MethodError::Dimension {
-            what: "queries",
-            got,
-            expected,
-        })
-    }
-
-    /// The features that `method` compares with its keys.
-    pub(crate) fn probes_for(&self, method: Method) -> Result<&'a Features, MethodError> {
-        if !method.needs_adapter() {
-            return Ok(self.original);
-        }
-        let adapted = self.adapted.ok_or(MethodError::NoAdaptedFeatures {
-            method,
-            what: "queries",
-        })?;
-        if adapted.len() == self.original.len() {
-            Ok(adapted)
-        } else {
-            Err(MethodError::Rows {
-                what: "adapted queries",
-                got: adapted.len(),
-                expected: self.original.len(),
-            })
         }
     }
 }
@@ -385,11 +347,21 @@ pub fn check(method: Method, knowledge: &Knowledge<'_>) -> Result<(), MethodErro
     Ok(())
 }
 
-/// Fits `method`: in closed form, without training.
+/// Fits `method`: in closed form, or by training that nobody watches.
 pub fn fit(
     method: Method,
     parameters: &Parameters,
     knowledge: &Knowledge<'_>,
+) -> Result<Box<dyn Classifier>, MethodError> {
+    fit_watched(method, parameters, knowledge, &Monitor::silent())
+}
+
+/// [`fit`], telling `monitor` every step of a training; a training that is cancelled gives its best state so far.
+pub fn fit_watched(
+    method: Method,
+    parameters: &Parameters,
+    knowledge: &Knowledge<'_>,
+    monitor: &Monitor<'_>,
 ) -> Result<Box<dyn Classifier>, MethodError> {
     let classifier: Box<dyn Classifier> = match method {
         Method::ZeroShot => Box::new(zero_shot::ZeroShot::fit(knowledge)?),
@@ -406,13 +378,12 @@ pub fn fit(
             check(method, knowledge)?;
             Box::new(timo::fit(method, parameters, knowledge)?)
         }
-        Method::Calip
-        | Method::TipAdapterF
+        Method::TipAdapterF
         | Method::ApeT
         | Method::ClipAdapter
         | Method::LpPlusPlus
-        | Method::TaskRes
-        | Method::CoOp => return Err(MethodError::FixedOnly { method }),
+        | Method::TaskRes => training::fit(method, parameters, knowledge, monitor)?,
+        Method::Calip | Method::CoOp => return Err(MethodError::FixedOnly { method }),
     };
     Ok(classifier)
 }

@@ -59,6 +59,20 @@ impl<'a> Knowledge<'a> {
         })
     }
 
+    /// Prompts of the class that has fewest; one each where they are not given by themselves.
+    pub(crate) fn fewest_prompts(&self) -> usize {
+        let Some(prompts) = self.prompts else {
+            return 1;
+        };
+        let mut counts = vec![0; self.support.num_classes()];
+        for class in &prompts.classes {
+            if let Some(count) = counts.get_mut(*class) {
+                *count += 1;
+            }
+        }
+        counts.into_iter().min().unwrap_or(0)
+    }
+
     /// Refuses views of other classes or of another model than the support photos.
     pub(super) fn check_views(&self, views: &SupportSet) -> Result<(), MethodError> {
         let (got, expected) = (views.num_classes(), self.support.num_classes());
@@ -82,6 +96,39 @@ impl<'a> Knowledge<'a> {
 }
 
 impl<'a> Queries<'a> {
+    /// Refuses queries whose original features have another length than `expected`.
+    pub(crate) fn check_dim(&self, expected: usize) -> Result<(), MethodError> {
+        let got = self.original.dim();
+        if got == expected || self.original.is_empty() {
+            return Ok(());
+        }
+        Err(MethodError::Dimension {
+            what: "queries",
+            got,
+            expected,
+        })
+    }
+
+    /// The features that `method` compares with its keys.
+    pub(crate) fn probes_for(&self, method: Method) -> Result<&'a Features, MethodError> {
+        if !method.needs_adapter() {
+            return Ok(self.original);
+        }
+        let adapted = self.adapted.ok_or(MethodError::NoAdaptedFeatures {
+            method,
+            what: "queries",
+        })?;
+        if adapted.len() == self.original.len() {
+            Ok(adapted)
+        } else {
+            Err(MethodError::Rows {
+                what: "adapted queries",
+                got: adapted.len(),
+                expected: self.original.len(),
+            })
+        }
+    }
+
     /// [`Queries::probes_for`] with both lengths checked, `dim` of the originals and `key_dim` of the probes.
     pub(super) fn checked_probes(
         &self,

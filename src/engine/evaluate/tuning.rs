@@ -35,8 +35,8 @@ pub(super) struct Chosen {
 }
 
 /// What a method runs at where nothing is tuned.
-pub(super) fn published(_method: Method, _shots: usize) -> Parameters {
-    Parameters::default()
+pub(super) fn published(method: Method, shots: usize) -> Parameters {
+    Parameters::published(method, shots)
 }
 
 /// Chooses the parameters of `method`. One that cannot be tuned in this way keeps `defaults`.

@@ -86,6 +86,20 @@ pub(super) struct Counts {
 }
 
 impl Counts {
+    /// The highest count of each combination over several searches, at least one.
+    pub(super) fn highest(searches: &[Self]) -> Self {
+        let mut highest = Self {
+            num_correct: vec![0; searches[0].num_correct.len()],
+            num_queries: searches[0].num_queries,
+        };
+        for search in searches {
+            for (highest, count) in highest.num_correct.iter_mut().zip(&search.num_correct) {
+                *highest = (*highest).max(*count);
+            }
+        }
+        highest
+    }
+
     /// The best combination, the first in the authors' loops where several are equal.
     pub(super) fn choose(&self, method: Method, parameters: &Parameters, axes: &Axes) -> Tuned {
         let (mut best, mut most) = ([0; 3], None);

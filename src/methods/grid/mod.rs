@@ -7,7 +7,9 @@
 mod ape;
 mod cache;
 mod counts;
+mod linear;
 mod named;
+mod proker;
 mod scene;
 mod tip_x;
 
@@ -83,6 +85,9 @@ pub fn tune(
 ) -> Result<Tuned, MethodError> {
     let axes = Axes::of(method, parameters, grid);
     let validation = Validation::new(method, validation, labels)?;
+    if method == Method::TimoS {
+        return linear::tune_timo_s(parameters, knowledge, &validation, grid, progress);
+    }
     let num_correct = match method {
         Method::ZeroShot | Method::TipAdapter | Method::TipAdapterPp => {
             let keys = knowledge.keys_for(method)?.matrix();
@@ -93,6 +98,15 @@ pub fn tune(
         }
         Method::Ape | Method::ApePp => {
             ape::count(method, parameters, knowledge, &validation, &axes, progress)?
+        }
+        Method::Gda | Method::GdaPp => {
+            linear::count_gda(method, parameters, knowledge, &validation, &axes, progress)?
+        }
+        Method::ProKeR | Method::ProKeRPp => {
+            proker::count(method, knowledge, &validation, &axes, progress)?
+        }
+        Method::Timo => {
+            linear::count_timo(method, parameters, knowledge, &validation, &axes, progress)?
         }
         _ => return Err(MethodError::FixedOnly { method }),
     };
