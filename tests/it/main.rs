@@ -10,6 +10,7 @@ mod checkpoints;
 mod cli;
 mod clip_data;
 mod clip_goldens;
+mod eval;
 mod golden;
 mod gradients;
 mod grid_search;
