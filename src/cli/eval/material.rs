@@ -16,6 +16,9 @@ use crate::progress::{CancelToken, Progress};
 /// Skipped photos that are named one by one.
 const NUM_SKIPPED_NAMED: usize = 10;
 
+/// Most memory for the parts of test photos, which only CALIP looks at.
+const MAX_PART_BYTES: usize = 8 << 30;
+
 /// Everything but the texts.
 pub(super) struct Material {
     pub(super) classes: Vec<String>,
@@ -75,9 +78,24 @@ impl Embedder<'_> {
     pub(super) fn test(&self, photos: &[(PathBuf, usize)], whose: &str) -> Result<Split> {
         let looks = Looks {
             num_views: 0,
+            has_parts: self.looks.has_parts && self.has_room_for_parts(photos.len()),
             ..self.looks
         };
         self.embed(photos, looks, whose)
+    }
+
+    /// Whether the parts of so many photos fit into memory.
+    fn has_room_for_parts(&self, num_photos: usize) -> bool {
+        let clip = self.engine.clip();
+        let num_bytes = 4 * num_photos * clip.num_parts().unwrap_or(0) * clip.dim();
+        let has_room = num_bytes <= MAX_PART_BYTES;
+        if !has_room {
+            warn(&format!(
+                "calip is left out: the parts of {num_photos} photos would take {} GB",
+                num_bytes >> 30
+            ));
+        }
+        has_room
     }
 
     /// No photo that trained the adapter is reported on.
