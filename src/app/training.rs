@@ -4,11 +4,11 @@ use std::time::Instant;
 
 use super::App;
 use crate::ids::Generation;
-use crate::methods::{Method, Parameters};
+use crate::methods::{Method, Parameters, TrainStep};
 use crate::progress::CancelToken;
 use crate::worker::lesson::{Trained, Training as Asked};
 use crate::worker::scoring_worker::ScoreJob;
-use crate::worker::training_worker::{TrainEvent, TrainJob, TrainStep};
+use crate::worker::training_worker::{TrainEvent, TrainJob};
 
 /// A training as the window shows it.
 #[derive(Clone, Debug, PartialEq)]

@@ -49,8 +49,6 @@ pub struct CompareJob {
     pub lesson: Arc<Lesson>,
     /// What they are judged by; `None`: the shots, each left out once.
     pub test: Option<Arc<TestSet>>,
-    /// Values of what is not tuned.
-    pub parameters: Parameters,
     /// Whether the methods that are trained take part.
     pub trains: bool,
     /// Stops it between two methods.

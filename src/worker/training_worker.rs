@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::lesson::{Lesson, Trained, Training};
 use super::{Outbox, Wake, Worker};
 use crate::ids::Generation;
-use crate::methods::{self, Method, MethodError, Parameters};
+use crate::methods::{self, Method, MethodError, Monitor, Parameters, TrainStep};
 use crate::progress::CancelToken;
 
 /// The window hears of steps this often: a curve that grows smoothly, and no flood of events.
@@ -25,19 +25,6 @@ pub struct TrainJob {
     pub lesson: Arc<Lesson>,
     /// Ends the training early; the best so far is kept.
     pub cancel: CancelToken,
-}
-
-/// Where a training stands after one of its steps.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TrainStep {
-    /// Steps taken.
-    pub step: usize,
-    /// Steps in all.
-    pub total: usize,
-    /// Mean loss of the step.
-    pub loss: f32,
-    /// Share of the photos held out that are right, 0 to 1, where it was measured at this step.
-    pub accuracy: Option<f32>,
 }
 
 /// What the training worker tells.
@@ -65,7 +52,13 @@ pub fn start(wake: Wake) -> std::io::Result<Worker<TrainJob, TrainEvent>> {
 fn train(job: &TrainJob, out: &Outbox<TrainEvent>) -> TrainEvent {
     let generation = job.generation;
     let teller = Teller::new(generation, out);
-    let fitted = methods::fit(job.method, &job.parameters, &job.lesson.knowledge());
+    let tell = |step| teller.take(step);
+    let fitted = methods::fit_watched(
+        job.method,
+        &job.parameters,
+        &job.lesson.knowledge(),
+        &Monitor::new(&tell, Some(&job.cancel)),
+    );
     teller.flush();
     match fitted {
         Ok(classifier) => TrainEvent::Finished(

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{CompareJob, StudyEvent, TestSet};
-use crate::methods::{self, Classifier, Method, MethodError, Parameters, tune_on_support};
-use crate::progress::Progress;
+use crate::methods::{self, Classifier, Method, MethodError, Monitor, Parameters, tune_on_support};
+use crate::progress::{Cancelled, Progress};
 use crate::worker::Outbox;
 use crate::worker::lesson::{Fingerprint, Lesson};
 
@@ -56,9 +56,8 @@ pub(super) struct Comparing {
 /// A method fitted on a lesson at parameters chosen on its shots.
 struct Known {
     fingerprint: Fingerprint,
-    base: Parameters,
     parameters: Parameters,
-    classifier: Option<Arc<dyn Classifier>>,
+    classifier: Arc<dyn Classifier>,
     /// Right and judged shots, each scored by the others.
     left_out: Option<(usize, usize)>,
 }
@@ -79,7 +78,7 @@ impl Comparing {
                     let row = Row {
                         method,
                         outcome: Outcome::Unavailable(error.to_string()),
-                        parameters: job.parameters,
+                        parameters: published(method, &job.lesson),
                     };
                     out.send(StudyEvent::Row(job.generation, row));
                 }
@@ -95,30 +94,41 @@ impl Comparing {
             parameters,
         };
         if let Err(error) = methods::check(method, &job.lesson.knowledge()) {
-            return Ok(row(Outcome::Unavailable(error.to_string()), job.parameters));
+            return Ok(row(
+                Outcome::Unavailable(error.to_string()),
+                published(method, &job.lesson),
+            ));
         }
         if method.is_trained() && !job.trains {
-            return Ok(row(Outcome::Untrained, job.parameters));
+            return Ok(row(Outcome::Untrained, published(method, &job.lesson)));
+        }
+        if method.is_trained() && job.test.is_none() {
+            let said = "trained methods are judged by labelled photos only: label some of the pool";
+            return Ok(row(
+                Outcome::Unavailable(said.to_owned()),
+                published(method, &job.lesson),
+            ));
         }
         let known = self.fitted(method, job)?;
-        let outcome = match (&job.test, &known.classifier, known.left_out) {
-            (Some(test), Some(classifier), _) => measured(classifier.as_ref(), test)?,
-            (_, _, Some((num_right, num_judged))) => Outcome::Measured {
+        let outcome = match (&job.test, known.left_out) {
+            (Some(test), _) => measured(known.classifier.as_ref(), test)?,
+            (None, Some((num_right, num_judged))) => Outcome::Measured {
                 num_right,
                 num_judged,
                 basis: Basis::LeftOut,
             },
-            _ => Outcome::Unavailable(
-                "No class has two shots, so that none can be left out: add shots".to_owned(),
+            (None, None) => Outcome::Unavailable(
+                "no class has two shots, so that none can be left out: add shots".to_owned(),
             ),
         };
         Ok(row(outcome, known.parameters))
     }
 
     fn fitted(&mut self, method: Method, job: &CompareJob) -> Result<&Known, MethodError> {
-        let is_known = self.known.get(&method).is_some_and(|known| {
-            known.fingerprint == job.lesson.fingerprint && known.base == job.parameters
-        });
+        let is_known = self
+            .known
+            .get(&method)
+            .is_some_and(|known| known.fingerprint == job.lesson.fingerprint);
         if !is_known {
             let known = learn(method, job)?;
             self.known.insert(method, known);
@@ -132,8 +142,11 @@ impl Comparing {
 fn learn(method: Method, job: &CompareJob) -> Result<Known, MethodError> {
     let lesson: &Lesson = &job.lesson;
     let knowledge = lesson.knowledge();
+    if method.is_trained() {
+        return train(method, job);
+    }
     let progress = Progress::new(&|_, _| (), &job.cancel);
-    let tuned = tune_on_support(method, &job.parameters, &knowledge, &progress)?;
+    let tuned = tune_on_support(method, &published(method, lesson), &knowledge, &progress)?;
     let judged = &tuned.held_out;
     let right = judged.logits.top_classes();
     let right = right.iter().zip(&judged.labels);
@@ -142,10 +155,32 @@ fn learn(method: Method, job: &CompareJob) -> Result<Known, MethodError> {
     let classifier = methods::fit(method, &tuned.parameters, &knowledge)?;
     Ok(Known {
         fingerprint: lesson.fingerprint,
-        base: job.parameters,
         parameters: tuned.parameters,
-        classifier: Some(classifier.into()),
+        classifier: classifier.into(),
         left_out,
+    })
+}
+
+/// What the method's authors publish for so many shots.
+fn published(method: Method, lesson: &Lesson) -> Parameters {
+    let shots = lesson.support.shots_per_class().into_iter().max();
+    Parameters::published(method, shots.unwrap_or(0))
+}
+
+/// A method trained as its authors set it; the shots cannot be left out one by one.
+fn train(method: Method, job: &CompareJob) -> Result<Known, MethodError> {
+    let monitor = Monitor::new(&|_| (), Some(&job.cancel));
+    let knowledge = job.lesson.knowledge();
+    let parameters = published(method, &job.lesson);
+    let classifier = methods::fit_watched(method, &parameters, &knowledge, &monitor)?;
+    if job.cancel.is_cancelled() {
+        return Err(Cancelled.into());
+    }
+    Ok(Known {
+        fingerprint: job.lesson.fingerprint,
+        parameters,
+        classifier: classifier.into(),
+        left_out: None,
     })
 }
 
