@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use self::figures::KnownTuning;
 use self::fitting::Fit;
-pub use self::fitting::{Availability, FitRequest, availability};
+pub use self::fitting::{Availability, FitRequest};
 pub use self::overlap::{Figures, PairRequest};
 pub use self::pool::PoolPredictions;
 pub use self::test_set::StrayPhoto;
