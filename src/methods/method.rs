@@ -102,15 +102,6 @@ impl Method {
         Self::LIVE.contains(&self)
     }
 
-    /// Refuses what only the live methods can do.
-    pub(super) fn check_live(self) -> Result<(), MethodError> {
-        if self.is_live() {
-            Ok(())
-        } else {
-            Err(MethodError::FixedOnly { method: self })
-        }
-    }
-
     /// How much work it is.
     pub fn family(self) -> Family {
         match self {
@@ -242,9 +233,7 @@ impl Method {
             | Self::ApePp
             | Self::TipAdapterF
             | Self::ApeT => self.parameters().contains(&parameter),
-            Self::Gda | Self::GdaPp | Self::Timo | Self::TimoS | Self::TaskRes => {
-                parameter == Parameter::Alpha
-            }
+            Self::Gda | Self::GdaPp | Self::Timo | Self::TimoS => parameter == Parameter::Alpha,
             _ => false,
         }
     }

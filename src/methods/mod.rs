@@ -291,12 +291,7 @@ pub trait Classifier: Send + Sync {
         queries: Queries<'_>,
         _hidden: &[&[usize]],
     ) -> Result<Vec<Reading>, MethodError> {
-        let Logits(logits) = self.logits(queries)?;
-        let reading = |row: &[f32]| Reading {
-            base: row.to_vec(),
-            ..Reading::default()
-        };
-        Ok(logits.iter_rows().map(reading).collect())
+        Ok(evidence::logits_as_readings(&self.logits(queries)?))
     }
 
     /// What sliders do with what [`Self::read`] gives.
@@ -386,6 +381,24 @@ pub fn fit_watched(
         Method::Calip | Method::CoOp => return Err(MethodError::FixedOnly { method }),
     };
     Ok(classifier)
+}
+
+/// The method as [`tune_on_support`] judged it: fitted at `tuned`, or trained at `parameters` and weighed as `tuned`.
+pub fn fit_tuned(
+    method: Method,
+    parameters: &Parameters,
+    tuned: &Parameters,
+    knowledge: &Knowledge<'_>,
+    monitor: &Monitor<'_>,
+) -> Result<Box<dyn Classifier>, MethodError> {
+    if !method.is_trained() {
+        return fit(method, tuned, knowledge);
+    }
+    let trained = fit_watched(method, parameters, knowledge, monitor)?;
+    Ok(match trained.at(tuned) {
+        Some(weighed) => weighed,
+        None => trained,
+    })
 }
 
 /// Scores a whole pool: [`fit`], then [`Classifier::predict`].

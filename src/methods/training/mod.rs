@@ -18,7 +18,11 @@ mod tip_adapter_f;
 
 use rayon::prelude::*;
 
-use super::{Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Parameters, Queries, check};
+use super::evidence::{Keyring, logits_as_readings};
+use super::{
+    Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Parameters, Queries, Reading,
+    Weighing, check,
+};
 use crate::features::{Logits, Matrix};
 use crate::progress::{CancelToken, Progress};
 use descent::Course;
@@ -67,7 +71,7 @@ impl<'a> Monitor<'a> {
 }
 
 /// What is trained: its logits, and how they change with its weights.
-trait Model: Clone + Send + Sync {
+trait Model: Clone + Send + Sync + 'static {
     /// The matrices that training changes, always in the same order.
     fn weights(&mut self) -> Vec<&mut Matrix>;
 
@@ -76,6 +80,30 @@ trait Model: Clone + Send + Sync {
 
     /// `share` times the summed cross-entropy of the rows, and its gradients in the order of [`Self::weights`].
     fn gradients(&self, rows: &Matrix, labels: &[usize], share: f32) -> (f32, Vec<Matrix>);
+
+    /// The trained cache, where it is one.
+    fn cache(&self) -> Option<Cache<'_>> {
+        None
+    }
+
+    /// The same at other weights of the cache.
+    fn with(&self, _parameters: &Parameters) -> Option<Self> {
+        None
+    }
+}
+
+/// A trained cache as sliders weigh it: what its logits are made of.
+struct Cache<'a> {
+    keyring: Keyring,
+    read: Box<dyn Fn(&Matrix) -> CacheReading + 'a>,
+}
+
+/// What a trained cache reads in rows.
+struct CacheReading {
+    /// Logits without votes, `[n, num_classes]`.
+    base: Matrix,
+    /// Products with the keys, `[n, num_keys]`.
+    affinities: Matrix,
 }
 
 /// A model as a classifier.
@@ -107,6 +135,41 @@ impl<M: Model> Classifier for Trained<M> {
         logits.as_mut_slice().copy_from_slice(&chunks?.concat());
         progress.step(rows.len(), rows.len())?;
         Ok(Logits(logits))
+    }
+
+    fn read(&self, queries: Queries<'_>, hidden: &[&[usize]]) -> Result<Vec<Reading>, MethodError> {
+        let Some(cache) = self.model.cache() else {
+            return Ok(logits_as_readings(&self.logits(queries)?));
+        };
+        queries.check_dim(self.dim)?;
+        if queries.original.is_empty() {
+            return Ok(Vec::new());
+        }
+        let CacheReading { base, affinities } = (cache.read)(queries.original.matrix());
+        let reading = |query: usize| {
+            let mut affinities = affinities.row(query).to_vec();
+            for key in hidden.get(query).copied().unwrap_or_default() {
+                affinities[*key] = f32::NEG_INFINITY;
+            }
+            Reading {
+                base: base.row(query).to_vec(),
+                affinities,
+                ..Reading::default()
+            }
+        };
+        Ok((0..queries.original.len()).map(reading).collect())
+    }
+
+    fn weighing(&self) -> Weighing {
+        let cache = self.model.cache();
+        cache.map_or(Weighing::Fixed, |cache| Weighing::Votes(cache.keyring))
+    }
+
+    fn at(&self, parameters: &Parameters) -> Option<Box<dyn Classifier>> {
+        Some(Box::new(Self {
+            model: self.model.with(parameters)?,
+            ..*self
+        }))
     }
 }
 
