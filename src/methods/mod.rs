@@ -40,7 +40,7 @@ pub use evidence::{Evidence, Reading, Weighing, gather_evidence};
 pub use leave_one_out::{HeldOut, LeaveOneOut, Protocol, tune_on_support};
 pub use method::{Family, Method, Parameter, ParameterRange, Parameters, UnknownMethod};
 pub use tip_x::SignatureRange;
-pub use training::{Monitor, TrainStep};
+pub use training::{Monitor, TrainStep, TrainedCache};
 
 /// The fixed factor on cosines of photo and text that all the papers' code uses.
 pub const LOGIT_SCALE: f32 = 100.0;
@@ -302,6 +302,11 @@ pub trait Classifier: Send + Sync {
     /// The same at other values of the parameters that the method follows without a fit ([`Method::follows`]); `None` where
     /// it follows none.
     fn at(&self, _parameters: &Parameters) -> Option<Box<dyn Classifier>> {
+        None
+    }
+
+    /// The cache that training has left, for searches over α and β; `None` for other methods.
+    fn trained_cache(&self) -> Option<TrainedCache> {
         None
     }
 

@@ -1,9 +1,9 @@
 //! Every grid search against all combinations one by one, through `fit` and its logits, ties included.
 
 use shotlens::features::{Features, Logits, Matrix};
-use shotlens::methods::grid::{Grid, LoopOrder, Tuned, tune, tune_keys};
+use shotlens::methods::grid::{Grid, LoopOrder, Tuned, fit_and_tune, tune};
 use shotlens::methods::{
-    Knowledge, Method, MethodError, Parameter, Parameters, SignatureRange, fit,
+    Classifier, Knowledge, Method, MethodError, Parameter, Parameters, SignatureRange, fit,
 };
 use shotlens::progress::{CancelToken, Cancelled, Progress};
 use shotlens::support::SupportSet;
@@ -98,6 +98,26 @@ impl Judged {
         .expect("test data")
     }
 
+    fn fit_and_tune(
+        &self,
+        method: Method,
+        parameters: &Parameters,
+        grid: &Grid,
+    ) -> Result<(Box<dyn Classifier>, Tuned), MethodError> {
+        let (knowledge, queries) = (self.knowledge(), self.scene.queries());
+        let (labels, progress) = (&self.labels, Progress::silent());
+        fit_and_tune(
+            method, parameters, &knowledge, queries, labels, grid, &progress,
+        )
+    }
+
+    fn num_correct(&self, classifier: &dyn Classifier) -> usize {
+        let logits = classifier.logits(self.scene.queries()).expect("test data");
+        let classes = logits.top_classes();
+        let pairs = classes.iter().zip(&self.labels);
+        pairs.filter(|(class, label)| class == label).count()
+    }
+
     /// Every combination one by one.
     fn try_all(&self, method: Method, fixed: &Parameters, grid: &Grid) -> Tried {
         let or_fixed = |values: &[f32], value| match values {
@@ -131,10 +151,7 @@ impl Judged {
                         ..*fixed
                     };
                     let classifier = fit(method, &parameters, &knowledge).expect("test data");
-                    let logits = classifier.logits(self.scene.queries()).expect("test data");
-                    let classes = logits.top_classes();
-                    let is_right = |(class, label): &(&usize, &usize)| class == label;
-                    let correct = classes.iter().zip(&self.labels).filter(is_right).count();
+                    let correct = self.num_correct(&*classifier);
                     tried.results.push((parameters, correct));
                 }
             }
@@ -396,64 +413,61 @@ fn a_search_without_class_names_equals_every_combination() {
 }
 
 #[test]
-fn trained_keys_are_searched_as_a_cache() {
-    let judged = Judged::golden("0");
-    let grid = thinned(&Grid::of(Method::TipAdapter), [19, 1, 1]);
-    let (knowledge, progress) = (judged.scene.knowledge(), Progress::silent());
-    let search = |keys: &Matrix| {
-        tune_keys(
-            Method::TipAdapterF,
-            keys,
-            &Parameters::default(),
-            &knowledge,
-            judged.scene.queries(),
-            &judged.labels,
-            &grid,
-            &progress,
-        )
-    };
-    let untrained = judged.tune(Method::TipAdapter, &Parameters::default(), &grid);
-    let own = judged.scene.support.features().matrix();
-    assert_eq!(search(own), Ok(untrained));
-    let longer = Matrix::from_fn(own.rows(), own.cols(), |row, col| 1.1 * own.row(row)[col]);
-    let found = search(&longer).expect("test data");
-    let naive = naive_cache(&judged, &longer, &grid);
-    for (accuracy, expected) in found.surface.accuracies.iter().zip(naive) {
-        assert!((accuracy - expected).abs() < 1e-3, "{accuracy} {expected}");
+fn trained_caches_are_searched_without_another_training() {
+    for method in [Method::TipAdapterF, Method::ApeT] {
+        check_trained(method);
     }
-    assert_eq!(
-        search(&own.select_rows(&[0])).unwrap_err(),
-        MethodError::Rows {
-            what: "trained keys",
-            got: 1,
-            expected: own.rows(),
-        }
-    );
 }
 
-/// Percent right for every β and α, in double precision.
-fn naive_cache(judged: &Judged, keys: &Matrix, grid: &Grid) -> Vec<f32> {
-    let scene = &judged.scene;
-    let is_right = |query: usize, beta: f64, alpha: f64| {
-        let row = wide(scene.queries.row(query));
-        let mut logits: Vec<f64> = (0..scene.text.len())
-            .map(|class| 100.0 * dot(&row, &wide(scene.text.row(class))))
-            .collect();
-        for (key, label) in scene.support.labels().iter().enumerate() {
-            logits[*label] += alpha * (beta * (dot(&row, &wide(keys.row(key))) - 1.0)).exp();
-        }
-        let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        logits.iter().position(|logit| *logit >= most) == Some(judged.labels[query])
+#[track_caller]
+fn check_trained(method: Method) {
+    let judged = Judged::rich();
+    let fixed = Parameters {
+        epochs: Some(3),
+        learning_rate: Some(0.01),
+        ..Parameters::default()
     };
-    let mut accuracies = Vec::new();
+    let grid = thinned(&Grid::of(method), [19, 3, 1]);
+    let (classifier, tuned) = judged
+        .fit_and_tune(method, &fixed, &grid)
+        .expect("test data");
+    let trained = fit(method, &fixed, &judged.knowledge()).expect("test data");
+    let mut accuracies = tuned.surface.accuracies.iter();
+    let mut best: Option<(Parameters, usize)> = None;
     for beta in &grid.betas {
         for alpha in &grid.alphas {
-            let (beta, alpha) = (f64::from(*beta), f64::from(*alpha));
-            let correct = (0..judged.labels.len()).filter(|query| is_right(*query, beta, alpha));
-            accuracies.push(100.0 * correct.count() as f32 / judged.labels.len() as f32);
+            let parameters = Parameters {
+                alpha: *alpha,
+                beta: *beta,
+                ..fixed
+            };
+            let moved = trained.at(&parameters).expect("α and β after training");
+            let correct = judged.num_correct(&*moved);
+            let accuracy = accuracies.next().expect("one for each pair");
+            let expected = 100.0 * correct as f32 / judged.labels.len() as f32;
+            assert!(
+                (accuracy - expected).abs() < 1e-3,
+                "{method:?} β {beta} α {alpha}"
+            );
+            if best.is_none_or(|best| correct > best.1) {
+                best = Some((parameters, correct));
+            }
         }
     }
-    accuracies
+    let (parameters, correct) = best.expect("combinations");
+    assert_eq!(tuned.parameters, parameters, "{method:?}");
+    assert_eq!(judged.num_correct(&*classifier), correct, "{method:?}");
+    assert_eq!(judged.tune(method, &fixed, &grid), tuned);
+}
+
+#[test]
+fn what_training_fixes_is_not_searched() {
+    let method = Method::ClipAdapter;
+    let (parameters, grid) = (Parameters::default(), Grid::of(method));
+    let refused = Judged::rich()
+        .fit_and_tune(method, &parameters, &grid)
+        .err();
+    assert_eq!(refused, Some(MethodError::FixedOnly { method }));
 }
 
 #[test]

@@ -62,8 +62,18 @@ impl Axes {
         self.betas.len() * self.thirds.len() * self.alphas.len()
     }
 
+    /// The places of β, third and α in the order of [`Counts`].
+    pub(super) fn places(&self) -> impl Iterator<Item = [usize; 3]> {
+        let (thirds, alphas) = (self.thirds.len(), self.alphas.len());
+        (0..self.len()).map(move |i| [i / alphas / thirds, i / alphas % thirds, i % alphas])
+    }
+
     /// `parameters` with the values at these places of β, third and α.
-    fn at(&self, parameters: &Parameters, [beta, third, alpha]: [usize; 3]) -> Parameters {
+    pub(super) fn at(
+        &self,
+        parameters: &Parameters,
+        [beta, third, alpha]: [usize; 3],
+    ) -> Parameters {
         let mut found = Parameters {
             beta: self.betas[beta],
             alpha: self.alphas[alpha],

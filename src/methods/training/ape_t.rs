@@ -8,12 +8,11 @@
 //! `AdamW`, ε = 1e-3, weight decay 0.1.
 
 use super::super::ape::choose_channels;
-use super::super::evidence::Keyring;
 use super::super::{Knowledge, MethodError, Parameters};
 use super::descent::Start;
 use super::kernels::{add_votes, cross_entropy, exp_all, zip_rows};
 use super::optimiser::{Rule, Update};
-use super::{Cache, CacheReading, Model, scaled, text_scale};
+use super::{Model, TrainedCache, scaled, text_scale};
 use crate::features::{Features, Matrix};
 use crate::support::SupportSet;
 
@@ -91,8 +90,8 @@ struct Forward {
 }
 
 impl ApeT {
-    /// Logits of the moved texts and products with the moved keys; `refined` are the rows on the channels.
-    fn moved(&self, rows: &Matrix, refined: &Matrix) -> (Matrix, Matrix) {
+    fn forward(&self, rows: &Matrix) -> Forward {
+        let refined = rows.select_cols(&self.channels);
         let shifts = refined.times_transposed(&self.residual);
         let mut affinities = rows.times_transposed(&self.keys);
         zip_rows(&mut affinities, &shifts, |affinities, shifts| {
@@ -100,18 +99,6 @@ impl ApeT {
                 *x += shifts[*label];
             }
         });
-        let mut logits = rows.times_transposed(&self.text);
-        zip_rows(&mut logits, &shifts, |logits, shifts| {
-            for (logit, shift) in logits.iter_mut().zip(shifts) {
-                *logit += self.text_scale * shift;
-            }
-        });
-        (logits, affinities)
-    }
-
-    fn forward(&self, rows: &Matrix) -> Forward {
-        let refined = rows.select_cols(&self.channels);
-        let (mut logits, mut affinities) = self.moved(rows, &refined);
         exp_all(affinities.as_mut_slice(), self.beta, -self.beta);
         let weights: Vec<f32> = self
             .votes
@@ -121,6 +108,12 @@ impl ApeT {
             .collect();
         let mut cache = Matrix::zeros(rows.rows(), self.text.rows());
         add_votes(&mut cache, &affinities, &self.labels, &weights);
+        let mut logits = rows.times_transposed(&self.text);
+        zip_rows(&mut logits, &shifts, |logits, shifts| {
+            for (logit, shift) in logits.iter_mut().zip(shifts) {
+                *logit += self.text_scale * shift;
+            }
+        });
         zip_rows(&mut logits, &cache, |logits, cache| {
             logits
                 .iter_mut()
@@ -169,24 +162,33 @@ impl Model for ApeT {
         (loss, vec![cache.transposed_times(&refined), votes])
     }
 
-    fn cache(&self) -> Option<Cache<'_>> {
-        Some(Cache {
-            keyring: Keyring {
-                values: self.votes.as_slice().to_vec(),
-                ..Keyring::new(&self.labels)
-            },
-            read: Box::new(|rows| {
-                let (base, affinities) = self.moved(rows, &rows.select_cols(&self.channels));
-                CacheReading { base, affinities }
-            }),
-        })
-    }
-
-    fn with(&self, parameters: &Parameters) -> Option<Self> {
+    fn at(&self, parameters: &Parameters) -> Option<Self> {
         Some(Self {
             alpha: parameters.alpha,
             beta: parameters.beta,
             ..self.clone()
+        })
+    }
+
+    /// The residual goes into texts and keys.
+    fn cache(&self) -> Option<TrainedCache> {
+        let (mut text, mut keys) = (self.text.clone(), self.keys.clone());
+        let add = |row: &mut [f32], class: usize, scale: f32| {
+            for (channel, shift) in self.channels.iter().zip(self.residual.row(class)) {
+                row[*channel] += scale * shift;
+            }
+        };
+        for class in 0..text.rows() {
+            add(text.row_mut(class), class, self.text_scale);
+        }
+        for (row, label) in self.labels.iter().enumerate() {
+            add(keys.row_mut(row), *label, 1.0);
+        }
+        Some(TrainedCache {
+            text,
+            keys,
+            labels: self.labels.clone(),
+            votes: self.votes.as_slice().to_vec(),
         })
     }
 }

@@ -71,7 +71,7 @@ impl<'a> Monitor<'a> {
 }
 
 /// What is trained: its logits, and how they change with its weights.
-trait Model: Clone + Send + Sync + 'static {
+trait Model: Clone + Send + Sync {
     /// The matrices that training changes, always in the same order.
     fn weights(&mut self) -> Vec<&mut Matrix>;
 
@@ -81,29 +81,28 @@ trait Model: Clone + Send + Sync + 'static {
     /// `share` times the summed cross-entropy of the rows, and its gradients in the order of [`Self::weights`].
     fn gradients(&self, rows: &Matrix, labels: &[usize], share: f32) -> (f32, Vec<Matrix>);
 
-    /// The trained cache, where it is one.
-    fn cache(&self) -> Option<Cache<'_>> {
+    /// The same weights at other parameters; `None` where none can be changed after training.
+    fn at(&self, _parameters: &Parameters) -> Option<Self> {
         None
     }
 
-    /// The same at other weights of the cache.
-    fn with(&self, _parameters: &Parameters) -> Option<Self> {
+    /// What is left of a cache.
+    fn cache(&self) -> Option<TrainedCache> {
         None
     }
 }
 
-/// A trained cache as sliders weigh it: what its logits are made of.
-struct Cache<'a> {
-    keyring: Keyring,
-    read: Box<dyn Fn(&Matrix) -> CacheReading + 'a>,
-}
-
-/// What a trained cache reads in rows.
-struct CacheReading {
-    /// Logits without votes, `[n, num_classes]`.
-    base: Matrix,
-    /// Products with the keys, `[n, num_keys]`.
-    affinities: Matrix,
+/// A cache that training has left: `logits = x · textᵀ + α Σ_j votes_j exp(-β (1 - x · keys_j))`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainedCache {
+    /// Class texts with their weight, `[num_classes, dim]`.
+    pub text: Matrix,
+    /// `[num_keys, dim]`, of any length.
+    pub keys: Matrix,
+    /// The class of every key.
+    pub labels: Vec<usize>,
+    /// The weight of every key's vote before α.
+    pub votes: Vec<f32>,
 }
 
 /// A model as a classifier.
@@ -113,7 +112,7 @@ struct Trained<M> {
     num_classes: usize,
 }
 
-impl<M: Model> Classifier for Trained<M> {
+impl<M: Model + 'static> Classifier for Trained<M> {
     fn predict(
         &self,
         queries: Queries<'_>,
@@ -145,7 +144,11 @@ impl<M: Model> Classifier for Trained<M> {
         if queries.original.is_empty() {
             return Ok(Vec::new());
         }
-        let CacheReading { base, affinities } = (cache.read)(queries.original.matrix());
+        let rows = queries.original.matrix();
+        let (base, affinities) = (
+            rows.times_transposed(&cache.text),
+            rows.times_transposed(&cache.keys),
+        );
         let reading = |query: usize| {
             let mut affinities = affinities.row(query).to_vec();
             for key in hidden.get(query).copied().unwrap_or_default() {
@@ -157,19 +160,27 @@ impl<M: Model> Classifier for Trained<M> {
                 ..Reading::default()
             }
         };
-        Ok((0..queries.original.len()).map(reading).collect())
+        Ok((0..rows.rows()).map(reading).collect())
     }
 
     fn weighing(&self) -> Weighing {
-        let cache = self.model.cache();
-        cache.map_or(Weighing::Fixed, |cache| Weighing::Votes(cache.keyring))
+        self.model.cache().map_or(Weighing::Fixed, |cache| {
+            Weighing::Votes(Keyring {
+                values: cache.votes,
+                ..Keyring::new(&cache.labels)
+            })
+        })
     }
 
     fn at(&self, parameters: &Parameters) -> Option<Box<dyn Classifier>> {
         Some(Box::new(Self {
-            model: self.model.with(parameters)?,
+            model: self.model.at(parameters)?,
             ..*self
         }))
+    }
+
+    fn trained_cache(&self) -> Option<TrainedCache> {
+        self.model.cache()
     }
 }
 

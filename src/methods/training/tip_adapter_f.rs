@@ -3,12 +3,11 @@
 //! `logits = 100 · x · Wᵀ + α · E · L`, `E = exp(-β (1 - x · Fᵀ))`. With `g` the derivative of the loss by the logits,
 //! `dF = (α β E ⊙ g Lᵀ)ᵀ · x`. `AdamW`, ε = 1e-4, weight decay 0.01.
 
-use super::super::evidence::Keyring;
 use super::super::{Knowledge, MethodError, Parameters};
 use super::descent::Start;
 use super::kernels::{add_votes, cross_entropy, exp_all, zip_rows};
 use super::optimiser::{Rule, Update};
-use super::{Cache, CacheReading, Model, scaled, text_scale};
+use super::{Model, TrainedCache, scaled, text_scale};
 use crate::features::Matrix;
 use crate::support::SupportSet;
 
@@ -87,21 +86,20 @@ impl Model for TipAdapterF {
         (loss, vec![affinities.transposed_times(rows)])
     }
 
-    fn cache(&self) -> Option<Cache<'_>> {
-        Some(Cache {
-            keyring: Keyring::new(&self.labels),
-            read: Box::new(|rows| CacheReading {
-                base: rows.times_transposed(&self.text),
-                affinities: rows.times_transposed(&self.keys),
-            }),
-        })
-    }
-
-    fn with(&self, parameters: &Parameters) -> Option<Self> {
+    fn at(&self, parameters: &Parameters) -> Option<Self> {
         Some(Self {
             alphas: vec![parameters.alpha; self.labels.len()],
             beta: parameters.beta,
             ..self.clone()
+        })
+    }
+
+    fn cache(&self) -> Option<TrainedCache> {
+        Some(TrainedCache {
+            text: self.text.clone(),
+            keys: self.keys.clone(),
+            labels: self.labels.clone(),
+            votes: vec![1.0; self.labels.len()],
         })
     }
 }
