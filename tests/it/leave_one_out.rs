@@ -146,8 +146,8 @@ impl SmallScene {
             self.adapted.select(&[row]),
         );
         let queries = Queries {
-            original: &original,
             adapted: Some(&probe),
+            ..Queries::new(&original)
         };
         let score = |method| {
             let classifier = fit(method, parameters, &knowledge).unwrap();
