@@ -110,7 +110,7 @@ impl Demo {
         let classes = Dataset::from_paths("", names).classes;
         let looks = Looks {
             adapter,
-            num_views: 0,
+            ..Looks::default()
         };
         let embed = |photos: &[ListedPhoto]| {
             let label = |photo: &ListedPhoto| classes.binary_search(photo.class.as_ref()?).ok();

@@ -129,7 +129,7 @@ impl TextAndGaussians {
     }
 
     /// The same at another α: GDA weighs the photos with it, TIMO the class texts.
-    fn with(&self, alpha: f32) -> Self {
+    pub(super) fn with(&self, alpha: f32) -> Self {
         let (text_scale, gaussian_scale) = if self.weighs_text() {
             (alpha, 1.0)
         } else {
@@ -151,7 +151,7 @@ impl TextAndGaussians {
     }
 
     /// `x · textᵀ` and `x̃ · w + b`, `[num_queries, num_classes]` each.
-    fn parts(&self, queries: Queries<'_>) -> Result<(Matrix, Matrix), MethodError> {
+    pub(super) fn parts(&self, queries: Queries<'_>) -> Result<(Matrix, Matrix), MethodError> {
         let probes = queries.checked_probes(self.method, self.text.cols(), self.weights.cols())?;
         if queries.original.is_empty() {
             let nothing = Matrix::zeros(0, self.text.rows());
@@ -165,6 +165,15 @@ impl TextAndGaussians {
             }
         }
         Ok((text, gaussian))
+    }
+
+    /// Logits of the two [`Self::parts`].
+    pub(super) fn weigh(&self, text: &Matrix, gaussian: &Matrix) -> Logits {
+        let mut logits = text.clone();
+        for (logit, score) in logits.as_mut_slice().iter_mut().zip(gaussian.as_slice()) {
+            *logit = self.text_scale * *logit + self.gaussian_scale * score;
+        }
+        Logits(logits)
     }
 }
 
@@ -192,12 +201,9 @@ impl Classifier for TextAndGaussians {
         progress: &Progress<'_>,
     ) -> Result<Logits, MethodError> {
         progress.check()?;
-        let (mut logits, gaussian) = self.parts(queries)?;
-        for (logit, score) in logits.as_mut_slice().iter_mut().zip(gaussian.as_slice()) {
-            *logit = self.text_scale * *logit + self.gaussian_scale * score;
-        }
-        progress.step(logits.rows(), logits.rows())?;
-        Ok(Logits(logits))
+        let (text, gaussian) = self.parts(queries)?;
+        progress.step(text.rows(), text.rows())?;
+        Ok(self.weigh(&text, &gaussian))
     }
 
     fn read(&self, queries: Queries<'_>, _: &[&[usize]]) -> Result<Vec<Reading>, MethodError> {

@@ -102,15 +102,6 @@ impl Method {
         Self::LIVE.contains(&self)
     }
 
-    /// Refuses what only the live methods can do.
-    pub(super) fn check_live(self) -> Result<(), MethodError> {
-        if self.is_live() {
-            Ok(())
-        } else {
-            Err(MethodError::FixedOnly { method: self })
-        }
-    }
-
     /// How much work it is.
     pub fn family(self) -> Family {
         match self {
@@ -242,9 +233,7 @@ impl Method {
             | Self::ApePp
             | Self::TipAdapterF
             | Self::ApeT => self.parameters().contains(&parameter),
-            Self::Gda | Self::GdaPp | Self::Timo | Self::TimoS | Self::TaskRes => {
-                parameter == Parameter::Alpha
-            }
+            Self::Gda | Self::GdaPp | Self::Timo | Self::TimoS => parameter == Parameter::Alpha,
             _ => false,
         }
     }
@@ -275,12 +264,18 @@ impl Method {
             (Parameter::Alpha, Self::Timo | Self::TimoS) => {
                 logarithmic(0.01, 10_000.0, defaults.alpha)
             }
+            (Parameter::Alpha, Self::Calip) => logarithmic(0.01, 10.0, defaults.alpha),
             (Parameter::Alpha, Self::ClipAdapter) => linear(0.0, 1.0, defaults.alpha),
             (Parameter::Alpha, Self::TaskRes) => linear(0.0, 2.0, defaults.alpha),
             (Parameter::Alpha, _) => logarithmic(0.01, 100.0, defaults.alpha),
             (Parameter::Beta, Self::ProKeR | Self::ProKeRPp) => {
                 logarithmic(0.1, 10.0, defaults.beta)
             }
+            // The weight of a term, which may be left out.
+            (Parameter::Beta, Self::Calip) => ParameterRange {
+                stops_at_zero: true,
+                ..logarithmic(0.001, 1.0, defaults.beta)
+            },
             (Parameter::Beta, _) => logarithmic(0.1, 50.0, defaults.beta),
             (Parameter::Gamma, Self::Timo | Self::TimoS) => linear(1.0, 100.0, defaults.gamma),
             (Parameter::Gamma, Self::TipX | Self::TipXPp) => linear(0.0, 30.0, defaults.gamma),

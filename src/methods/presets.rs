@@ -1,7 +1,7 @@
 //! What the authors chose for each of the eleven data sets, with CLIP's RN50 and 16 shots.
 //!
 //! Tip-Adapter: configs/*.yaml of gaopengcuhk/Tip-Adapter at d0e2d6f8. APE and APE-T: configs/*.yaml of yangyangyang127/APE
-//! at 70460de7. TIMO's γ: `image_guide_text` of lyymuwu/TIMO at 75eca4cf. `ProKeR`: configs/RN50/configs_proker of
+//! at 70460de7. TIMO's γ: `image_guide_text` of lyymuwu/TIMO at 75eca4cf. `ProKeR`: `configs/RN50/configs_proker` of
 //! omarnust/BReg-Adapter at c89ce546, which has no file for four sets: those take the grid that most others have.
 
 use super::{Method, Parameters};
@@ -9,6 +9,8 @@ use super::{Method, Parameters};
 /// The length of the features for which APE's channels are counted; other models keep the same share.
 const REFERENCE_DIM: usize = 1024;
 
+/// The shots for which the table is made.
+const SHOTS: usize = 16;
 /// β of all the authors' starting points.
 const FIRST_BETA: f32 = 1.0;
 /// γ of APE's starting points.
@@ -96,9 +98,9 @@ impl Preset {
         PRESETS.iter().find(|preset| preset.name == name)
     }
 
-    /// The authors' starting point for `method`, for features of length `dim`; the defaults for methods that have none.
+    /// The authors' starting point for `method`, for features of length `dim`; what is published for every data set where there is none for this.
     pub fn parameters(&self, method: Method, dim: usize) -> Parameters {
-        let defaults = Parameters::default();
+        let defaults = Parameters::published(method, SHOTS);
         let (tip_adapter, ape) = (&self.tip_adapter, &self.ape);
         match method {
             Method::TipAdapter | Method::TipAdapterPp | Method::TipAdapterF => Parameters {
@@ -296,6 +298,9 @@ mod tests {
         );
         let ape = eurosat.parameters(Method::Ape, 1024);
         assert_eq!((ape.w0, ape.w1, ape.gamma), (0.9, 0.1, 0.1));
-        assert_eq!(eurosat.parameters(Method::Gda, 512), Parameters::default());
+        assert_eq!(
+            eurosat.parameters(Method::Gda, 512),
+            Parameters::published(Method::Gda, 16)
+        );
     }
 }

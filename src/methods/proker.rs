@@ -4,12 +4,12 @@
 //! raw cosines, without the factor 100, so the logits want a temperature of about 0.01.
 //! `S` are all views of the photos. `ProKeR++`: the kernel on adapted features, cosines to the texts on original ones.
 
-use faer::linalg::solvers::Solve as _;
-use faer::{Mat, Side};
+use faer::Mat;
 use rayon::prelude::*;
 
 use super::keys::CHUNK;
-use super::linear_algebra::{to_f32, to_f64};
+use super::linear_algebra::to_f64;
+use super::ridge::Ridge;
 use super::rows::Rows;
 use super::{Classifier, Knowledge, Method, MethodError, Parameters, Queries};
 use crate::features::{Features, Logits, Matrix};
@@ -22,24 +22,19 @@ const MOST_ROWS: usize = 16_384;
 /// Views are left out beyond so many rows: four times as many would take 64 times as long.
 const MOST_VIEWS: usize = 8192;
 
-/// A fitted `ProKeR`.
-pub(super) struct ProKeR {
+/// What `ProKeR` learns from, before β and λ.
+pub(super) struct Problem {
     method: Method,
     /// `S`, `[n, key_dim]`.
     keys: Features,
     text: Features,
     text_scale: f32,
-    /// `A`, `[n, num_classes]`.
-    coefficients: Matrix,
-    beta: f32,
+    /// `Y - X_S Wᵀ`, `[n, num_classes]`.
+    residuals: Mat<f64>,
 }
 
-impl ProKeR {
-    pub(super) fn fit(
-        method: Method,
-        parameters: &Parameters,
-        knowledge: &Knowledge<'_>,
-    ) -> Result<Self, MethodError> {
+impl Problem {
+    pub(super) fn new(method: Method, knowledge: &Knowledge<'_>) -> Result<Self, MethodError> {
         let Rows { original, keys } = knowledge.rows_for(method)?;
         if original.is_empty() {
             return Err(MethodError::TooFewShots {
@@ -61,17 +56,76 @@ impl ProKeR {
             (original, keys)
         };
         let text_scale = if knowledge.use_class_names { 1.0 } else { 0.0 };
-        let coefficients = solve(
-            parameters,
-            keys,
-            &residuals(original, knowledge.text, f64::from(text_scale)),
-        )?;
         Ok(Self {
             method,
+            residuals: residuals(original, knowledge.text, f64::from(text_scale)),
             keys: keys.clone(),
             text: knowledge.text.clone(),
             text_scale,
-            coefficients,
+        })
+    }
+
+    /// The equations for any β and λ.
+    pub(super) fn ridge(&self) -> Ridge<'_> {
+        Ridge::new(&self.keys, &self.residuals)
+    }
+
+    /// Numbers in one solution.
+    pub(super) fn num_numbers(&self) -> usize {
+        self.residuals.nrows() * self.residuals.ncols()
+    }
+
+    /// The features that are compared with the keys.
+    pub(super) fn probes<'a>(&self, queries: Queries<'a>) -> Result<&'a Features, MethodError> {
+        queries.checked_probes(self.method, self.text.dim(), self.keys.dim())
+    }
+
+    /// `x · Wᵀ`, `[rows, num_classes]`.
+    pub(super) fn prior(&self, rows: &Features) -> Matrix {
+        let mut cosines = rows.cosines(&self.text);
+        for cosine in cosines.as_mut_slice() {
+            *cosine *= self.text_scale;
+        }
+        cosines
+    }
+
+    /// `k(x, S)`, `[rows, n]`.
+    pub(super) fn kernel(&self, probes: &Features, beta: f32) -> Matrix {
+        let mut kernel = probes.cosines(&self.keys);
+        for x in kernel.as_mut_slice() {
+            *x = (beta * (*x - 1.0)).exp();
+        }
+        kernel
+    }
+}
+
+/// Logits of the rows of a kernel.
+pub(super) fn logits(kernel: &Matrix, coefficients: &Matrix, prior: &Matrix) -> Logits {
+    let mut logits = kernel.times(coefficients);
+    for (logit, prior) in logits.as_mut_slice().iter_mut().zip(prior.as_slice()) {
+        *logit += prior;
+    }
+    Logits(logits)
+}
+
+/// A fitted `ProKeR`.
+pub(super) struct ProKeR {
+    problem: Problem,
+    /// `A`, `[n, num_classes]`.
+    coefficients: Matrix,
+    beta: f32,
+}
+
+impl ProKeR {
+    pub(super) fn fit(
+        method: Method,
+        parameters: &Parameters,
+        knowledge: &Knowledge<'_>,
+    ) -> Result<Self, MethodError> {
+        let problem = Problem::new(method, knowledge)?;
+        Ok(Self {
+            coefficients: problem.ridge().solve(parameters.beta, parameters.lambda)?,
+            problem,
             beta: parameters.beta,
         })
     }
@@ -102,27 +156,6 @@ fn residuals(rows: &SupportSet, text: &Features, text_scale: f64) -> Mat<f64> {
     })
 }
 
-/// `A`.
-fn solve(
-    parameters: &Parameters,
-    keys: &Features,
-    residuals: &Mat<f64>,
-) -> Result<Matrix, MethodError> {
-    let keys = to_f64(keys.matrix());
-    let (beta, lambda) = (f64::from(parameters.beta), f64::from(parameters.lambda));
-    let mut system = &keys * keys.transpose();
-    for col in 0..system.ncols() {
-        for row in 0..system.nrows() {
-            system[(row, col)] = (-beta * (1.0 - system[(row, col)])).exp() / lambda
-                + if row == col { 1.0 } else { 0.0 };
-        }
-    }
-    let factor = system
-        .llt(Side::Lower)
-        .map_err(|_not_positive| MethodError::Decomposition { what: "kernel" })?;
-    Ok(to_f32(factor.solve(residuals).as_ref()))
-}
-
 impl Classifier for ProKeR {
     fn predict(
         &self,
@@ -130,26 +163,19 @@ impl Classifier for ProKeR {
         progress: &Progress<'_>,
     ) -> Result<Logits, MethodError> {
         let original = queries.original;
-        let probes = queries.checked_probes(self.method, self.text.dim(), self.keys.dim())?;
+        let probes = self.problem.probes(queries)?;
         let chunks: Result<Vec<Vec<f32>>, MethodError> = (0..original.len().div_ceil(CHUNK))
             .into_par_iter()
             .map(|chunk| {
                 progress.check()?;
                 let rows: Vec<usize> =
                     (chunk * CHUNK..original.len().min((chunk + 1) * CHUNK)).collect();
-                let mut kernel = probes.select(&rows).cosines(&self.keys);
-                for x in kernel.as_mut_slice() {
-                    *x = (self.beta * (*x - 1.0)).exp();
-                }
-                let mut logits = kernel.times(&self.coefficients);
-                let cosines = original.select(&rows).cosines(&self.text);
-                for (logit, cosine) in logits.as_mut_slice().iter_mut().zip(cosines.as_slice()) {
-                    *logit += self.text_scale * cosine;
-                }
-                Ok(logits.into_vec())
+                let kernel = self.problem.kernel(&probes.select(&rows), self.beta);
+                let prior = self.problem.prior(&original.select(&rows));
+                Ok(logits(&kernel, &self.coefficients, &prior).0.into_vec())
             })
             .collect();
-        let mut logits = Matrix::zeros(original.len(), self.text.len());
+        let mut logits = Matrix::zeros(original.len(), self.problem.text.len());
         logits.as_mut_slice().copy_from_slice(&chunks?.concat());
         progress.step(original.len(), original.len())?;
         Ok(Logits(logits))

@@ -85,6 +85,12 @@ impl<'a> Guidance<'a> {
         })
     }
 
+    /// Prompts of the class that has most.
+    pub(super) fn most_prompts(&self) -> usize {
+        let counts = self.guided.iter().map(|guided| guided.ranked.len());
+        counts.max().unwrap_or(0)
+    }
+
     /// Class texts guided by photos, `[num_classes, dim]`, unit rows.
     pub(super) fn text(&self, gamma: f32) -> Result<Matrix, MethodError> {
         guided_text(&self.prompts.features, &self.guided, f64::from(gamma))

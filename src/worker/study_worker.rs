@@ -34,8 +34,8 @@ impl TestSet {
     /// The photos, as the methods take them.
     pub fn queries(&self) -> Queries<'_> {
         Queries {
-            original: &self.original,
             adapted: self.adapted.as_ref(),
+            ..Queries::new(&self.original)
         }
     }
 }

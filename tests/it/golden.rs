@@ -147,6 +147,24 @@ impl Scene {
         }
     }
 
+    /// Without views or prompts; queries original and adapted.
+    pub(crate) fn new(
+        support: SupportSet,
+        text: Features,
+        adapted_keys: Features,
+        [queries, adapted_queries]: [Features; 2],
+    ) -> Self {
+        Self {
+            support,
+            adapted_keys,
+            text,
+            queries,
+            adapted_queries,
+            views: None,
+            prompts: None,
+        }
+    }
+
     pub(crate) fn knowledge(&self) -> Knowledge<'_> {
         Knowledge::new(&self.support, &self.text).with_adapted_keys(Some(&self.adapted_keys))
     }
@@ -165,8 +183,8 @@ impl Scene {
 
     pub(crate) fn queries(&self) -> Queries<'_> {
         Queries {
-            original: &self.queries,
             adapted: Some(&self.adapted_queries),
+            ..Queries::new(&self.queries)
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Every grid search against all combinations one by one, through `fit` and its logits, ties included.
 
-use shotlens::features::{Features, Matrix};
-use shotlens::methods::grid::{Grid, LoopOrder, Tuned, tune, tune_keys};
+use shotlens::features::{Features, Logits, Matrix};
+use shotlens::methods::grid::{Grid, LoopOrder, Tuned, fit_and_tune, tune};
 use shotlens::methods::{
-    Knowledge, Method, MethodError, Parameter, Parameters, SignatureRange, fit,
+    Classifier, Knowledge, Method, MethodError, Parameter, Parameters, SignatureRange, fit,
 };
 use shotlens::progress::{CancelToken, Cancelled, Progress};
 use shotlens::support::SupportSet;
@@ -15,6 +15,7 @@ struct Judged {
     scene: Scene,
     labels: Vec<usize>,
     use_class_names: bool,
+    is_rich: bool,
 }
 
 impl Judged {
@@ -24,6 +25,20 @@ impl Judged {
             scene: Scene::of(&golden),
             labels: golden.integers("query_labels").to_vec(),
             use_class_names: true,
+            is_rich: false,
+        }
+    }
+
+    /// Photos with views and prompts: two of three of the class that TIMO gives them, so that none has all or nothing right.
+    fn rich() -> Self {
+        let golden = Golden::open("more");
+        let classes = Logits(golden.matrix("logits.timo").clone()).top_classes();
+        let label = |(row, class): (usize, &usize)| if row % 3 == 0 { row % 5 } else { *class };
+        Self {
+            scene: Scene::of(&golden),
+            labels: classes.iter().enumerate().map(label).collect(),
+            use_class_names: true,
+            is_rich: true,
         }
     }
 
@@ -57,20 +72,20 @@ impl Judged {
         Self {
             labels: (0..37).map(|row| row % 5).collect(),
             use_class_names: true,
-            scene: Scene {
-                support,
-                adapted_keys: adapted,
-                text,
-                queries: rows(37),
-                adapted_queries: rows(37),
-            },
+            is_rich: false,
+            scene: Scene::new(support, text, adapted, [rows(37), rows(37)]),
         }
     }
 
     fn knowledge(&self) -> Knowledge<'_> {
+        let knowledge = if self.is_rich {
+            self.scene.rich_knowledge()
+        } else {
+            self.scene.knowledge()
+        };
         Knowledge {
             use_class_names: self.use_class_names,
-            ..self.scene.knowledge()
+            ..knowledge
         }
     }
 
@@ -81,6 +96,26 @@ impl Judged {
             method, parameters, &knowledge, queries, labels, grid, &progress,
         )
         .expect("test data")
+    }
+
+    fn fit_and_tune(
+        &self,
+        method: Method,
+        parameters: &Parameters,
+        grid: &Grid,
+    ) -> Result<(Box<dyn Classifier>, Tuned), MethodError> {
+        let (knowledge, queries) = (self.knowledge(), self.scene.queries());
+        let (labels, progress) = (&self.labels, Progress::silent());
+        fit_and_tune(
+            method, parameters, &knowledge, queries, labels, grid, &progress,
+        )
+    }
+
+    fn num_correct(&self, classifier: &dyn Classifier) -> usize {
+        let logits = classifier.logits(self.scene.queries()).expect("test data");
+        let classes = logits.top_classes();
+        let pairs = classes.iter().zip(&self.labels);
+        pairs.filter(|(class, label)| class == label).count()
     }
 
     /// Every combination one by one.
@@ -116,10 +151,7 @@ impl Judged {
                         ..*fixed
                     };
                     let classifier = fit(method, &parameters, &knowledge).expect("test data");
-                    let logits = classifier.logits(self.scene.queries()).expect("test data");
-                    let classes = logits.top_classes();
-                    let is_right = |(class, label): &(&usize, &usize)| class == label;
-                    let correct = classes.iter().zip(&self.labels).filter(is_right).count();
+                    let correct = self.num_correct(&*classifier);
                     tried.results.push((parameters, correct));
                 }
             }
@@ -240,6 +272,137 @@ fn apes_search_equals_every_combination() {
 }
 
 #[test]
+fn gdas_search_equals_every_combination() {
+    for method in [Method::Gda, Method::GdaPp] {
+        check_everywhere(method, &Grid::of(method));
+        Judged::rich().check(method, &Grid::of(method), SignatureRange::Support);
+    }
+}
+
+#[test]
+fn prokers_search_equals_every_combination() {
+    for method in [Method::ProKeR, Method::ProKeRPp] {
+        check_everywhere(method, &thinned(&Grid::of(method), [5, 1, 3]));
+    }
+    // From 20 λ on by one decomposition.
+    let many = Grid {
+        betas: vec![0.5, 2.0],
+        thirds: (1..=25).map(|step| 0.02 * step as f32).collect(),
+        ..Grid::default()
+    };
+    Judged::rich().check(Method::ProKeR, &many, SignatureRange::Support);
+    Judged::golden("0").check(Method::ProKeRPp, &many, SignatureRange::Support);
+}
+
+#[test]
+fn timos_search_equals_every_combination() {
+    let judged = Judged::rich();
+    let own = Grid::of(Method::Timo);
+    judged.check(Method::Timo, &own, SignatureRange::Support);
+    let with_gammas = Grid {
+        thirds: vec![5.0, 50.0, 100.0],
+        ..own
+    };
+    judged.check(Method::Timo, &with_gammas, SignatureRange::Support);
+}
+
+/// Photos that the prompts alone, weighed by γ, get right, in double precision.
+fn guided_text_correct(judged: &Judged, gamma: f64) -> usize {
+    let knowledge = judged.knowledge();
+    let (support, prompts) = (knowledge.support, knowledge.prompts.expect("prompts"));
+    let unit = |row: Vec<f64>| -> Vec<f64> {
+        let length = dot(&row, &row).sqrt();
+        row.iter().map(|x| x / length).collect()
+    };
+    let sum = |rows: &[(f64, Vec<f64>)]| -> Vec<f64> {
+        let column = |col: usize| rows.iter().map(|(weight, row)| weight * row[col]).sum();
+        (0..rows[0].1.len()).map(column).collect()
+    };
+    let texts: Vec<Vec<f64>> = (0..support.num_classes())
+        .map(|class| {
+            let photos: Vec<(f64, Vec<f64>)> = (0..support.len())
+                .filter(|row| support.labels()[*row] == class)
+                .map(|row| (1.0, wide(support.features().row(row))))
+                .collect();
+            let prototype = unit(sum(&photos));
+            let own: Vec<Vec<f64>> = (0..prompts.features.len())
+                .filter(|row| prompts.classes[*row] == class)
+                .map(|row| wide(prompts.features.row(row)))
+                .collect();
+            let cosines: Vec<f64> = own.iter().map(|prompt| dot(prompt, &prototype)).collect();
+            let length = dot(&cosines, &cosines).sqrt();
+            let weight = |cosine: &f64| (gamma * cosine / length).exp();
+            let weighted: Vec<(f64, Vec<f64>)> = cosines
+                .iter()
+                .map(weight)
+                .zip(own.iter().cloned())
+                .collect();
+            unit(sum(&weighted))
+        })
+        .collect();
+    let is_right = |query: &usize| {
+        let row = wide(judged.scene.queries.row(*query));
+        let scores: Vec<f64> = texts.iter().map(|text| dot(&row, text)).collect();
+        let most = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        scores.iter().position(|score| *score >= most) == Some(judged.labels[*query])
+    };
+    (0..judged.labels.len()).filter(is_right).count()
+}
+
+#[test]
+fn timo_s_chooses_gamma_by_texts_alone_then_prompts_and_alpha() {
+    let judged = Judged::rich();
+    let grid = Grid::of(Method::TimoS);
+    let tuned = judged.tune(Method::TimoS, &Parameters::default(), &grid);
+    assert_eq!(tuned.num_combinations, 20 + 10 * 9);
+    let correct: Vec<usize> = grid
+        .thirds
+        .iter()
+        .map(|gamma| guided_text_correct(&judged, f64::from(*gamma)))
+        .collect();
+    let most = correct.iter().max().expect("some γ");
+    let first = correct.iter().position(|count| count == most);
+    let gamma = grid.thirds[first.expect("the best")];
+    let knowledge = judged.knowledge();
+    let classes = &knowledge.prompts.expect("prompts").classes;
+    let most_prompts = (0..knowledge.support.num_classes())
+        .map(|class| classes.iter().filter(|own| **own == class).count())
+        .max()
+        .expect("classes");
+    let mut best: Option<(Parameters, usize)> = None;
+    for step in 0..10 {
+        let number = (1.0 + f64::from(step) * (2.0 * most_prompts as f64 - 1.0) / 9.0) as usize;
+        let fixed = Parameters {
+            gamma,
+            num_prompts: Some(number),
+            ..Parameters::default()
+        };
+        let alone = Grid {
+            thirds: Vec::new(),
+            ..grid.clone()
+        };
+        let found = judged.try_all(Method::TimoS, &fixed, &alone);
+        let found = found.best(LoopOrder::BetaOutside);
+        if best.is_none_or(|best| found.1 > best.1) {
+            best = Some(found);
+        }
+    }
+    let (parameters, correct) = best.expect("combinations");
+    assert_eq!(tuned.parameters, parameters);
+    assert!((tuned.accuracy - 100.0 * correct as f64 / judged.labels.len() as f64).abs() < 1e-9);
+    let highest = tuned.surface.accuracies.iter().copied().fold(0.0, f32::max);
+    assert!((f64::from(highest) - tuned.accuracy).abs() < 1e-3);
+}
+
+fn wide(row: &[f32]) -> Vec<f64> {
+    row.iter().map(|x| f64::from(*x)).collect()
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    a.iter().zip(b).map(|(x, y)| x * y).sum()
+}
+
+#[test]
 fn a_search_without_class_names_equals_every_combination() {
     let mut judged = Judged::with_ties(5);
     judged.use_class_names = false;
@@ -250,70 +413,61 @@ fn a_search_without_class_names_equals_every_combination() {
 }
 
 #[test]
-fn trained_keys_are_searched_as_a_cache() {
-    let judged = Judged::golden("0");
-    let grid = thinned(&Grid::of(Method::TipAdapter), [19, 1, 1]);
-    let (knowledge, progress) = (judged.scene.knowledge(), Progress::silent());
-    let search = |keys: &Matrix| {
-        tune_keys(
-            Method::TipAdapterF,
-            keys,
-            &Parameters::default(),
-            &knowledge,
-            judged.scene.queries(),
-            &judged.labels,
-            &grid,
-            &progress,
-        )
-    };
-    let untrained = judged.tune(Method::TipAdapter, &Parameters::default(), &grid);
-    let own = judged.scene.support.features().matrix();
-    assert_eq!(search(own), Ok(untrained));
-    let longer = Matrix::from_fn(own.rows(), own.cols(), |row, col| 1.1 * own.row(row)[col]);
-    let found = search(&longer).expect("test data");
-    let naive = naive_cache(&judged, &longer, &grid);
-    for (accuracy, expected) in found.surface.accuracies.iter().zip(naive) {
-        assert!((accuracy - expected).abs() < 1e-3, "{accuracy} {expected}");
+fn trained_caches_are_searched_without_another_training() {
+    for method in [Method::TipAdapterF, Method::ApeT] {
+        check_trained(method);
     }
-    assert_eq!(
-        search(&own.select_rows(&[0])).unwrap_err(),
-        MethodError::Rows {
-            what: "trained keys",
-            got: 1,
-            expected: own.rows(),
-        }
-    );
 }
 
-/// Percent right for every β and α, in double precision.
-fn naive_cache(judged: &Judged, keys: &Matrix, grid: &Grid) -> Vec<f32> {
-    let scene = &judged.scene;
-    let dot = |a: &[f32], b: &[f32]| -> f64 {
-        a.iter()
-            .zip(b)
-            .map(|(x, y)| f64::from(*x) * f64::from(*y))
-            .sum()
+#[track_caller]
+fn check_trained(method: Method) {
+    let judged = Judged::rich();
+    let fixed = Parameters {
+        epochs: Some(3),
+        learning_rate: Some(0.01),
+        ..Parameters::default()
     };
-    let is_right = |query: usize, beta: f64, alpha: f64| {
-        let row = scene.queries.row(query);
-        let mut logits: Vec<f64> = (0..scene.text.len())
-            .map(|class| 100.0 * dot(row, scene.text.row(class)))
-            .collect();
-        for (key, label) in scene.support.labels().iter().enumerate() {
-            logits[*label] += alpha * (beta * (dot(row, keys.row(key)) - 1.0)).exp();
-        }
-        let most = logits.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        logits.iter().position(|logit| *logit >= most) == Some(judged.labels[query])
-    };
-    let mut accuracies = Vec::new();
+    let grid = thinned(&Grid::of(method), [19, 3, 1]);
+    let (classifier, tuned) = judged
+        .fit_and_tune(method, &fixed, &grid)
+        .expect("test data");
+    let trained = fit(method, &fixed, &judged.knowledge()).expect("test data");
+    let mut accuracies = tuned.surface.accuracies.iter();
+    let mut best: Option<(Parameters, usize)> = None;
     for beta in &grid.betas {
         for alpha in &grid.alphas {
-            let (beta, alpha) = (f64::from(*beta), f64::from(*alpha));
-            let correct = (0..judged.labels.len()).filter(|query| is_right(*query, beta, alpha));
-            accuracies.push(100.0 * correct.count() as f32 / judged.labels.len() as f32);
+            let parameters = Parameters {
+                alpha: *alpha,
+                beta: *beta,
+                ..fixed
+            };
+            let moved = trained.at(&parameters).expect("α and β after training");
+            let correct = judged.num_correct(&*moved);
+            let accuracy = accuracies.next().expect("one for each pair");
+            let expected = 100.0 * correct as f32 / judged.labels.len() as f32;
+            assert!(
+                (accuracy - expected).abs() < 1e-3,
+                "{method:?} β {beta} α {alpha}"
+            );
+            if best.is_none_or(|best| correct > best.1) {
+                best = Some((parameters, correct));
+            }
         }
     }
-    accuracies
+    let (parameters, correct) = best.expect("combinations");
+    assert_eq!(tuned.parameters, parameters, "{method:?}");
+    assert_eq!(judged.num_correct(&*classifier), correct, "{method:?}");
+    assert_eq!(judged.tune(method, &fixed, &grid), tuned);
+}
+
+#[test]
+fn what_training_fixes_is_not_searched() {
+    let method = Method::ClipAdapter;
+    let (parameters, grid) = (Parameters::default(), Grid::of(method));
+    let refused = Judged::rich()
+        .fit_and_tune(method, &parameters, &grid)
+        .err();
+    assert_eq!(refused, Some(MethodError::FixedOnly { method }));
 }
 
 #[test]
@@ -336,7 +490,13 @@ fn a_search_can_be_stopped() {
     let judged = Judged::golden("2");
     let cancel = CancelToken::default();
     cancel.cancel();
-    for method in [Method::TipAdapter, Method::TipX, Method::Ape] {
+    for method in [
+        Method::TipAdapter,
+        Method::TipX,
+        Method::Ape,
+        Method::Gda,
+        Method::ProKeR,
+    ] {
         let stopped = tune(
             method,
             &Parameters::default(),

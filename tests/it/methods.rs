@@ -88,8 +88,8 @@ fn tip_x_with_a_frozen_range_scores_a_photo_alone_as_in_a_batch() {
     );
     let alone = classifier
         .logits(Queries {
-            original: &original,
             adapted: Some(&adapted),
+            ..Queries::new(&original)
         })
         .unwrap();
     check_close(&alone.0, &batch.0.select_rows(&[5]), 1e-3);

@@ -62,8 +62,18 @@ impl Axes {
         self.betas.len() * self.thirds.len() * self.alphas.len()
     }
 
+    /// The places of β, third and α in the order of [`Counts`].
+    pub(super) fn places(&self) -> impl Iterator<Item = [usize; 3]> {
+        let (thirds, alphas) = (self.thirds.len(), self.alphas.len());
+        (0..self.len()).map(move |i| [i / alphas / thirds, i / alphas % thirds, i % alphas])
+    }
+
     /// `parameters` with the values at these places of β, third and α.
-    fn at(&self, parameters: &Parameters, [beta, third, alpha]: [usize; 3]) -> Parameters {
+    pub(super) fn at(
+        &self,
+        parameters: &Parameters,
+        [beta, third, alpha]: [usize; 3],
+    ) -> Parameters {
         let mut found = Parameters {
             beta: self.betas[beta],
             alpha: self.alphas[alpha],
@@ -86,6 +96,20 @@ pub(super) struct Counts {
 }
 
 impl Counts {
+    /// The highest count of each combination over several searches, at least one.
+    pub(super) fn highest(searches: &[Self]) -> Self {
+        let mut highest = Self {
+            num_correct: vec![0; searches[0].num_correct.len()],
+            num_queries: searches[0].num_queries,
+        };
+        for search in searches {
+            for (highest, count) in highest.num_correct.iter_mut().zip(&search.num_correct) {
+                *highest = (*highest).max(*count);
+            }
+        }
+        highest
+    }
+
     /// The best combination, the first in the authors' loops where several are equal.
     pub(super) fn choose(&self, method: Method, parameters: &Parameters, axes: &Axes) -> Tuned {
         let (mut best, mut most) = ([0; 3], None);
