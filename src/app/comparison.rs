@@ -186,6 +186,7 @@ impl App {
         let job = CompareJob {
             generation: self.comparison.generation,
             lesson: Arc::clone(lesson),
+            availability: self.fit.availability.clone(),
             test,
             trains: question.trains,
             cancel: self.comparison.cancel.clone(),

@@ -74,7 +74,7 @@ fn every_method_predicts_or_says_why_not_and_what_predicts_instead() {
     let untrained = Method::ALL
         .into_iter()
         .filter(|method| !method.is_trained());
-    for method in untrained.filter(|method| *method != Method::Calip) {
+    for method in untrained {
         choose(&mut app, method);
         let photo = app.project().pool()[0];
         assert!(app.prediction(photo).is_some(), "{method:?}");
@@ -151,7 +151,7 @@ fn methods_are_compared_on_labelled_photos_as_labels_arrive() {
                 (FEWEST_LABELLED + 2, Basis::Labelled)
             ),
             Outcome::Untrained => assert!(row.method.is_trained()),
-            Outcome::Unavailable(_) if row.method == Method::Calip => {}
+            Outcome::Unavailable(_) if row.method == Method::CoOp => {}
             Outcome::Unavailable(reason) => {
                 assert_eq!(Some(reason), obstacle(&app, row.method).as_ref());
             }

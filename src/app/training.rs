@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use super::App;
 use crate::ids::Generation;
-use crate::methods::{Method, Parameters, TrainStep};
+use crate::methods::{Family, Method, Parameters, TrainStep};
 use crate::progress::CancelToken;
+use crate::worker::clip_worker::ClipJob;
 use crate::worker::lesson::{Trained, Training as Asked};
 use crate::worker::scoring_worker::ScoreJob;
 use crate::worker::training_worker::{TrainEvent, TrainJob};
@@ -78,6 +79,12 @@ impl App {
             lesson,
             cancel: self.training.cancel.clone(),
         };
+        if method.family() == Family::TextTraining {
+            let classes = self.project().classes().iter();
+            let names = classes.map(|class| class.name.replace('_', " ")).collect();
+            self.submit_clip(ClipJob::LearnContext(job, names));
+            return;
+        }
         let is_taken = self
             .threads
             .as_ref()

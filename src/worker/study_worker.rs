@@ -8,6 +8,7 @@ mod searching;
 use std::sync::Arc;
 
 use super::lesson::Lesson;
+use super::scoring_worker::Availability;
 use super::{Outbox, Wake, Worker};
 use crate::features::Features;
 use crate::ids::Generation;
@@ -47,6 +48,8 @@ pub struct CompareJob {
     pub generation: Generation,
     /// What the methods learn from.
     pub lesson: Arc<Lesson>,
+    /// Which methods can be fitted on it.
+    pub availability: Vec<Availability>,
     /// What they are judged by; `None`: the shots, each left out once.
     pub test: Option<Arc<TestSet>>,
     /// Whether the methods that are trained take part.

@@ -10,7 +10,7 @@ use crate::methods::{self, Method, MethodError, Monitor, Parameters, TrainStep};
 use crate::progress::CancelToken;
 
 /// The window hears of steps this often: a curve that grows smoothly, and no flood of events.
-const TELL_EVERY: Duration = Duration::from_millis(60);
+pub(super) const TELL_EVERY: Duration = Duration::from_millis(60);
 
 /// What to train.
 #[derive(Clone, Debug)]

@@ -215,11 +215,21 @@ impl ScoringThread {
     }
 }
 
+/// Fifty features a photo instead of one would not fit beside a large pool.
+const NO_PARTS: &str = "CALIP looks at parts of photos, which the window does not keep: run it with `shotlens eval --methods calip` and CLIP's RN50 or RN101";
+
 /// What can be fitted on a lesson, and why the rest cannot; `adapter_note`: why there are no adapted features.
 fn availability(lesson: &Lesson, adapter_note: Option<&str>) -> Vec<Availability> {
     let knowledge = lesson.knowledge();
     let obstacle = |method| {
         let error = methods::check(method, &knowledge).err()?;
+        // Training gives what is missing.
+        if matches!(error, MethodError::NoLearnedText { .. }) {
+            return None;
+        }
+        if matches!(error, MethodError::NoParts { .. }) {
+            return Some(NO_PARTS.to_owned());
+        }
         let lacks_adapter = matches!(error, MethodError::NoAdaptedFeatures { .. });
         let note = adapter_note.filter(|_| lacks_adapter).map(str::to_owned);
         Some(note.unwrap_or_else(|| error.to_string()))

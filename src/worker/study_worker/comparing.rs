@@ -4,7 +4,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{CompareJob, StudyEvent, TestSet};
-use crate::methods::{self, Classifier, Method, MethodError, Monitor, Parameters, tune_on_support};
+use crate::methods::leave_one_out::held_out;
+use crate::methods::{
+    self, Classifier, Family, HeldOut, Method, MethodError, Monitor, Parameters, tune_on_support,
+};
 use crate::progress::{Cancelled, Progress};
 use crate::worker::Outbox;
 use crate::worker::lesson::{Fingerprint, Lesson};
@@ -93,21 +96,21 @@ impl Comparing {
             outcome,
             parameters,
         };
-        if let Err(error) = methods::check(method, &job.lesson.knowledge()) {
-            return Ok(row(
-                Outcome::Unavailable(error.to_string()),
-                published(method, &job.lesson),
-            ));
-        }
-        if method.is_trained() && !job.trains {
-            return Ok(row(Outcome::Untrained, published(method, &job.lesson)));
-        }
-        if method.is_trained() && job.test.is_none() {
-            let said = "trained methods are judged by labelled photos only: label some of the pool";
+        if method.family() == Family::TextTraining {
+            let said = "trained through the text tower: choose it as the method to train it";
             return Ok(row(
                 Outcome::Unavailable(said.to_owned()),
                 published(method, &job.lesson),
             ));
+        }
+        let mut known = job.availability.iter();
+        let obstacle = known.find(|known| known.method == method);
+        if let Some(reason) = obstacle.and_then(|known| known.obstacle.clone()) {
+            let parameters = published(method, &job.lesson);
+            return Ok(row(Outcome::Unavailable(reason), parameters));
+        }
+        if method.is_trained() && !job.trains {
+            return Ok(row(Outcome::Untrained, published(method, &job.lesson)));
         }
         let known = self.fitted(method, job)?;
         let outcome = match (&job.test, known.left_out) {
@@ -125,10 +128,10 @@ impl Comparing {
     }
 
     fn fitted(&mut self, method: Method, job: &CompareJob) -> Result<&Known, MethodError> {
-        let is_known = self
-            .known
-            .get(&method)
-            .is_some_and(|known| known.fingerprint == job.lesson.fingerprint);
+        let is_known = self.known.get(&method).is_some_and(|known| {
+            let is_judged = job.test.is_some() || known.left_out.is_some();
+            known.fingerprint == job.lesson.fingerprint && (is_judged || !method.is_trained())
+        });
         if !is_known {
             let known = learn(method, job)?;
             self.known.insert(method, known);
@@ -147,11 +150,7 @@ fn learn(method: Method, job: &CompareJob) -> Result<Known, MethodError> {
     }
     let progress = Progress::new(&|_, _| (), &job.cancel);
     let tuned = tune_on_support(method, &published(method, lesson), &knowledge, &progress)?;
-    let judged = &tuned.held_out;
-    let right = judged.logits.top_classes();
-    let right = right.iter().zip(&judged.labels);
-    let num_right = right.filter(|(class, label)| class == label).count();
-    let left_out = (!judged.labels.is_empty()).then_some((num_right, judged.labels.len()));
+    let left_out = right_of(&tuned.held_out);
     let classifier = methods::fit(method, &tuned.parameters, &knowledge)?;
     Ok(Known {
         fingerprint: lesson.fingerprint,
@@ -161,13 +160,21 @@ fn learn(method: Method, job: &CompareJob) -> Result<Known, MethodError> {
     })
 }
 
+/// Right and judged shots, each scored by the others; `None` where none could be left out.
+fn right_of(judged: &HeldOut) -> Option<(usize, usize)> {
+    let right = judged.logits.top_classes();
+    let right = right.iter().zip(&judged.labels);
+    let num_right = right.filter(|(class, label)| class == label).count();
+    (!judged.labels.is_empty()).then_some((num_right, judged.labels.len()))
+}
+
 /// What the method's authors publish for so many shots.
 fn published(method: Method, lesson: &Lesson) -> Parameters {
     let shots = lesson.support.shots_per_class().into_iter().max();
     Parameters::published(method, shots.unwrap_or(0))
 }
 
-/// A method trained as its authors set it; the shots cannot be left out one by one.
+/// A method trained as its authors set it.
 fn train(method: Method, job: &CompareJob) -> Result<Known, MethodError> {
     let monitor = Monitor::new(&|_| (), Some(&job.cancel));
     let knowledge = job.lesson.knowledge();
@@ -176,11 +183,18 @@ fn train(method: Method, job: &CompareJob) -> Result<Known, MethodError> {
     if job.cancel.is_cancelled() {
         return Err(Cancelled.into());
     }
+    // Folds take several trainings more, so only where they are what is shown.
+    let left_out = if job.test.is_none() {
+        let progress = Progress::new(&|_, _| (), &job.cancel);
+        right_of(&held_out(method, &parameters, &knowledge, &progress)?)
+    } else {
+        None
+    };
     Ok(Known {
         fingerprint: job.lesson.fingerprint,
         parameters,
         classifier: classifier.into(),
-        left_out: None,
+        left_out,
     })
 }
 
