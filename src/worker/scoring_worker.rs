@@ -215,7 +215,10 @@ impl ScoringThread {
         match job {
             ScoreJob::Forget => self.forget(agenda),
             ScoreJob::Reset(model) => {
+                // The photos on screen stay the same; the window tells them only once.
+                let shown = std::mem::take(&mut self.shown);
                 self.forget(agenda);
+                self.shown = shown;
                 (self.words, self.iso) = (None, None);
                 self.model = Some(*model);
             }
