@@ -207,6 +207,25 @@ fn a_training_runs_beside_everything_else_and_its_outcome_predicts() {
 }
 
 #[test]
+fn a_trained_cache_is_tuned_on_folds_and_weighed_without_training_again() {
+    let mut app = app(4);
+    app.apply(Command::SetMethod(Method::TipAdapterF.name().to_owned()));
+    wait(&mut app, "training and judging", |app| {
+        app.fit().surface.is_some() && app.is_idle()
+    });
+    assert!(app.fit().tuned && app.fit().method_accuracy.is_some());
+    let trained = app.fit().training.clone();
+    app.apply(Command::SetParameter(Parameter::Alpha, 3.0));
+    app.apply(Command::ReleaseParameter);
+    wait(&mut app, "the slider", App::is_idle);
+    assert!(!app.fit().tuned);
+    assert_eq!(app.fit().training, trained);
+    app.apply(Command::Tune);
+    wait(&mut app, "tuning", |app| app.is_idle() && app.fit().tuned);
+    assert_eq!(app.fit().training, trained);
+}
+
+#[test]
 fn a_training_that_is_ended_keeps_the_best_so_far() {
     let mut app = app(8);
     app.apply(Command::SetMethod(Method::ClipAdapter.name().to_owned()));

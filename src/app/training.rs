@@ -35,6 +35,8 @@ pub struct TrainingView {
 pub enum TrainingStage {
     /// Steps are taken.
     Running,
+    /// All steps were taken; what it is worth is found on folds of the shots.
+    Judging,
     /// All steps were taken.
     Done,
     /// Somebody ended it; the best so far is in use.
@@ -138,6 +140,16 @@ impl App {
             TrainEvent::Finished(generation, trained) if generation == now => {
                 self.take_in_trained(*trained);
             }
+            TrainEvent::Judged(generation, training, judged) if generation == now => {
+                self.set_stage(TrainingStage::Done);
+                self.submit_scoring(ScoreJob::SetJudged(training, judged));
+                self.scoring.mark_dirty();
+            }
+            TrainEvent::NotJudged(generation) if generation == now => {
+                if self.is_judging() {
+                    self.set_stage(TrainingStage::Done);
+                }
+            }
             TrainEvent::Cancelled(generation) if generation == now => {
                 self.set_stage(TrainingStage::Stopped);
             }
@@ -167,14 +179,24 @@ impl App {
     }
 
     fn take_in_trained(&mut self, trained: Trained) {
-        let stage = if self.training.cancel.is_cancelled() {
-            TrainingStage::EndedEarly
-        } else {
-            TrainingStage::Done
+        let is_judged = self
+            .fit
+            .training
+            .as_ref()
+            .is_some_and(|training| training.method.family() == Family::LightTraining);
+        let stage = match self.training.cancel.is_cancelled() {
+            true => TrainingStage::EndedEarly,
+            false if is_judged => TrainingStage::Judging,
+            false => TrainingStage::Done,
         };
         self.set_stage(stage);
         self.submit_scoring(ScoreJob::SetTrained(Box::new(trained)));
         self.scoring.mark_dirty();
+    }
+
+    fn is_judging(&self) -> bool {
+        let training = self.fit.training.as_ref();
+        training.is_some_and(|training| training.stage == TrainingStage::Judging)
     }
 
     fn set_stage(&mut self, stage: TrainingStage) {

@@ -28,8 +28,8 @@ use crate::features::Features;
 use crate::ids::{Generation, PhotoId};
 use crate::methods::projection::IsoClip;
 use crate::methods::surface::Surface;
-use crate::methods::{Method, Parameters};
-use crate::worker::lesson::{Lesson, Trained};
+use crate::methods::{LeaveOneOut, Method, Parameters};
+use crate::worker::lesson::{Lesson, Trained, Training};
 
 /// What the scoring worker can be asked.
 pub enum ScoreJob {
@@ -45,6 +45,8 @@ pub enum ScoreJob {
     SetWords(Features),
     /// A method was trained: the next fit of it uses this.
     SetTrained(Box<Trained>),
+    /// What the trained method is worth.
+    SetJudged(Training, Arc<LeaveOneOut>),
     /// What was trained is not wanted any more.
     ForgetTrained,
     /// Fit the method; what was fitted before is dropped.
@@ -230,6 +232,13 @@ impl ScoringThread {
             }
             ScoreJob::ClearBottleneck => self.table.clear_bottleneck(),
             ScoreJob::SetTrained(trained) => self.trained = Some(*trained),
+            ScoreJob::SetJudged(training, judged) => {
+                if let Some(trained) = &mut self.trained
+                    && trained.training.is_as(&training)
+                {
+                    trained.judged = Some(judged);
+                }
+            }
             ScoreJob::ForgetTrained => self.trained = None,
             ScoreJob::SetWords(words) => self.words = Some(words),
             ScoreJob::Fit(request) => {

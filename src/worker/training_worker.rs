@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use super::lesson::{Lesson, Trained, Training};
 use super::{Outbox, Wake, Worker};
 use crate::ids::Generation;
-use crate::methods::{self, Method, MethodError, Monitor, Parameters, TrainStep};
-use crate::progress::CancelToken;
+use crate::methods::{
+    self, LeaveOneOut, Method, MethodError, Monitor, Parameters, TrainStep, tune_on_support,
+};
+use crate::progress::{CancelToken, Progress};
 
 /// The window hears of steps this often: a curve that grows smoothly, and no flood of events.
 pub(super) const TELL_EVERY: Duration = Duration::from_millis(60);
@@ -33,6 +35,10 @@ pub enum TrainEvent {
     Steps(Generation, Vec<TrainStep>),
     /// The training is over, by its end or because somebody ended it.
     Finished(Generation, Box<Trained>),
+    /// What the trained method is worth: trained anew for folds of the shots, with the best values of what weighs it.
+    Judged(Generation, Training, Arc<LeaveOneOut>),
+    /// Judging ended without an outcome.
+    NotJudged(Generation),
     /// Somebody ended it before there was anything to keep.
     Cancelled(Generation),
     /// It did not work, as a sentence.
@@ -44,7 +50,11 @@ pub fn start(wake: Wake) -> std::io::Result<Worker<TrainJob, TrainEvent>> {
     Worker::start("training worker", wake, |jobs, out| {
         for job in jobs {
             let event = train(&job, &out);
+            let is_trained = matches!(event, TrainEvent::Finished(..));
             out.send(event);
+            if is_trained {
+                out.send(judge(&job));
+            }
         }
     })
 }
@@ -67,11 +77,26 @@ fn train(job: &TrainJob, out: &Outbox<TrainEvent>) -> TrainEvent {
                 training: Training::new(job.method, &job.parameters, &job.lesson)
                     .measured(teller.best_accuracy()),
                 classifier: classifier.into(),
+                judged: None,
             }),
         ),
         Err(MethodError::Cancelled(_)) => TrainEvent::Cancelled(generation),
         Err(error) => TrainEvent::Failed(generation, error.to_string()),
     }
+}
+
+fn judge(job: &TrainJob) -> TrainEvent {
+    let generation = job.generation;
+    let progress = Progress::new(&|_, _| (), &job.cancel);
+    // What was ended early is not trained five times more.
+    let judged = progress.check().map_err(MethodError::from).and_then(|()| {
+        let knowledge = job.lesson.knowledge();
+        tune_on_support(job.method, &job.parameters, &knowledge, &progress)
+    });
+    let training = Training::new(job.method, &job.parameters, &job.lesson);
+    judged.map_or(TrainEvent::NotJudged(generation), |judged| {
+        TrainEvent::Judged(generation, training, Arc::new(judged))
+    })
 }
 
 /// Collects steps and tells them every few milliseconds.

@@ -65,6 +65,7 @@ fn trained(job: &TrainJob, learned: &LearnedContext) -> TrainEvent {
             Box::new(Trained {
                 training: Training::new(job.method, &job.parameters, &job.lesson),
                 classifier: classifier.into(),
+                judged: None,
             }),
         ),
         Err(error) => TrainEvent::Failed(job.generation, error.to_string()),

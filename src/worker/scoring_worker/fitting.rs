@@ -149,27 +149,17 @@ impl ScoringThread {
             ..FitSummary::default()
         };
         let (figures, classifier) = if method.is_trained() {
-            let summary = trained_figures(base, request, &lesson)?;
             let wanted = Training::new(method, &request.parameters, &lesson);
             let trained = self.trained.as_ref();
-            let found = trained.and_then(|trained| {
-                let classifier = trained.at(&wanted, &request.parameters)?;
-                Some((classifier, trained.training.accuracy()))
-            });
-            let Some((classifier, accuracy)) = found else {
-                let needs_training = true;
-                let summary = FitSummary {
-                    needs_training,
-                    ..summary
-                };
-                self.out.send(ScoreEvent::Fitted(Box::new(summary)));
+            let trained = trained.filter(|trained| trained.is_for(&wanted));
+            let figures = trained_figures(base, request, trained, &lesson)?;
+            let Some(trained) = trained else {
+                let summary = Box::new(figures.summary);
+                self.out.send(ScoreEvent::Fitted(summary));
                 return Ok(None);
             };
-            let summary = FitSummary {
-                accuracy,
-                ..summary
-            };
-            (Figures::of(summary), classifier)
+            let classifier = trained.at(&figures.summary.parameters);
+            (figures, classifier)
         } else {
             let figures = self.figures(base, request, &lesson)?;
             let parameters = &figures.summary.parameters;
