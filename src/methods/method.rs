@@ -94,14 +94,6 @@ impl Method {
         Self::CoOp,
     ];
 
-    /// The methods that follow sliders live and can be tuned; the others score at fixed parameters so far.
-    pub const LIVE: [Self; 3] = [Self::ZeroShot, Self::TipAdapter, Self::TipAdapterPp];
-
-    /// Whether it is one of [`Self::LIVE`].
-    pub fn is_live(self) -> bool {
-        Self::LIVE.contains(&self)
-    }
-
     /// How much work it is.
     pub fn family(self) -> Family {
         match self {

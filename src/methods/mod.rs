@@ -79,7 +79,7 @@ pub enum MethodError {
         /// How many there should be.
         expected: usize,
     },
-    /// Tuning, calibration or live evidence asked of a method that only scores at fixed parameters so far.
+    /// A search asked of a method with nothing that a search could vary without training anew.
     #[error("{} scores at fixed parameters only; leave out tuning", .method.title())]
     FixedOnly {
         /// The method.

@@ -113,8 +113,11 @@ fn gda_needs_scatter_within_a_class() {
 
 #[test]
 fn live_evidence_gives_the_logits_of_the_batch() {
-    let scene = Scene::of(&Golden::open("2"));
-    let fitted_at = Parameters::default();
+    let scene = Scene::of(&Golden::open("0"));
+    let fitted_at = Parameters {
+        epochs: Some(2),
+        ..Parameters::default()
+    };
     let moved_to = Parameters {
         alpha: 2.3,
         beta: 7.0,

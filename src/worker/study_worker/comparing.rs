@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{CompareJob, StudyEvent, TestSet};
-use crate::methods::leave_one_out::held_out;
 use crate::methods::{
     self, Classifier, Family, HeldOut, Method, MethodError, Monitor, Parameters, tune_on_support,
 };
@@ -128,10 +127,10 @@ impl Comparing {
     }
 
     fn fitted(&mut self, method: Method, job: &CompareJob) -> Result<&Known, MethodError> {
-        let is_known = self.known.get(&method).is_some_and(|known| {
-            let is_judged = job.test.is_some() || known.left_out.is_some();
-            known.fingerprint == job.lesson.fingerprint && (is_judged || !method.is_trained())
-        });
+        let is_known = self
+            .known
+            .get(&method)
+            .is_some_and(|known| known.fingerprint == job.lesson.fingerprint);
         if !is_known {
             let known = learn(method, job)?;
             self.known.insert(method, known);
@@ -145,18 +144,20 @@ impl Comparing {
 fn learn(method: Method, job: &CompareJob) -> Result<Known, MethodError> {
     let lesson: &Lesson = &job.lesson;
     let knowledge = lesson.knowledge();
-    if method.is_trained() {
-        return train(method, job);
-    }
+    let given = published(method, lesson);
     let progress = Progress::new(&|_, _| (), &job.cancel);
-    let tuned = tune_on_support(method, &published(method, lesson), &knowledge, &progress)?;
-    let left_out = right_of(&tuned.held_out);
-    let classifier = methods::fit(method, &tuned.parameters, &knowledge)?;
+    let tuned = tune_on_support(method, &given, &knowledge, &progress)?;
+    let monitor = Monitor::new(&|_| (), Some(&job.cancel));
+    let classifier = methods::fit_tuned(method, &given, &tuned.parameters, &knowledge, &monitor)?;
+    // A training that was ended early is not what the method can do.
+    if job.cancel.is_cancelled() {
+        return Err(Cancelled.into());
+    }
     Ok(Known {
         fingerprint: lesson.fingerprint,
         parameters: tuned.parameters,
         classifier: classifier.into(),
-        left_out,
+        left_out: right_of(&tuned.held_out),
     })
 }
 
@@ -172,30 +173,6 @@ fn right_of(judged: &HeldOut) -> Option<(usize, usize)> {
 fn published(method: Method, lesson: &Lesson) -> Parameters {
     let shots = lesson.support.shots_per_class().into_iter().max();
     Parameters::published(method, shots.unwrap_or(0))
-}
-
-/// A method trained as its authors set it.
-fn train(method: Method, job: &CompareJob) -> Result<Known, MethodError> {
-    let monitor = Monitor::new(&|_| (), Some(&job.cancel));
-    let knowledge = job.lesson.knowledge();
-    let parameters = published(method, &job.lesson);
-    let classifier = methods::fit_watched(method, &parameters, &knowledge, &monitor)?;
-    if job.cancel.is_cancelled() {
-        return Err(Cancelled.into());
-    }
-    // Folds take several trainings more, so only where they are what is shown.
-    let left_out = if job.test.is_none() {
-        let progress = Progress::new(&|_, _| (), &job.cancel);
-        right_of(&held_out(method, &parameters, &knowledge, &progress)?)
-    } else {
-        None
-    };
-    Ok(Known {
-        fingerprint: job.lesson.fingerprint,
-        parameters,
-        classifier: classifier.into(),
-        left_out,
-    })
 }
 
 fn measured(classifier: &dyn Classifier, test: &TestSet) -> Result<Outcome, MethodError> {
