@@ -6,6 +6,7 @@
 )]
 
 mod assets;
+mod bad_input;
 mod checkpoints;
 mod cli;
 mod clip_data;
@@ -24,5 +25,6 @@ mod projection;
 mod shared;
 mod source_text;
 mod tokenizer;
+mod training;
 mod tuning;
 mod window;
