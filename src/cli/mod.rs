@@ -120,9 +120,9 @@ pub enum Command {
     /// Write the features of photos, crops or texts
     Embed(embed::EmbedArgs),
     /// Write a method's logits for a file of features
-    Score(score::ScoreArgs),
+    Score(Box<score::ScoreArgs>),
     /// Find the best parameters on validation queries
-    Tune(tune::TuneArgs),
+    Tune(Box<tune::TuneArgs>),
     /// Measure how far same-class and different-class cosines overlap
     Overlap(overlap::OverlapArgs),
     /// Compare methods: a support set against test photos, a folder per class each

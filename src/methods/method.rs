@@ -102,15 +102,6 @@ impl Method {
         Self::LIVE.contains(&self)
     }
 
-    /// Refuses what only the live methods can do.
-    pub(super) fn check_live(self) -> Result<(), MethodError> {
-        if self.is_live() {
-            Ok(())
-        } else {
-            Err(MethodError::FixedOnly { method: self })
-        }
-    }
-
     /// How much work it is.
     pub fn family(self) -> Family {
         match self {
