@@ -126,7 +126,7 @@ pub enum Command {
     /// Measure how far same-class and different-class cosines overlap
     Overlap(overlap::OverlapArgs),
     /// Compare methods: a support set against test photos, a folder per class each
-    Eval(eval::EvalArgs),
+    Eval(Box<eval::EvalArgs>),
     /// The known and the downloaded models
     Model {
         /// What to do

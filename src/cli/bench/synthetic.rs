@@ -176,7 +176,8 @@ mod tests {
         let scene = Synthetic::new(size).unwrap();
         let correct = |method| {
             let parameters = Parameters {
-                alpha: 5.0,
+                alpha: 50.0,
+                beta: 2.0,
                 ..Parameters::default()
             };
             let classifier = fit(method, &parameters, &scene.knowledge()).unwrap();
