@@ -8,6 +8,8 @@ mod embedding;
 mod files;
 mod fit;
 mod gallery;
+#[cfg(test)]
+mod method_tests;
 mod models;
 mod notices;
 mod ordering;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::threads::ModelChoice;
-use super::{AdapterChoice, AdapterOption, App, PairKind, PairList, Prediction};
+use super::{AdapterChoice, AdapterOption, App, PairKind, PairList, Prediction, ValidationView};
 use crate::engine::adapted::AdapterSpec;
 use crate::ids::{ClassId, Generation, PhotoId};
 use crate::methods::overlap::Kind;
@@ -422,7 +422,10 @@ impl App {
             .recommended
             .map(|found| [found.alpha, found.beta, found.gamma].map(f64::from))
             .map(<(f64, f64, f64)>::from);
-        self.fit.surface = summary.surface;
+        // A map of validation photos says more than one of the shots, as long as its values are in use.
+        if !matches!(self.fit.validation, Some(ValidationView::Done(_))) {
+            self.fit.surface = summary.surface;
+        }
         self.fit.note = summary.note;
         self.fit.method = summary.method;
         self.fit.obstacle = summary.obstacle;

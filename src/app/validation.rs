@@ -181,6 +181,7 @@ impl App {
             tuned.accuracy
         );
         self.fit.validation = Some(ValidationView::Done(said));
+        self.fit.surface = Some(Arc::new(tuned.surface.clone()));
     }
 
     fn validation_failed(&mut self, message: Option<String>) {

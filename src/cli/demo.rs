@@ -61,7 +61,7 @@ pub fn run_headless_demo(common: &Common) -> Result<()> {
         support: &demo.support,
         test: &demo.pool,
         drawings: &[all],
-        methods: &Method::LIVE,
+        methods: &[Method::ZeroShot, Method::TipAdapter, Method::TipAdapterPp],
         tuning: &Tuning::LeaveOneOut,
         adapter: &spec,
         adapter_scale: None,
@@ -110,7 +110,7 @@ impl Demo {
         let classes = Dataset::from_paths("", names).classes;
         let looks = Looks {
             adapter,
-            num_views: 0,
+            ..Looks::default()
         };
         let embed = |photos: &[ListedPhoto]| {
             let label = |photo: &ListedPhoto| classes.binary_search(photo.class.as_ref()?).ok();

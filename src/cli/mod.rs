@@ -1,5 +1,6 @@
 //! The same engine without a window, for scripts, servers and tests. The flags are a contract; README's reference lists them.
 
+mod adapter;
 mod bench;
 mod demo;
 mod embed;
@@ -125,6 +126,12 @@ pub enum Command {
     Tune(Box<tune::TuneArgs>),
     /// Measure how far same-class and different-class cosines overlap
     Overlap(overlap::OverlapArgs),
+    /// Train bottleneck adapters for the ++ methods, or see what a file says of itself
+    Adapter {
+        /// What to do
+        #[command(subcommand)]
+        action: adapter::AdapterAction,
+    },
     /// Compare methods: a support set against test photos, a folder per class each
     Eval(Box<eval::EvalArgs>),
     /// The known and the downloaded models
@@ -170,6 +177,7 @@ pub fn run(command: Command, common: &Common) -> Result<()> {
         Command::Tune(args) => tune::run(&args),
         Command::Overlap(args) => overlap::run(&args, common),
         Command::Eval(args) => eval::run(&args, common),
+        Command::Adapter { action } => adapter::run(&action, common),
         Command::Model { action } => model::run(&action, common),
         Command::Bench { what } => bench::run(&what, common),
     }

@@ -8,7 +8,9 @@ use clap::Args;
 use super::Common;
 use super::tensor_file::{TensorFile, TensorWriter};
 use crate::features::Features;
-use crate::methods::{Knowledge, Method, Parameters, Prompts, Queries, SignatureRange, Views, fit};
+use crate::methods::{
+    Knowledge, Method, Parameters, Parts, Prompts, Queries, SignatureRange, Views, fit,
+};
 use crate::support::SupportSet;
 
 /// A method's parameters on the command line.
@@ -97,7 +99,7 @@ fn finite(text: &str) -> Result<f32, String> {
 /// Features in, logits out.
 #[derive(Args, Debug)]
 pub struct ScoreArgs {
-    /// A file with support, labels, queries, text, and for some methods adapted features, views or prompts
+    /// A file with support, labels, queries, text, and for some methods adapted features, views, prompts, parts or learned texts
     #[arg(value_name = "F.safetensors")]
     file: PathBuf,
     /// A method's name, as tip-adapter, gda-pp, timo or taskres
@@ -120,6 +122,10 @@ pub(super) struct ScoringInput {
     prompts: Option<Prompts>,
     views: Option<SupportSet>,
     adapted_views: Option<Features>,
+    /// Photo after photo, `[num_queries · num_parts, dim]`.
+    pub(super) query_parts: Option<Features>,
+    /// Class texts with learned context.
+    pub(super) learned_text: Option<Features>,
 }
 
 impl ScoringInput {
@@ -141,6 +147,8 @@ impl ScoringInput {
             text,
             views,
             adapted_views: file.features_if_there("support_views_imo")?,
+            query_parts: file.features_if_there("query_parts")?,
+            learned_text: file.features_if_there("learned_text")?,
         })
     }
 
@@ -152,6 +160,8 @@ impl ScoringInput {
         Knowledge {
             prompts: self.prompts.as_ref(),
             views,
+            has_parts: self.query_parts.is_some(),
+            learned_text: self.learned_text.as_ref(),
             ..Knowledge::new(&self.support, &self.text)
                 .with_adapted_keys(self.adapted_keys.as_ref())
         }
@@ -165,8 +175,12 @@ impl ScoringInput {
 
     pub(super) fn queries(&self) -> Queries<'_> {
         Queries {
-            original: &self.queries,
             adapted: self.adapted_queries.as_ref(),
+            parts: self.query_parts.as_ref().map(|features| Parts {
+                features,
+                num_parts: features.len() / self.queries.len().max(1),
+            }),
+            ..Queries::new(&self.queries)
         }
     }
 }

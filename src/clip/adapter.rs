@@ -9,11 +9,28 @@ use super::checkpoint::{FileTensors, TensorSource, WeightBytes, WeightsSource};
 use super::ops::{Elementwise, Linear};
 use super::transformer::Placement;
 use super::{Clip, ClipError};
+use crate::features::Matrix;
 
 /// A trained or trainable adapter for one model; given to an encode call or not, so one model serves both.
 pub struct BottleneckAdapter {
+    /// The model's block that the first of `blocks` stands beside; blocks without an adapter are left as they are.
+    first: usize,
     blocks: Vec<BlockAdapter>,
+    dropout: Option<Dropout>,
     id: String,
+    notes: AdapterNotes,
+}
+
+/// From a block's index and a shape to what its bottleneck is multiplied by, while it is trained.
+pub type Dropout = Box<dyn Fn(usize, &[usize]) -> Result<Tensor> + Send + Sync>;
+
+/// What a file says of its own making, as its metadata have it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AdapterNotes {
+    /// How it was trained.
+    pub training: Option<String>,
+    /// The photos that it was trained on.
+    pub photos: Option<String>,
 }
 
 struct BlockAdapter {
@@ -45,16 +62,7 @@ impl BottleneckAdapter {
         };
         let file = WeightBytes::open(&WeightsSource::File(path.to_owned()))?;
         let tensors = FileTensors::open(&file)?;
-        if let Some(expected) = tensors
-            .metadata("base_model_hash")
-            .filter(|hash| hash != clip.hash())
-        {
-            return Err(ClipError::AdapterOfOtherModel {
-                expected,
-                got: clip.hash().to_owned(),
-                path: path.to_owned(),
-            });
-        }
+        check_base(&tensors, clip, path)?;
         let written = tensors
             .metadata("scale")
             .and_then(|scale| scale.parse().ok());
@@ -67,14 +75,18 @@ impl BottleneckAdapter {
         let blocks = (0..num_blocks)
             .map(|index| frozen_block(&tensors, index, width, scale, clip.placement()));
         let blocks = blocks.collect::<std::result::Result<_, _>>()?;
+        let notes = AdapterNotes::of(&tensors);
         tensors.finish()?;
         Ok(Self {
+            first: 0,
             blocks,
+            dropout: None,
             id: format!("bottleneck-{}-{scale}", file.hash()),
+            notes,
         })
     }
 
-    /// From tensors that may be variables, one entry per block: for training. `id` names it in cache keys.
+    /// From tensors that may be variables, one entry per block from the model's first on: for training. `id` names it in cache keys.
     pub fn from_tensors(blocks: Vec<AdapterTensors>, scale: f64, id: String) -> Self {
         let blocks = blocks
             .into_iter()
@@ -84,9 +96,29 @@ impl BottleneckAdapter {
                 scale: Some(scale),
             });
         Self {
+            first: 0,
             blocks: blocks.collect(),
+            dropout: None,
             id,
+            notes: AdapterNotes::default(),
         }
+    }
+
+    /// The same beside the model's blocks from `first` on.
+    #[must_use]
+    pub fn beside_blocks_from(self, first: usize) -> Self {
+        Self { first, ..self }
+    }
+
+    /// The same with its bottlenecks multiplied by what `dropout` gives.
+    #[must_use]
+    pub fn with_dropout(self, dropout: Option<Dropout>) -> Self {
+        Self { dropout, ..self }
+    }
+
+    /// What the file says of its making.
+    pub fn notes(&self) -> &AdapterNotes {
+        &self.notes
     }
 
     /// Names the adapter and its scale; part of cache keys.
@@ -96,19 +128,88 @@ impl BottleneckAdapter {
 
     /// `sum + scale · Up(ReLU(Down(h)))` of block `index`.
     pub(super) fn beside(&self, index: usize, h: &Tensor, sum: &Tensor) -> Result<Tensor> {
-        let Some(BlockAdapter { down, up, scale }) = self.blocks.get(index) else {
-            candle_core::bail!(
-                "the adapter has {} blocks, the model more",
-                self.blocks.len()
-            );
+        let own = index
+            .checked_sub(self.first)
+            .and_then(|own| self.blocks.get(own));
+        let Some(BlockAdapter { down, up, scale }) = own else {
+            return Ok(sum.clone());
         };
-        let inner = down.forward(h)?;
+        let mut inner = down.forward(h)?;
+        if let Some(dropout) = &self.dropout {
+            inner = (&inner * dropout(index, inner.dims())?)?;
+        }
         match scale {
             None => up.forward_plus(&inner, sum),
             Some(scale) => sum + (up.forward(&inner)? * *scale)?,
         }
     }
 }
+
+impl AdapterNotes {
+    fn of(tensors: &FileTensors<'_>) -> Self {
+        Self {
+            training: tensors.metadata("training"),
+            photos: tensors.metadata("photos"),
+        }
+    }
+}
+
+/// Refuses a file that was made for another model.
+fn check_base(
+    tensors: &FileTensors<'_>,
+    clip: &Clip,
+    path: &FilePath,
+) -> std::result::Result<(), ClipError> {
+    match tensors
+        .metadata("base_model_hash")
+        .filter(|hash| hash != clip.hash())
+    {
+        None => Ok(()),
+        Some(expected) => Err(ClipError::AdapterOfOtherModel {
+            expected,
+            got: clip.hash().to_owned(),
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// A visual projection that was trained in place of the model's own (`ProLIP`).
+pub struct AdaptedProjection {
+    /// `[dim, width]`, of hidden features.
+    pub matrix: Matrix,
+    /// Part of cache keys.
+    pub id: String,
+    /// What the file says of its making.
+    pub notes: AdapterNotes,
+}
+
+impl AdaptedProjection {
+    /// Opens a file that holds one tensor, `visual.proj` `[width, dim]`; `None` for a file without it.
+    ///
+    /// `base_model_hash` in the metadata must be `clip`'s.
+    pub fn open(path: &FilePath, clip: &Clip) -> std::result::Result<Option<Self>, ClipError> {
+        let file = WeightBytes::open(&WeightsSource::File(path.to_owned()))?;
+        let tensors = FileTensors::open(&file)?;
+        if tensors.shape(PROJECTION).is_none() {
+            return Ok(None);
+        }
+        check_base(&tensors, clip, path)?;
+        let Some((_, width)) = clip.adapter_places() else {
+            return Err(ClipError::AdapterNeedsTransformer);
+        };
+        let numbers = tensors.take(PROJECTION, &[width, clip.dim()])?;
+        let notes = AdapterNotes::of(&tensors);
+        tensors.finish()?;
+        Ok(Some(Self {
+            matrix: Matrix::new(width, clip.dim(), numbers)?.transposed(),
+            id: format!("projection-{}", file.hash()),
+            notes,
+        }))
+    }
+}
+
+/// The visual projection under `OpenAI`'s name.
+const PROJECTION: &str = "visual.proj";
 
 fn frozen_block(
     tensors: &FileTensors<'_>,

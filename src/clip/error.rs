@@ -190,6 +190,14 @@ pub enum ClipError {
         /// Size of the vocabulary.
         vocabulary: usize,
     },
+    /// More learned context than texts have room for.
+    #[error("{num_context} context vectors do not fit into a text; choose at most {most}")]
+    ContextTooLong {
+        /// Vectors asked for.
+        num_context: usize,
+        /// Vectors that leave room for a name.
+        most: usize,
+    },
     /// A tensor operation failed, for want of memory for instance.
     #[error("the model could not be computed: {0}")]
     Compute(#[from] candle_core::Error),

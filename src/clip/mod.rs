@@ -6,6 +6,7 @@
 mod adapter;
 mod checkpoint;
 mod clean_text;
+mod context;
 mod device;
 mod error;
 mod ops;
@@ -15,19 +16,22 @@ mod resnet;
 mod text;
 pub mod tokenizer;
 mod towers;
+mod training;
 mod transformer;
 pub mod view;
 mod vision_transformer;
 
-pub use adapter::{AdapterTensors, BottleneckAdapter};
+pub use adapter::{AdaptedProjection, AdapterNotes, AdapterTensors, BottleneckAdapter, Dropout};
 pub use checkpoint::{
     Activation, Architecture, CheckpointFiles, ConfigSource, JsonText, WeightsSource,
 };
+pub use context::ContextPrompts;
 pub use device::DeviceChoice;
 pub use error::ClipError;
 pub use ops::Path;
+pub use towers::PixelValues;
 
-use candle_core::{Device, Tensor};
+use candle_core::Device;
 use checkpoint::{Config, FileTensors, ImageConfig, RandomTensors, TensorSource, WeightBytes};
 use preprocess::{Crop, Preprocess};
 use resnet::ResNet;
@@ -186,16 +190,31 @@ impl Clip {
         })
     }
 
-    /// Features of crops as a tensor `[num_crops, dim]`, not normalised, with gradients for the adapter's variables.
-    ///
-    /// All at once: the caller chooses the batch.
-    pub fn crops_for_training(
-        &self,
-        crops: &[Crop],
-        adapter: &BottleneckAdapter,
-    ) -> Result<Tensor, ClipError> {
-        self.check_pictures(crops, Some(adapter))?;
-        Ok(self.image.forward(crops, Some(adapter))?.features)
+    /// What the image tower sees at each place of crops, photo after photo, `[num_crops · num_parts, dim]`, not normalised: for
+    /// a `ModifiedResNet` what its attention pool gives each cell of the last feature map (`ZiyuGuo99/CALIP`'s spatial
+    /// features). `None` for a vision transformer.
+    pub fn encode_parts(&self, crops: &[Crop]) -> Result<Option<Matrix>, ClipError> {
+        self.check_pictures(crops, None)?;
+        let mut rows = Vec::new();
+        for batch in crops.chunks(self.image.batch_size()) {
+            let Some(parts) = self.image.parts(batch)? else {
+                return Ok(None);
+            };
+            rows.extend(matrix(&parts.flatten(0, 1)?)?.into_vec());
+        }
+        Ok(Some(Matrix::new(
+            rows.len() / self.dim(),
+            self.dim(),
+            rows,
+        )?))
+    }
+
+    /// Parts of each photo that [`Clip::encode_parts`] gives; `None` where it gives none.
+    pub fn num_parts(&self) -> Option<usize> {
+        match &self.config.image {
+            ImageConfig::Vit(_) => None,
+            ImageConfig::ResNet(resnet) => Some(resnet.grid * resnet.grid),
+        }
     }
 
     fn check_pictures(

@@ -10,7 +10,7 @@ use super::adapter::BottleneckAdapter;
 use super::checkpoint::{ResNetConfig, TensorSource};
 use super::ops::{Elementwise, Linear, average_pool, windows};
 use super::preprocess::{Crop, Preprocess};
-use super::towers::{ImageTensors, ImageTower};
+use super::towers::{ImageTensors, ImageTower, PixelValues};
 use super::transformer::Placement;
 use crate::features::Matrix;
 
@@ -108,7 +108,8 @@ impl ResNet {
         )
     }
 
-    fn features(&self, crops: &[Crop]) -> Result<Tensor> {
+    /// The last feature map, `[num_crops, grid, grid, channels]`.
+    fn cells(&self, crops: &[Crop]) -> Result<Tensor> {
         let path = self.placement.path;
         let [first, second, third] = &self.stem;
         // The first convolution has a stride, so its neighbourhoods come straight from the pixels.
@@ -120,16 +121,33 @@ impl ResNet {
         for block in &self.blocks {
             x = block.forward(&x, &self.placement)?;
         }
-        self.pool.forward(&x)
+        Ok(x)
     }
 }
 
 impl ImageTower for ResNet {
     fn forward(&self, crops: &[Crop], _: Option<&BottleneckAdapter>) -> Result<ImageTensors> {
         Ok(ImageTensors {
-            features: self.features(crops)?,
+            features: self
+                .pool
+                .forward(&self.cells(crops)?, Asking::Mean)?
+                .squeeze(1)?,
             hidden: None,
         })
+    }
+
+    fn activations(&self, _: &[Crop], _: usize, _: PixelValues) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
+
+    fn finish(&self, _: &Tensor, _: usize, _: &BottleneckAdapter) -> Result<Option<ImageTensors>> {
+        Ok(None)
+    }
+
+    fn parts(&self, crops: &[Crop]) -> Result<Option<Tensor>> {
+        self.pool
+            .forward(&self.cells(crops)?, Asking::Cells)
+            .map(Some)
     }
 
     fn batch_size(&self) -> usize {
@@ -192,6 +210,15 @@ impl Bottleneck {
     }
 }
 
+/// Who asks in the attention pool.
+#[derive(Clone, Copy)]
+enum Asking {
+    /// The mean cell: the picture's feature.
+    Mean,
+    /// Every cell by itself: the features of the parts.
+    Cells,
+}
+
 /// The mean cell asks all cells, and itself, by multi-head attention (`AttentionPool2d`).
 struct AttentionPool {
     position: Tensor,
@@ -203,7 +230,8 @@ struct AttentionPool {
 }
 
 impl AttentionPool {
-    fn forward(&self, x: &Tensor) -> Result<Tensor> {
+    /// What those who ask get, `[num_pictures, 1 or num_cells, dim]`.
+    fn forward(&self, x: &Tensor, asking: Asking) -> Result<Tensor> {
         let cells = x.flatten(1, 2)?;
         let mean = cells.mean_keepdim(1)?;
         let tokens = Tensor::cat(&[&mean, &cells], 1)?.broadcast_add(&self.position)?;
@@ -217,7 +245,11 @@ impl AttentionPool {
             ))?;
             split.transpose(1, 2)?.contiguous()
         };
-        let q = heads(&self.query.forward(&tokens.narrow(1, 0, 1)?)?)?;
+        let asking = match asking {
+            Asking::Mean => tokens.narrow(1, 0, 1)?,
+            Asking::Cells => tokens.narrow(1, 1, cells.dim(1)?)?,
+        };
+        let q = heads(&self.query.forward(&asking)?)?;
         let (k, v) = (
             heads(&self.key.forward(&tokens)?)?,
             heads(&self.value.forward(&tokens)?)?,
@@ -225,7 +257,8 @@ impl AttentionPool {
         let scale = 1.0 / (q.dim(D::Minus1)? as f64).sqrt();
         let scores = (q.matmul(&k.t()?.contiguous()?)? * scale)?;
         let weights = candle_nn::ops::softmax(&scores, D::Minus1)?;
-        self.out.forward(&weights.matmul(&v)?.flatten_from(1)?)
+        let answers = weights.matmul(&v)?.transpose(1, 2)?.contiguous()?;
+        self.out.forward(&answers.flatten_from(2)?)
     }
 }
 

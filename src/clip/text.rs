@@ -7,7 +7,7 @@ use super::checkpoint::{Dialect, TensorSource, TextConfig, norm};
 use super::ops::{LayerNorm, Linear};
 use super::tokenizer::END_OF_TEXT;
 use super::towers::{TextTower, matrix};
-use super::transformer::{Block, BlockOptions, Placement, pooled};
+use super::transformer::{Block, BlockOptions, Parts, Placement, behind, pooled};
 use crate::features::Matrix;
 
 /// Texts of a batch.
@@ -75,22 +75,23 @@ impl TextTransformer {
             .flat_map(|ids| &ids[..num_tokens])
             .copied()
             .collect();
-        let ids = Tensor::from_vec(ids, texts.len() * num_tokens, &self.placement.device)?;
-        let x = self.token.index_select(&ids, 0)?.reshape((
-            texts.len(),
-            num_tokens,
-            self.config.width,
-        ))?;
+        let x = self
+            .embeddings(&ids)?
+            .reshape((texts.len(), num_tokens, self.config.width))?;
         let x = x.broadcast_add(&self.position.narrow(0, 0, num_tokens)?)?;
-        let rows: Vec<u32> = ends
-            .iter()
-            .enumerate()
-            .map(|(text, end)| (text * num_tokens + end) as u32)
-            .collect();
-        let rows = Tensor::from_vec(rows, ends.len(), &self.placement.device)?;
+        let rows = self.rows_of(ends, num_tokens)?;
         let at_end = |x: &Tensor| x.flatten(0, 1)?.index_select(&rows, 0);
         let pooled = pooled(&self.blocks, &x, &at_end, None)?;
         self.project.forward(&self.norm_after.forward(&pooled)?)
+    }
+
+    /// Indices of the ends among all tokens of texts that have `num_tokens` each.
+    fn rows_of(&self, ends: &[usize], num_tokens: usize) -> candle_core::Result<Tensor> {
+        let rows = ends
+            .iter()
+            .enumerate()
+            .map(|(text, end)| (text * num_tokens + end) as u32);
+        Tensor::from_vec(rows.collect::<Vec<_>>(), ends.len(), &self.placement.device)
     }
 
     /// Where the first end of text is.
@@ -127,6 +128,34 @@ impl TextTower for TextTransformer {
             rows.extend(matrix(&self.batch(texts, ends)?.to_dtype(DType::F32)?)?.into_vec());
         }
         Ok(Matrix::new(texts.len(), dim, rows)?)
+    }
+
+    fn embeddings(&self, ids: &[u32]) -> candle_core::Result<Tensor> {
+        let ids = Tensor::new(ids, &self.placement.device)?;
+        self.token.index_select(&ids, 0)
+    }
+
+    fn encode_behind(
+        &self,
+        prefix: &Tensor,
+        rest: &Tensor,
+        ends: &[usize],
+    ) -> candle_core::Result<Tensor> {
+        let (num_prefix, num_rest) = (prefix.dim(0)?, rest.dim(1)?);
+        let position = |start, len| self.position.narrow(0, start, len);
+        let parts = Parts {
+            prefix: (prefix + position(0, num_prefix)?)?.unsqueeze(0)?,
+            rest: rest.broadcast_add(&position(num_prefix, num_rest)?)?,
+        };
+        let rows = self.rows_of(ends, num_rest)?;
+        let pooled = behind(&self.blocks, parts)?
+            .flatten(0, 1)?
+            .index_select(&rows, 0)?;
+        self.project.forward(&self.norm_after.forward(&pooled)?)
+    }
+
+    fn size(&self) -> (usize, usize) {
+        (self.config.width, self.config.num_blocks)
     }
 
     fn projection(&self) -> &Matrix {

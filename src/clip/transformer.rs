@@ -94,7 +94,7 @@ impl Block {
     ///
     /// `pool` picks the rows that somebody needs: those of the last block that nobody reads are most of its work.
     /// `beside` is an adapter parallel to the MLP: from `h` and the sum to a new sum.
-    fn forward(
+    pub(super) fn forward(
         &self,
         x: &Tensor,
         pool: Option<Pool<'_>>,
@@ -111,13 +111,53 @@ impl Block {
             Some(pool) => self.out.forward_plus(&pool(&attended)?, &pool(x)?)?,
             None => self.out.forward_plus(&attended, x)?,
         };
-        let inner = self.expand.forward(&self.norm2.forward(&h)?)?;
-        let sum = self.contract.forward_plus(&inner, &h)?;
+        let sum = self.plus_mlp(&h)?;
         match beside {
             Some(beside) => beside(&h, &sum),
             None => Ok(sum),
         }
     }
+
+    /// `h + MLP(LN(h))`.
+    fn plus_mlp(&self, h: &Tensor) -> Result<Tensor> {
+        let inner = self.expand.forward(&self.norm2.forward(h)?)?;
+        self.contract.forward_plus(&inner, h)
+    }
+
+    /// The same block on sequences that begin alike: `prefix`, `[1, prefix tokens, width]`, is computed once for all of
+    /// `rest`, `[num_sequences, other tokens, width]`. Only where no token sees later ones.
+    fn forward_behind(&self, Parts { prefix, rest }: &Parts) -> Result<Parts> {
+        let (num_sequences, num_rest, _) = rest.dims3()?;
+        let num_prefix = prefix.dim(1)?;
+        let qkv = |x: &Tensor| self.qkv.forward(&self.norm1.forward(x)?);
+        let shared = qkv(prefix)?;
+        let repeated = shared.broadcast_as((num_sequences, num_prefix, shared.dim(2)?))?;
+        let all = Tensor::cat(&[&repeated, &qkv(rest)?], 1)?;
+        let attended = attention(&all, self.options.num_heads, true, self.path)?;
+        let part = |attended: Tensor, x: &Tensor| {
+            self.plus_mlp(&self.out.forward_plus(&attended.contiguous()?, x)?)
+        };
+        Ok(Parts {
+            prefix: part(attended.narrow(0, 0, 1)?.narrow(1, 0, num_prefix)?, prefix)?,
+            rest: part(attended.narrow(1, num_prefix, num_rest)?, rest)?,
+        })
+    }
+}
+
+/// Sequences that begin alike.
+pub(super) struct Parts {
+    /// `[1, num_tokens, width]`, the same for all.
+    pub(super) prefix: Tensor,
+    /// `[num_sequences, num_tokens, width]`, what follows it.
+    pub(super) rest: Tensor,
+}
+
+/// All blocks in turn on sequences that begin alike; the result is what the last block makes of the rest.
+pub(super) fn behind(blocks: &[Block], parts: Parts) -> Result<Tensor> {
+    let parts = blocks
+        .iter()
+        .try_fold(parts, |parts, block| block.forward_behind(&parts))?;
+    Ok(parts.rest)
 }
 
 /// From `h` of block i and the block's output to its new output.

@@ -8,7 +8,7 @@ use super::adapter::BottleneckAdapter;
 use super::checkpoint::{Dialect, TensorSource, VitConfig, norm};
 use super::ops::{LayerNorm, Linear};
 use super::preprocess::{Crop, Preprocess};
-use super::towers::{ImageTensors, ImageTower};
+use super::towers::{ImageTensors, ImageTower, PixelValues};
 use super::transformer::{Block, BlockOptions, Placement, pooled};
 use crate::features::Matrix;
 
@@ -85,7 +85,7 @@ impl VisionTransformer {
     }
 
     /// The patches of `crops` with normalised pixels, `[num_crops, num_tokens, patch²·3]`; the class token's are zero.
-    fn patches(&self, crops: &[Crop]) -> Result<Tensor> {
+    fn patches(&self, crops: &[Crop], pixels: &PixelScale) -> Result<Tensor> {
         let VitConfig { patch, grid, .. } = self.config;
         let (num_tokens, token) = (grid * grid + 1, patch * patch * 3);
         let mut values = vec![0.0; crops.len() * num_tokens * token];
@@ -97,8 +97,7 @@ impl VisionTransformer {
                     let (top, left) = (index / grid * patch, index % grid * patch);
                     for (row, values) in values.chunks_exact_mut(patch * 3).enumerate() {
                         let first = ((top + row) * crop.size + left) * 3;
-                        self.pixels
-                            .scale(&crop.pixels[first..first + patch * 3], values);
+                        pixels.scale(&crop.pixels[first..first + patch * 3], values);
                     }
                 }
             });
@@ -109,27 +108,68 @@ impl VisionTransformer {
         )
     }
 
-    /// Features before the projection, `[num_crops, width]`; differentiable with respect to the adapter.
-    fn hidden(&self, patches: &Tensor, adapter: Option<&BottleneckAdapter>) -> Result<Tensor> {
-        let x = self.patch.forward_plus(patches, &self.position)?;
-        let x = self.norm_before.forward(&x)?;
-        let beside =
-            adapter.map(|adapter| |index, h: &Tensor, sum: &Tensor| adapter.beside(index, h, sum));
+    /// What the first block takes, `[num_crops, num_tokens, width]`.
+    fn tokens(&self, patches: &Tensor) -> Result<Tensor> {
+        self.norm_before
+            .forward(&self.patch.forward_plus(patches, &self.position)?)
+    }
+
+    /// Features from what block `first` takes; differentiable with respect to the adapter.
+    fn finish(
+        &self,
+        x: &Tensor,
+        first: usize,
+        adapter: Option<&BottleneckAdapter>,
+    ) -> Result<ImageTensors> {
+        let beside = adapter.map(|adapter| {
+            move |index, h: &Tensor, sum: &Tensor| adapter.beside(first + index, h, sum)
+        });
         let beside = beside.as_ref().map(|beside| beside as _);
         let class = |x: &Tensor| x.narrow(1, 0, 1)?.squeeze(1)?.contiguous();
-        self.norm_after
-            .forward(&pooled(&self.blocks, &x, &class, beside)?)
+        let pooled = pooled(&self.blocks[first..], x, &class, beside)?;
+        let hidden = self.norm_after.forward(&pooled)?;
+        Ok(ImageTensors {
+            features: self.project.forward(&hidden)?,
+            hidden: Some(hidden),
+        })
     }
 }
 
 impl ImageTower for VisionTransformer {
     fn forward(&self, crops: &[Crop], adapter: Option<&BottleneckAdapter>) -> Result<ImageTensors> {
-        let hidden = self.hidden(&self.patches(crops)?, adapter)?;
-        let features = self.project.forward(&hidden)?;
-        Ok(ImageTensors {
-            features,
-            hidden: Some(hidden),
-        })
+        let patches = self.patches(crops, &self.pixels)?;
+        self.finish(&self.tokens(&patches)?, 0, adapter)
+    }
+
+    fn activations(
+        &self,
+        crops: &[Crop],
+        before: usize,
+        values: PixelValues,
+    ) -> Result<Option<Tensor>> {
+        let raw = PixelScale::zero_to_one(self.config.patch);
+        let pixels = match values {
+            PixelValues::Normalised => &self.pixels,
+            PixelValues::ZeroToOne => &raw,
+        };
+        let mut x = self.tokens(&self.patches(crops, pixels)?)?;
+        for block in &self.blocks[..before] {
+            x = block.forward(&x, None, None)?;
+        }
+        Ok(Some(x))
+    }
+
+    fn finish(
+        &self,
+        activations: &Tensor,
+        before: usize,
+        adapter: &BottleneckAdapter,
+    ) -> Result<Option<ImageTensors>> {
+        self.finish(activations, before, Some(adapter)).map(Some)
+    }
+
+    fn parts(&self, _: &[Crop]) -> Result<Option<Tensor>> {
+        Ok(None)
     }
 
     fn batch_size(&self) -> usize {
@@ -166,6 +206,14 @@ impl PixelScale {
             offset: (0..3 * num_pixels)
                 .map(|i| -mean[i % 3] / std[i % 3])
                 .collect(),
+        }
+    }
+
+    /// Bytes from 0 to 1, without mean and deviation.
+    fn zero_to_one(num_pixels: usize) -> Self {
+        Self {
+            factor: vec![1.0 / 255.0; 3 * num_pixels],
+            offset: vec![0.0; 3 * num_pixels],
         }
     }
 

@@ -1,11 +1,12 @@
 //! Adapted features: bottleneck adapters in the vision encoder, or one matrix after it.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::trained_on::TrainedOn;
 use super::{Engine, EngineError, prompts};
-use crate::clip::BottleneckAdapter;
+use crate::clip::{AdaptedProjection, AdapterNotes, BottleneckAdapter};
 use crate::features::{Features, Matrix};
 use crate::methods::projection::{Cut, IsoClip, Projection, ProjectionInput};
 use crate::support::SupportSet;
@@ -63,6 +64,8 @@ pub enum AdaptedEncoder {
         title: String,
         /// How its numbers were chosen, where they were.
         note: Option<String>,
+        /// The photos that it has seen in training.
+        trained_on: TrainedOn,
     },
     /// Adapters inside the encoder: photos are encoded once more.
     Bottleneck(Box<BottleneckAdapter>),
@@ -124,8 +127,7 @@ impl AdaptedEncoder {
         support: Option<SupportRows<'_>>,
     ) -> Result<Self, EngineError> {
         if let AdapterSpec::File(path) = spec {
-            let adapter = BottleneckAdapter::open(path, scale, engine.clip())?;
-            return Ok(Self::Bottleneck(Box::new(adapter)));
+            return Self::open(path, scale, engine);
         }
         let words = matches!(spec, AdapterSpec::Pca(_))
             .then(|| word_features(engine))
@@ -144,6 +146,19 @@ impl AdaptedEncoder {
             dim: engine.clip().dim(),
         };
         Self::projection(spec, &geometry, words.as_ref(), support)
+    }
+
+    fn open(path: &Path, scale: Option<f64>, engine: &Engine) -> Result<Self, EngineError> {
+        let Some(projection) = AdaptedProjection::open(path, engine.clip())? else {
+            let adapter = BottleneckAdapter::open(path, scale, engine.clip())?;
+            return Ok(Self::Bottleneck(Box::new(adapter)));
+        };
+        Ok(Self::Projection {
+            trained_on: photos_of(&projection.notes),
+            projection: Projection::learned(projection.matrix, projection.id),
+            title: "Trained projection".to_owned(),
+            note: None,
+        })
     }
 
     /// IsoCLIP or PCA, without the model itself at hand.
@@ -192,6 +207,14 @@ impl AdaptedEncoder {
         }
     }
 
+    /// The photos that it has seen in training, as far as its file says.
+    pub fn trained_on(&self) -> TrainedOn {
+        match self {
+            Self::Bottleneck(adapter) => photos_of(adapter.notes()),
+            Self::Projection { trained_on, .. } => trained_on.clone(),
+        }
+    }
+
     /// How its numbers were chosen, where they were.
     pub fn note(&self) -> Option<String> {
         match self {
@@ -207,6 +230,14 @@ impl AdaptedEncoder {
             Self::Projection { title, .. } => title.clone(),
         }
     }
+}
+
+fn photos_of(notes: &AdapterNotes) -> TrainedOn {
+    notes
+        .photos
+        .as_deref()
+        .map(TrainedOn::parse)
+        .unwrap_or_default()
 }
 
 fn no_projection() -> EngineError {
@@ -240,6 +271,7 @@ fn isoclip(
         projection: iso.projection(cut)?,
         title,
         note,
+        trained_on: TrainedOn::default(),
     })
 }
 
@@ -301,6 +333,7 @@ fn pca(
         projection: Projection::pca(words, num_components)?,
         title,
         note: None,
+        trained_on: TrainedOn::default(),
     })
 }
 

@@ -3,13 +3,19 @@
 //! No threads of its own beyond the decoding pool; [`crate::worker`] puts it behind one.
 
 pub mod adapted;
+pub mod adapter_training;
 pub mod benchmark_files;
+pub mod coop;
 pub mod demo;
 pub mod demo_project;
 pub mod embed;
 pub mod evaluate;
+pub mod learned_text;
+pub mod parts;
 pub mod prompts;
 pub mod rows;
+pub mod trained_on;
+mod tune_apart;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -44,6 +50,9 @@ pub enum EngineError {
     /// An adapter that this model cannot have.
     #[error("{0}")]
     Adapter(String),
+    /// Something that cannot be trained, or cannot go on.
+    #[error("{0}")]
+    Training(String),
     /// A support set that does not fit together.
     #[error(transparent)]
     Support(#[from] SupportError),
@@ -63,6 +72,12 @@ pub enum EngineError {
         /// The folder.
         path: PathBuf,
     },
+}
+
+impl From<candle_core::Error> for EngineError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Clip(ClipError::Compute(error))
+    }
 }
 
 /// An open CLIP with what embedding needs around it.

@@ -94,14 +94,6 @@ impl Method {
         Self::CoOp,
     ];
 
-    /// The methods that follow sliders live and can be tuned; the others score at fixed parameters so far.
-    pub const LIVE: [Self; 3] = [Self::ZeroShot, Self::TipAdapter, Self::TipAdapterPp];
-
-    /// Whether it is one of [`Self::LIVE`].
-    pub fn is_live(self) -> bool {
-        Self::LIVE.contains(&self)
-    }
-
     /// How much work it is.
     pub fn family(self) -> Family {
         match self {
@@ -233,9 +225,7 @@ impl Method {
             | Self::ApePp
             | Self::TipAdapterF
             | Self::ApeT => self.parameters().contains(&parameter),
-            Self::Gda | Self::GdaPp | Self::Timo | Self::TimoS | Self::TaskRes => {
-                parameter == Parameter::Alpha
-            }
+            Self::Gda | Self::GdaPp | Self::Timo | Self::TimoS => parameter == Parameter::Alpha,
             _ => false,
         }
     }
@@ -266,12 +256,18 @@ impl Method {
             (Parameter::Alpha, Self::Timo | Self::TimoS) => {
                 logarithmic(0.01, 10_000.0, defaults.alpha)
             }
+            (Parameter::Alpha, Self::Calip) => logarithmic(0.01, 10.0, defaults.alpha),
             (Parameter::Alpha, Self::ClipAdapter) => linear(0.0, 1.0, defaults.alpha),
             (Parameter::Alpha, Self::TaskRes) => linear(0.0, 2.0, defaults.alpha),
             (Parameter::Alpha, _) => logarithmic(0.01, 100.0, defaults.alpha),
             (Parameter::Beta, Self::ProKeR | Self::ProKeRPp) => {
                 logarithmic(0.1, 10.0, defaults.beta)
             }
+            // The weight of a term, which may be left out.
+            (Parameter::Beta, Self::Calip) => ParameterRange {
+                stops_at_zero: true,
+                ..logarithmic(0.001, 1.0, defaults.beta)
+            },
             (Parameter::Beta, _) => logarithmic(0.1, 50.0, defaults.beta),
             (Parameter::Gamma, Self::Timo | Self::TimoS) => linear(1.0, 100.0, defaults.gamma),
             (Parameter::Gamma, Self::TipX | Self::TipXPp) => linear(0.0, 30.0, defaults.gamma),

@@ -7,6 +7,7 @@
 
 mod ape;
 pub mod calibration;
+mod calip;
 pub mod evidence;
 mod gda;
 pub mod grid;
@@ -78,7 +79,7 @@ pub enum MethodError {
         /// How many there should be.
         expected: usize,
     },
-    /// Tuning, calibration or live evidence asked of a method that only scores at fixed parameters so far.
+    /// A search asked of a method with nothing that a search could vary without training anew.
     #[error("{} scores at fixed parameters only; leave out tuning", .method.title())]
     FixedOnly {
         /// The method.
@@ -196,6 +197,8 @@ pub struct Knowledge<'a> {
     pub views: Option<Views<'a>>,
     /// Class texts with learnt context, `[num_classes, dim]`, for `CoOp`.
     pub learned_text: Option<&'a Features>,
+    /// Whether the model gives parts of photos, which CALIP looks at.
+    pub has_parts: bool,
     /// Whether the zero-shot term counts; without it the photos alone decide.
     pub use_class_names: bool,
 }
@@ -210,6 +213,7 @@ impl<'a> Knowledge<'a> {
             prompts: None,
             views: None,
             learned_text: None,
+            has_parts: false,
             use_class_names: true,
         }
     }
@@ -265,6 +269,17 @@ pub struct Queries<'a> {
     pub original: &'a Features,
     /// The same photos through the adapted encoder, for the ++ methods.
     pub adapted: Option<&'a Features>,
+    /// What the tower saw at each place of the photos, for CALIP.
+    pub parts: Option<Parts<'a>>,
+}
+
+/// Features of the parts of photos.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// Photo after photo, `[num_queries · num_parts, dim]`.
+    pub features: &'a Features,
+    /// Parts of each photo: 49 for CLIP's `ResNets` at 224 pixels.
+    pub num_parts: usize,
 }
 
 impl<'a> Queries<'a> {
@@ -273,6 +288,7 @@ impl<'a> Queries<'a> {
         Self {
             original,
             adapted: None,
+            parts: None,
         }
     }
 }
@@ -291,12 +307,7 @@ pub trait Classifier: Send + Sync {
         queries: Queries<'_>,
         _hidden: &[&[usize]],
     ) -> Result<Vec<Reading>, MethodError> {
-        let Logits(logits) = self.logits(queries)?;
-        let reading = |row: &[f32]| Reading {
-            base: row.to_vec(),
-            ..Reading::default()
-        };
-        Ok(logits.iter_rows().map(reading).collect())
+        Ok(evidence::logits_as_readings(&self.logits(queries)?))
     }
 
     /// What sliders do with what [`Self::read`] gives.
@@ -346,6 +357,9 @@ pub fn check(method: Method, knowledge: &Knowledge<'_>) -> Result<(), MethodErro
             return Err(MethodError::TooFewPrompts { method, fewest });
         }
     }
+    if method == Method::Calip && !knowledge.has_parts {
+        return Err(MethodError::NoParts { method });
+    }
     if method == Method::CoOp && knowledge.learned_text.is_none() {
         return Err(MethodError::NoLearnedText { method });
     }
@@ -370,6 +384,7 @@ pub fn fit_watched(
 ) -> Result<Box<dyn Classifier>, MethodError> {
     let classifier: Box<dyn Classifier> = match method {
         Method::ZeroShot => Box::new(zero_shot::ZeroShot::fit(knowledge)?),
+        Method::CoOp => Box::new(zero_shot::ZeroShot::fit_learned(knowledge)?),
         Method::TipAdapter | Method::TipAdapterPp => {
             Box::new(tip_adapter::TipAdapter::fit(method, parameters, knowledge)?)
         }
@@ -383,14 +398,32 @@ pub fn fit_watched(
             check(method, knowledge)?;
             Box::new(timo::fit(method, parameters, knowledge)?)
         }
+        Method::Calip => Box::new(calip::Calip::fit(parameters, knowledge)?),
         Method::TipAdapterF
         | Method::ApeT
         | Method::ClipAdapter
         | Method::LpPlusPlus
         | Method::TaskRes => training::fit(method, parameters, knowledge, monitor)?,
-        Method::Calip | Method::CoOp => return Err(MethodError::FixedOnly { method }),
     };
     Ok(classifier)
+}
+
+/// The method as [`tune_on_support`] judged it: fitted at `tuned`, or trained at `parameters` and weighed as `tuned`.
+pub fn fit_tuned(
+    method: Method,
+    parameters: &Parameters,
+    tuned: &Parameters,
+    knowledge: &Knowledge<'_>,
+    monitor: &Monitor<'_>,
+) -> Result<Box<dyn Classifier>, MethodError> {
+    if !method.is_trained() {
+        return fit(method, tuned, knowledge);
+    }
+    let trained = fit_watched(method, parameters, knowledge, monitor)?;
+    Ok(match trained.at(tuned) {
+        Some(weighed) => weighed,
+        None => trained,
+    })
 }
 
 /// Scores a whole pool: [`fit`], then [`Classifier::predict`].

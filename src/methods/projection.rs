@@ -1,4 +1,4 @@
-//! Training-free adapters: one matrix in place of an adapted encoder.
+//! Training-free adapters: one matrix in place of an adapted encoder (and such a matrix that was learned elsewhere).
 //!
 //! - `IsoCLIP` (CVPR 2026, arXiv 2603.19862; simomagi/IsoCLIP at 84f80c9b, `apply_iso`): `Ψ = W_iᵀ W_t` of the two
 //!   projections, `Ψ = U S Vᵀ`, leading and trailing directions dropped, `W = W_i U_k U_kᵀ` in place of `W_i`.
@@ -60,6 +60,15 @@ impl Projection {
             input: ProjectionInput::Features,
             id,
         })
+    }
+
+    /// A matrix `[out_dim, in_dim]` that was learned for hidden features; `id` tells it from others in cache keys.
+    pub fn learned(matrix: Matrix, id: String) -> Self {
+        Self {
+            matrix,
+            input: ProjectionInput::Hidden,
+            id,
+        }
     }
 
     /// Half the dimensions, as in the paper; fewer where there are fewer words.

@@ -11,6 +11,8 @@ impl Parameters {
     ///   (RN50, configs_proker/hyperparameters.json of omarnust/BReg-Adapter at c89ce546).
     /// - TIMO: γ = 50 as on nine of eleven data sets (lyymuwu/TIMO at 75eca4cf). Its α comes from validation photos;
     ///   100, the weight of class texts in all other methods, stands in.
+    /// - CALIP: α = 1.12 and β = 0.02, the weights of its two further terms on `ImageNet` (run_calip_baseline.py of
+    ///   vishaal27/SuS-X at d7d4d378).
     /// - Tip-Adapter, Tip-Adapter-F: α = 1, β = 5.5 (ECCV 2022, Table 4).
     /// - APE-T: α = 2, β = 1, w = 0.2 and 0.8, as its training starts on most data sets
     ///   (yangyangyang127/APE at 70460de7, configs).
@@ -34,6 +36,11 @@ impl Parameters {
                 gamma: 50.0,
                 ..defaults
             },
+            Method::Calip => Self {
+                alpha: 1.12,
+                beta: 0.02,
+                ..defaults
+            },
             Method::ApeT => Self {
                 alpha: 2.0,
                 beta: 1.0,
@@ -52,7 +59,36 @@ impl Parameters {
             _ => defaults,
         }
     }
+
+    /// The same on one of the literature's data sets, where a method's values belong to it: CALIP's do.
+    #[must_use]
+    pub fn published_for(method: Method, shots: usize, dataset: Option<&str>) -> Self {
+        let published = Self::published(method, shots);
+        let own = CALIP_WEIGHTS
+            .iter()
+            .find(|(name, ..)| method == Method::Calip && Some(*name) == dataset);
+        own.map_or(published, |(_, alpha, beta)| Self {
+            alpha: *alpha,
+            beta: *beta,
+            ..published
+        })
+    }
 }
+
+/// CALIP's weights of its two further terms (run_calip_baseline.py of vishaal27/SuS-X at d7d4d378).
+const CALIP_WEIGHTS: [(&str, f32, f32); 11] = [
+    ("imagenet", 1.12, 0.02),
+    ("caltech101", 5.0, 0.18),
+    ("sun397", 0.43, 0.01),
+    ("food101", 0.6, 0.02),
+    ("oxford_flowers", 0.5, 0.01),
+    ("stanford_cars", 2.8, 0.01),
+    ("fgvc_aircraft", 1.3, 0.01),
+    ("oxford_pets", 0.61, 0.01),
+    ("dtd", 1.4, 0.01),
+    ("eurosat", 6.08, 0.06),
+    ("ucf101", 1.28, 0.01),
+];
 
 /// The value for the largest of 1, 2, 4, 8 and 16 shots that is not above `shots`.
 fn by_shots(shots: usize, values: [f32; 5]) -> f32 {

@@ -1,4 +1,4 @@
-//! Zero-shot CLIP: `logits = 100 · x · Wᵀ` (Radford et al., ICML 2021).
+//! Zero-shot CLIP: `logits = 100 · x · Wᵀ` (Radford et al., ICML 2021); and `CoOp`, which is that with learned texts.
 
 use super::{Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Queries};
 use crate::features::{Features, Logits};
@@ -15,6 +15,24 @@ impl ZeroShot {
         Ok(Self {
             text: knowledge.text.clone(),
         })
+    }
+
+    /// The same with learned class texts (`CoOp`).
+    pub(super) fn fit_learned(knowledge: &Knowledge<'_>) -> Result<Self, MethodError> {
+        let method = Method::CoOp;
+        let text = knowledge
+            .learned_text
+            .ok_or(MethodError::NoLearnedText { method })?;
+        let (got, expected) = (text.len(), knowledge.support.num_classes());
+        if got != expected {
+            let what = "learned class texts";
+            return Err(MethodError::Rows {
+                what,
+                got,
+                expected,
+            });
+        }
+        Ok(Self { text: text.clone() })
     }
 }
 

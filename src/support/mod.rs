@@ -8,7 +8,7 @@ mod python_random;
 pub mod random;
 pub mod split;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;
 
 use crate::features::{Features, Matrix};
@@ -158,6 +158,15 @@ impl SupportSet {
         shots
     }
 
+    /// The rows of every photo, by class and then by group: one row each, or its views.
+    pub fn rows_of_photos(&self) -> Vec<Vec<usize>> {
+        let mut photos = BTreeMap::new();
+        for (row, photo) in self.labels.iter().zip(&self.groups).enumerate() {
+            photos.entry(photo).or_insert_with(Vec::new).push(row);
+        }
+        photos.into_values().collect()
+    }
+
     /// Rows of every class.
     pub fn rows_per_class(&self) -> Vec<usize> {
         let mut rows = vec![0; self.num_classes];
@@ -236,6 +245,7 @@ mod tests {
         assert_eq!(support.groups()[0], support.groups()[2]);
         assert_eq!(support.shots_per_class(), [1, 2, 0]);
         assert_eq!(support.rows_per_class(), [2, 2, 0]);
+        assert_eq!(support.rows_of_photos(), [vec![0, 2], vec![1], vec![3]]);
     }
 
     #[test]

@@ -28,6 +28,17 @@ impl Random {
         ((u128::from(self.next_u64()) * bound as u128) >> 64) as usize
     }
 
+    /// A number in `0..1`, in steps of 2⁻⁵³.
+    pub fn uniform(&mut self) -> f64 {
+        (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// A number from the normal distribution with mean 0 and variance 1 (Box and Muller).
+    pub fn normal(&mut self) -> f64 {
+        let radius = (-2.0 * (1.0 - self.uniform()).ln()).sqrt();
+        radius * (std::f64::consts::TAU * self.uniform()).cos()
+    }
+
     /// Moves `count` random items to the front, in random order (the first steps of Fisher and Yates' shuffle).
     pub fn draw_to_front<T>(&mut self, items: &mut [T], count: usize) {
         for index in 0..count.min(items.len()) {
@@ -51,6 +62,18 @@ mod tests {
         let mut random = Random::new(1_234_567);
         assert_eq!(random.next_u64(), 6_457_827_717_110_365_317);
         assert_eq!(random.next_u64(), 3_203_168_211_198_807_973);
+    }
+
+    #[test]
+    fn normal_numbers_have_mean_0_and_variance_1() {
+        let mut random = Random::new(1);
+        let numbers: Vec<f64> = (0..10_000).map(|_| random.normal()).collect();
+        let mean = numbers.iter().sum::<f64>() / 1e4;
+        let variance = numbers.iter().map(|x| x * x).sum::<f64>() / 1e4;
+        assert!(
+            mean.abs() < 0.04 && (variance - 1.0).abs() < 0.06,
+            "{mean} {variance}"
+        );
     }
 
     #[test]

@@ -246,7 +246,13 @@ fn surface_section_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     let Some(surface) = cx.app.fit().surface.clone() else {
         return;
     };
-    let title = RichText::new("Accuracy over the parameters").small();
+    let is_validated = matches!(cx.app.fit().validation, Some(ValidationView::Done(_)));
+    let title = if is_validated {
+        "Accuracy on the validation photos"
+    } else {
+        "Accuracy over the parameters"
+    };
+    let title = RichText::new(title).small();
     CollapsingHeader::new(title)
         .id_salt("surface")
         .show_unindented(ui, |ui| surface_ui(ui, cx, &surface));

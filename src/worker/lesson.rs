@@ -105,21 +105,11 @@ pub struct Training {
 }
 
 impl Training {
-    /// The training of `method` on `lesson` with `parameters`. Those that a trained method follows without a fit do not count.
+    /// The training of `method` on `lesson` with `parameters`.
     pub fn new(method: Method, parameters: &Parameters, lesson: &Lesson) -> Self {
-        let mut parameters = *parameters;
-        for (parameter, value) in [
-            (Parameter::Alpha, &mut parameters.alpha),
-            (Parameter::Beta, &mut parameters.beta),
-            (Parameter::Gamma, &mut parameters.gamma),
-        ] {
-            if method.follows(parameter) {
-                *value = 0.0;
-            }
-        }
         Self {
             method,
-            parameters,
+            parameters: *parameters,
             fingerprint: lesson.fingerprint,
             accuracy: None,
         }
@@ -139,6 +129,33 @@ impl Training {
     /// Whether both come to the same.
     pub fn is_as(&self, other: &Self) -> bool {
         self.measured(None) == other.measured(None)
+    }
+
+    /// The same at other values of the parameters that the trained method follows without a fit.
+    fn followed(mut self) -> Self {
+        for (parameter, value) in [
+            (Parameter::Alpha, &mut self.parameters.alpha),
+            (Parameter::Beta, &mut self.parameters.beta),
+            (Parameter::Gamma, &mut self.parameters.gamma),
+        ] {
+            if self.method.follows(parameter) {
+                *value = 0.0;
+            }
+        }
+        self
+    }
+}
+
+impl Trained {
+    /// The trained method at `parameters`, if it is what `wanted` would come to: trained so, or weighed anew.
+    pub fn at(&self, wanted: &Training, parameters: &Parameters) -> Option<Arc<dyn Classifier>> {
+        if self.training.is_as(wanted) {
+            return Some(Arc::clone(&self.classifier));
+        }
+        if !self.training.followed().is_as(&wanted.followed()) {
+            return None;
+        }
+        self.classifier.at(parameters).map(Arc::from)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Whatever a method learns, it learns from the shots; the photos that it is then judged by take no part in that.
 
 mod comparing;
+mod searching;
 
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::{Outbox, Wake, Worker};
 use crate::features::Features;
 use crate::ids::Generation;
 use crate::methods::grid::{self, Grid, Tuned};
-use crate::methods::{Method, Parameters, Queries};
+use crate::methods::{Method, MethodError, Parameters, Queries};
 use crate::progress::{CancelToken, Progress};
 
 pub use comparing::{Basis, Outcome, Row};
@@ -33,8 +34,8 @@ impl TestSet {
     /// The photos, as the methods take them.
     pub fn queries(&self) -> Queries<'_> {
         Queries {
-            original: &self.original,
             adapted: self.adapted.as_ref(),
+            ..Queries::new(&self.original)
         }
     }
 }
@@ -111,20 +112,22 @@ pub fn start(wake: Wake) -> std::io::Result<Worker<StudyJob, StudyEvent>> {
 fn validate(job: &ValidateJob, out: &Outbox<StudyEvent>) -> StudyEvent {
     let generation = job.generation;
     let report = |done, total| out.send(StudyEvent::Searching(generation, done, total));
-    let found = grid::tune(
+    let progress = Progress::new(&report, &job.cancel);
+    let found = match grid::tune(
         job.method,
         &job.parameters,
         &job.lesson.knowledge(),
         job.test.queries(),
         &job.test.labels,
         &Grid::of(job.method),
-        &Progress::new(&report, &job.cancel),
-    );
+        &progress,
+    ) {
+        Err(MethodError::FixedOnly { .. }) => searching::search(job, &progress),
+        found => found,
+    };
     match found {
         Ok(tuned) => StudyEvent::Validated(generation, Box::new(tuned)),
-        Err(crate::methods::MethodError::Cancelled(_)) => {
-            StudyEvent::NotValidated(generation, None)
-        }
+        Err(MethodError::Cancelled(_)) => StudyEvent::NotValidated(generation, None),
         Err(error) => StudyEvent::NotValidated(generation, Some(error.to_string())),
     }
 }

@@ -7,22 +7,22 @@ use safetensors::SafeTensors;
 use serde_json::Value;
 
 /// A place of its own for what Shotlens keeps.
-struct Shell {
+pub(crate) struct Shell {
     folder: tempfile::TempDir,
 }
 
 impl Shell {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             folder: tempfile::tempdir().unwrap(),
         }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
         Command::new(env!("CARGO_BIN_EXE_shotlens"))
             .args(arguments)
             .current_dir(self.folder.path())
@@ -34,7 +34,7 @@ impl Shell {
     }
 
     #[track_caller]
-    fn succeed(&self, arguments: &[&str]) -> String {
+    pub(crate) fn succeed(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert!(
             output.status.success(),
@@ -45,13 +45,13 @@ impl Shell {
     }
 
     #[track_caller]
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Value {
         serde_json::from_str(&self.succeed(arguments)).unwrap()
     }
 
     /// What a failing command says, with its status.
     #[track_caller]
-    fn fail(&self, arguments: &[&str], status: i32) -> String {
+    pub(crate) fn fail(&self, arguments: &[&str], status: i32) -> String {
         let output = self.run(arguments);
         assert_eq!(output.status.code(), Some(status), "{arguments:?}");
         String::from_utf8(output.stderr).unwrap()

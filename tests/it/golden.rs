@@ -183,8 +183,8 @@ impl Scene {
 
     pub(crate) fn queries(&self) -> Queries<'_> {
         Queries {
-            original: &self.queries,
             adapted: Some(&self.adapted_queries),
+            ..Queries::new(&self.queries)
         }
     }
 }

@@ -5,11 +5,15 @@
     reason = "clippy knows test functions, but not what they call"
 )]
 
+mod adapter_training;
 mod assets;
+mod calip;
 mod checkpoints;
 mod cli;
 mod clip_data;
 mod clip_goldens;
+mod coop;
+mod eval;
 mod golden;
 mod gradients;
 mod grid_search;

@@ -88,8 +88,8 @@ fn tip_x_with_a_frozen_range_scores_a_photo_alone_as_in_a_batch() {
     );
     let alone = classifier
         .logits(Queries {
-            original: &original,
             adapted: Some(&adapted),
+            ..Queries::new(&original)
         })
         .unwrap();
     check_close(&alone.0, &batch.0.select_rows(&[5]), 1e-3);
@@ -113,8 +113,11 @@ fn gda_needs_scatter_within_a_class() {
 
 #[test]
 fn live_evidence_gives_the_logits_of_the_batch() {
-    let scene = Scene::of(&Golden::open("2"));
-    let fitted_at = Parameters::default();
+    let scene = Scene::of(&Golden::open("0"));
+    let fitted_at = Parameters {
+        epochs: Some(2),
+        ..Parameters::default()
+    };
     let moved_to = Parameters {
         alpha: 2.3,
         beta: 7.0,

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
-use shotlens::clip::preprocess::Preprocess;
+use shotlens::clip::preprocess::{Crop, Preprocess};
+use shotlens::clip::view::View;
 use shotlens::image_io::{decode_rgb, read_photo};
 
 /// Row of the strip of crops, and the photo beside it; the strip's other rows have photos too large to keep.
@@ -34,21 +35,28 @@ fn check(size: usize, strip: &str) {
     let preprocess = Preprocess::openai(size);
     for (row, name) in PHOTOS {
         let crop = preprocess.crop(&decode(name));
-        let expected = &strip[row * size * size * 3..][..size * size * 3];
-        let differences = crop
-            .pixels
-            .iter()
-            .zip(expected)
-            .map(|(a, b)| a.abs_diff(*b));
-        let worst = differences.clone().max().unwrap();
-        let mean = differences.map(f64::from).sum::<f64>() / expected.len() as f64;
-        println!("{name} at {size}: worst {worst}, mean {mean:.4}");
-        // only ties are left, which Pillow's integers round otherwise than floats
-        assert!(
-            worst <= 1 && mean <= 0.005,
-            "{name} at {size}: worst {worst}, mean {mean}"
-        );
+        check_crop(&crop, row, &strip, name);
     }
+}
+
+/// Only ties are left, which Pillow's integers round otherwise than floats.
+#[track_caller]
+fn check_crop(crop: &Crop, row: usize, strip: &[u8], name: &str) {
+    let len = crop.size * crop.size * 3;
+    let expected = &strip[row * len..][..len];
+    let differences = crop
+        .pixels
+        .iter()
+        .zip(expected)
+        .map(|(a, b)| a.abs_diff(*b));
+    let worst = differences.clone().max().unwrap();
+    let mean = differences.map(f64::from).sum::<f64>() / len as f64;
+    println!("{name} at {}: worst {worst}, mean {mean:.4}", crop.size);
+    assert!(
+        worst <= 1 && mean <= 0.005,
+        "{name} at {}: worst {worst}, mean {mean}",
+        crop.size
+    );
 }
 
 #[test]
@@ -59,4 +67,27 @@ fn crops_of_224_pixels_are_pils() {
 #[test]
 fn crops_of_96_pixels_are_pils() {
     check(96, "crops96.webp");
+}
+
+#[test]
+fn views_are_those_of_torchvision() {
+    // VIEWS of tests/data/preprocess/make_views.py
+    let views = [
+        ("0.jpg", [31, 17, 150, 130], false),
+        ("1.jpg", [0, 5, 99, 120], true),
+        ("3_tall.png", [3, 40, 61, 80], false),
+        ("7_tiny.png", [0, 1, 2, 2], true),
+    ];
+    let strip = decode("views.webp").into_raw();
+    for (row, (name, [left, top, width, height], is_mirrored)) in views.into_iter().enumerate() {
+        let view = View {
+            left,
+            top,
+            width,
+            height,
+            is_mirrored,
+        };
+        let crop = Preprocess::openai(96).view(&decode(name), &view);
+        check_crop(&crop, row, &strip, name);
+    }
 }

@@ -112,8 +112,8 @@ impl Synthetic {
 
     pub(super) fn queries(&self) -> Queries<'_> {
         Queries {
-            original: &self.queries,
             adapted: Some(&self.queries),
+            ..Queries::new(&self.queries)
         }
     }
 

@@ -10,7 +10,7 @@ use super::material::{Embedder, Material, check_classes, tell_empty_classes};
 use crate::cli::stderr::warn;
 use crate::engine::benchmark_files::read_benchmark;
 use crate::engine::evaluate::{Drawing, Split, Tuning};
-use crate::support::benchmark::{Benchmark, Item};
+use crate::support::benchmark::{Benchmark, Item, Splits};
 use crate::support::split::draw_few_shot;
 
 /// One of the literature's data sets, with the authors' splits and draws.
@@ -23,6 +23,7 @@ pub(super) fn from_benchmark(
     let splits = read_benchmark(benchmark, root)?;
     let title = benchmark.title;
     check_classes(&splits.classes, title)?;
+    check_tuning(&args.tune, &splits, title)?;
     let folder = root.join(benchmark.folder);
     let photos = |items: &[Item]| -> Vec<(PathBuf, usize)> {
         let photo = |item: &Item| (folder.join(&item.path), item.label);
@@ -50,22 +51,17 @@ pub(super) fn from_benchmark(
         ..draw
     };
     let drawings = draws.into_iter().map(on_rows).collect();
-    let test = embedder.queries(&photos(&splits.test), &format!("{title}'s test list"))?;
+    let test = embedder.test(&photos(&splits.test), &format!("{title}'s test list"))?;
+    embedder.refuse_what_trained(&test, &format!("{title}'s test list"))?;
     tell_copies(&support, &test);
     let tuning = match &args.tune {
-        Tune::None => Tuning::None,
         Tune::LeaveOneOut => Tuning::LeaveOneOut,
-        Tune::OwnValidation if splits.val.is_empty() => bail!(
-            "{title} has no validation photos apart from those that are reported on (its authors tune on these); use --tune loo or none"
-        ),
         Tune::OwnValidation => {
-            let split =
-                embedder.queries(&photos(&splits.val), &format!("{title}'s validation list"))?;
+            let whose = format!("{title}'s validation list");
+            let split = embedder.validation(&photos(&splits.val), &whose)?;
             apart_from(split, &test, title)?
         }
-        Tune::Validation(_) => bail!(
-            "a data set is tuned on its own validation photos: leave out the folder, as in --tune val"
-        ),
+        Tune::None | Tune::Validation(_) => Tuning::None,
     };
     tell_empty_classes(&splits.classes, &support, "can be learnt from");
     Ok(Material {
@@ -75,6 +71,19 @@ pub(super) fn from_benchmark(
         test,
         tuning,
     })
+}
+
+/// Refuses before anything is embedded.
+fn check_tuning(tune: &Tune, splits: &Splits, title: &str) -> Result<()> {
+    match tune {
+        Tune::OwnValidation if splits.val.is_empty() => bail!(
+            "{title} has no validation photos apart from those that are reported on (its authors tune on these); use --tune loo or none"
+        ),
+        Tune::Validation(_) => bail!(
+            "a data set is tuned on its own validation photos: leave out the folder, as in --tune val"
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// Draws over the training list, before anything is known of its photos: what is unreadable later must not change them.

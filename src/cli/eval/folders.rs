@@ -158,14 +158,13 @@ impl Folders<'_> {
         known
     }
 
-    fn queries(&self, folder: &Path) -> Result<Split> {
-        let known = self.known(folder, &labelled_photos(folder)?);
-        self.embedder.queries(&known, &folder.display().to_string())
-    }
-
     /// Photos that no method has seen: copies of support photos are left out, or the figure would flatter.
     fn unseen(&self, folder: &Path, seen: &HashSet<ContentHash>) -> Result<Split> {
-        let (split, num_seen) = self.queries(folder)?.without(seen);
+        let known = self.known(folder, &labelled_photos(folder)?);
+        let split = self.embedder.test(&known, &folder.display().to_string())?;
+        let (split, num_seen) = split.without(seen);
+        self.embedder
+            .refuse_what_trained(&split, &folder.display().to_string())?;
         if num_seen > 0 {
             warn(&format!(
                 "{num_seen} photos in {} are also in the support set and are left out",
@@ -189,7 +188,11 @@ impl Folders<'_> {
             Tune::Validation(path) => path,
         };
         let excluded: HashSet<ContentHash> = seen.iter().chain(&test.hashes).copied().collect();
-        let (split, num_excluded) = self.queries(path)?.without(&excluded);
+        let known = self.known(path, &labelled_photos(path)?);
+        let split = self
+            .embedder
+            .validation(&known, &path.display().to_string())?;
+        let (split, num_excluded) = split.without(&excluded);
         if num_excluded > 0 {
             warn(&format!(
                 "{num_excluded} photos in {} are also shots or test photos and are not tuned on",

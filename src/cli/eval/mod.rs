@@ -35,6 +35,7 @@ pub(super) fn run(args: &EvalArgs, common: &Common) -> Result<()> {
         looks: Looks {
             adapter: bottleneck.as_ref(),
             num_views: args.views.map_or(0, |views| views as usize),
+            has_parts: args.methods.0.contains(&Method::Calip),
         },
     };
     let material = material(args, embedder)?;

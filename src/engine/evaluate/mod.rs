@@ -14,9 +14,10 @@ use super::prompts::class_means;
 use super::{Engine, EngineError};
 use crate::features::Features;
 use crate::methods::metrics::Confusion;
-use crate::methods::{self, Method, Parameters};
+use crate::methods::{self, Method, Monitor, Parameters};
 use crate::progress::Progress;
 use materials::{Common, Materials};
+use tuning::Ground;
 
 /// One drawing of shots.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,13 +108,13 @@ impl Engine {
             text: class_means(&prompts, plan.classes.len())?,
             prompts,
             test: unit(plan.test)?,
+            parts: plan.test.parts.as_ref(),
             validation: plan.tuning.validation().map(unit).transpose()?,
         };
         let total = plan.drawings.len() * plan.methods.len();
         let mut outcomes = Vec::with_capacity(total);
         for drawing in plan.drawings {
-            let drawn = plan.support.select(&drawing.rows);
-            let materials = Materials::new(self, plan, &drawn)?;
+            let materials = Materials::new(self, plan, drawing, progress)?;
             for method in plan.methods {
                 progress.step(outcomes.len(), total)?;
                 outcomes.push(plan.outcome(*method, drawing, &materials, &common, progress)?);
@@ -138,10 +139,10 @@ impl Plan<'_> {
         method: Method,
         drawing: &Drawing,
         materials: &Materials,
-        common: &Common,
+        common: &Common<'_>,
         progress: &Progress<'_>,
     ) -> Result<Outcome, EngineError> {
-        let scored = match self.score(method, materials, common, progress) {
+        let scored = match self.score(method, drawing, materials, common, progress) {
             Err(EngineError::Cancelled(cancelled)) => return Err(cancelled.into()),
             scored => scored.map_err(|error| error.to_string()),
         };
@@ -177,8 +178,9 @@ impl Plan<'_> {
     fn score(
         &self,
         method: Method,
+        drawing: &Drawing,
         materials: &Materials,
-        common: &Common,
+        common: &Common<'_>,
         progress: &Progress<'_>,
     ) -> Result<Scored, EngineError> {
         let knowledge = materials
@@ -186,24 +188,28 @@ impl Plan<'_> {
             .map_err(EngineError::Adapter)?;
         methods::check(method, &knowledge)?;
         let shots = materials.support.shots_per_class();
-        let defaults = tuning::published(method, shots.into_iter().max().unwrap_or(0));
+        let shots = shots.into_iter().max().unwrap_or(0);
+        let defaults = Parameters {
+            seed: drawing.seed,
+            ..Parameters::published_for(method, shots, self.dataset)
+        };
         let start = Instant::now();
-        let chosen = tuning::choose(
-            method,
-            defaults,
-            self.tuning,
-            &knowledge,
-            materials.validation(method, common),
-            self.dataset,
-            progress,
-        )?;
+        let ground = Ground {
+            knowledge: &knowledge,
+            validation: materials.validation(method, common),
+            unseen: materials.unseen(method),
+            dataset: self.dataset,
+        };
+        let chosen = self.tuning.choose(method, defaults, &ground, progress)?;
         let tuned = Instant::now();
-        let classifier = methods::fit(method, &chosen.parameters, &knowledge)?;
+        let watching = Monitor::silent();
+        let classifier =
+            methods::fit_tuned(method, &defaults, &chosen.parameters, &knowledge, &watching)?;
         let fitted = Instant::now();
         let logits = classifier.predict(materials.test(method, common), progress)?;
         let seconds = Seconds {
             tune: (tuned - start).as_secs_f64(),
-            fit: (fitted - tuned).as_secs_f64(),
+            fit: (fitted - tuned).as_secs_f64() + materials.seconds_trained(method),
             predict: fitted.elapsed().as_secs_f64(),
         };
         Ok(Scored {

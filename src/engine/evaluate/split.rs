@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::engine::adapted::AdaptedEncoder;
 use crate::engine::embed::Lens;
+use crate::engine::parts::PartRows;
 use crate::engine::rows::EmbeddedRows;
 use crate::engine::{Engine, EngineError};
 use crate::features::{Features, Matrix};
@@ -73,6 +74,8 @@ pub struct Split {
     pub rows: Rows,
     /// Every view by itself, one row a photo each; none for photos that are only looked at in the middle.
     pub views: Vec<Rows>,
+    /// What the tower saw at each place of every photo, for CALIP.
+    pub parts: Option<PartRows>,
     /// Class of every photo.
     pub labels: Vec<usize>,
     /// Content of every photo.
@@ -88,6 +91,7 @@ impl Split {
         Self {
             rows: self.rows.select(rows),
             views: self.views.iter().map(|view| view.select(rows)).collect(),
+            parts: self.parts.as_ref().map(|parts| parts.select(rows)),
             labels: rows.iter().map(|row| self.labels[*row]).collect(),
             hashes: rows.iter().map(|row| self.hashes[*row]).collect(),
             places: rows.iter().map(|row| self.places[*row]).collect(),
@@ -160,6 +164,8 @@ pub struct Looks<'a> {
     pub adapter: Option<&'a AdaptedEncoder>,
     /// Random views to average; 0 for the square in the middle.
     pub num_views: usize,
+    /// Also part by part, where the model's image tower gives parts.
+    pub has_parts: bool,
 }
 
 impl Engine {
@@ -213,7 +219,13 @@ impl Engine {
         } else {
             Rows::mean(&views)
         };
+        let parts = if looks.has_parts {
+            self.embed_parts(&kept, progress)?
+        } else {
+            None
+        };
         let split = Split {
+            parts,
             rows,
             views,
             labels: embedded.kept.iter().map(|index| photos[*index].1).collect(),
@@ -267,6 +279,7 @@ mod tests {
         Split {
             rows: Rows::mean(&views),
             views,
+            parts: None,
             labels: vec![0, 1, 0],
             hashes: vec![a, b, a],
             places: vec![0, 1, 2],

@@ -2,6 +2,7 @@
 
 use super::Split;
 use crate::engine::EngineError;
+use crate::engine::tune_apart::tune_apart;
 use crate::methods::grid::{self, Grid};
 use crate::methods::{Knowledge, Method, MethodError, Parameters, Queries, tune_on_support};
 use crate::progress::Progress;
@@ -34,51 +35,64 @@ pub(super) struct Chosen {
     pub(super) is_tuned: bool,
 }
 
-/// What a method runs at where nothing is tuned.
-pub(super) fn published(method: Method, shots: usize) -> Parameters {
-    Parameters::published(method, shots)
+/// What parameters may be chosen on.
+pub(super) struct Ground<'a> {
+    /// What the method learns from.
+    pub(super) knowledge: &'a Knowledge<'a>,
+    /// The photos of [`Tuning::Validation`].
+    pub(super) validation: Option<Queries<'a>>,
+    /// Shots that did not train the method's adapter, where some did: only they may judge.
+    pub(super) unseen: Option<&'a [usize]>,
+    /// The data set, where its authors give a grid.
+    pub(super) dataset: Option<&'a str>,
 }
 
-/// Chooses the parameters of `method`. One that cannot be tuned in this way keeps `defaults`.
-///
-/// `validation` are the features of [`Tuning::Validation`]'s photos; `dataset` names the grid where its authors give one.
-pub(super) fn choose(
-    method: Method,
-    defaults: Parameters,
-    tuning: &Tuning,
-    knowledge: &Knowledge<'_>,
-    validation: Option<Queries<'_>>,
-    dataset: Option<&str>,
-    progress: &Progress<'_>,
-) -> Result<Chosen, EngineError> {
-    let has_parameters = !method.parameters().is_empty();
-    let fixed = Chosen {
-        parameters: defaults,
-        is_tuned: false,
-    };
-    let found = match (tuning, validation) {
-        (Tuning::LeaveOneOut, _) => {
-            tune_on_support(method, &defaults, knowledge, progress).map(|found| Chosen {
-                parameters: found.parameters,
-                is_tuned: found.is_tuned && has_parameters,
-            })
+impl Tuning {
+    /// Chooses the parameters of `method`. One that cannot be tuned in this way keeps `defaults`.
+    pub(super) fn choose(
+        &self,
+        method: Method,
+        defaults: Parameters,
+        ground: &Ground<'_>,
+        progress: &Progress<'_>,
+    ) -> Result<Chosen, EngineError> {
+        let fixed = Chosen {
+            parameters: defaults,
+            is_tuned: false,
+        };
+        if method.parameters().is_empty() {
+            return Ok(fixed);
         }
-        (Tuning::Validation(split), Some(validation)) => {
-            let grid = grid_for(method, dataset);
-            let labels = &split.labels;
-            grid::tune(
-                method, &defaults, knowledge, validation, labels, &grid, progress,
-            )
-            .map(|found| Chosen {
-                parameters: found.parameters,
-                is_tuned: has_parameters,
-            })
+        let knowledge = ground.knowledge;
+        let found = match (self, ground.validation, ground.unseen) {
+            (Self::LeaveOneOut, _, Some(unseen)) => {
+                tune_apart(method, defaults, knowledge, unseen, progress).map(|parameters| Chosen {
+                    parameters,
+                    is_tuned: parameters != defaults,
+                })
+            }
+            (Self::LeaveOneOut, _, None) => tune_on_support(method, &defaults, knowledge, progress)
+                .map(|found| Chosen {
+                    parameters: found.parameters,
+                    is_tuned: found.is_tuned,
+                }),
+            (Self::Validation(split), Some(queries), _) => {
+                let grid = grid_for(method, ground.dataset);
+                let labels = &split.labels;
+                grid::tune(
+                    method, &defaults, knowledge, queries, labels, &grid, progress,
+                )
+                .map(|found| Chosen {
+                    parameters: found.parameters,
+                    is_tuned: true,
+                })
+            }
+            (Self::None, ..) | (Self::Validation(_), None, _) => Ok(fixed),
+        };
+        match found {
+            Err(MethodError::FixedOnly { .. }) => Ok(fixed),
+            other => Ok(other?),
         }
-        (Tuning::None, _) | (Tuning::Validation(_), None) => Ok(fixed),
-    };
-    match found {
-        Err(MethodError::FixedOnly { .. }) => Ok(fixed),
-        other => Ok(other?),
     }
 }
 

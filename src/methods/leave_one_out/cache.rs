@@ -55,8 +55,8 @@ impl<'a> CacheJudge<'a> {
         let cache = Self::tip_adapter(method, knowledge)?;
         let fitted = TipX::fit(method, &Parameters::default(), knowledge)?;
         let photos = Queries {
-            original: knowledge.support.features(),
             adapted: knowledge.adapted_keys,
+            ..Queries::new(knowledge.support.features())
         };
         let scale = fitted.scale(photos, &Progress::silent())?;
         Ok(Self {

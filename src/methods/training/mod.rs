@@ -18,7 +18,11 @@ mod tip_adapter_f;
 
 use rayon::prelude::*;
 
-use super::{Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Parameters, Queries, check};
+use super::evidence::{Keyring, logits_as_readings};
+use super::{
+    Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Parameters, Queries, Reading,
+    Weighing, check,
+};
 use crate::features::{Logits, Matrix};
 use crate::progress::{CancelToken, Progress};
 use descent::Course;
@@ -130,6 +134,42 @@ impl<M: Model + 'static> Classifier for Trained<M> {
         logits.as_mut_slice().copy_from_slice(&chunks?.concat());
         progress.step(rows.len(), rows.len())?;
         Ok(Logits(logits))
+    }
+
+    fn read(&self, queries: Queries<'_>, hidden: &[&[usize]]) -> Result<Vec<Reading>, MethodError> {
+        let Some(cache) = self.model.cache() else {
+            return Ok(logits_as_readings(&self.logits(queries)?));
+        };
+        queries.check_dim(self.dim)?;
+        if queries.original.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = queries.original.matrix();
+        let (base, affinities) = (
+            rows.times_transposed(&cache.text),
+            rows.times_transposed(&cache.keys),
+        );
+        let reading = |query: usize| {
+            let mut affinities = affinities.row(query).to_vec();
+            for key in hidden.get(query).copied().unwrap_or_default() {
+                affinities[*key] = f32::NEG_INFINITY;
+            }
+            Reading {
+                base: base.row(query).to_vec(),
+                affinities,
+                ..Reading::default()
+            }
+        };
+        Ok((0..rows.rows()).map(reading).collect())
+    }
+
+    fn weighing(&self) -> Weighing {
+        self.model.cache().map_or(Weighing::Fixed, |cache| {
+            Weighing::Votes(Keyring {
+                values: cache.votes,
+                ..Keyring::new(&cache.labels)
+            })
+        })
     }
 
     fn at(&self, parameters: &Parameters) -> Option<Box<dyn Classifier>> {

@@ -49,7 +49,7 @@ impl ScoringThread {
         if !request.tune {
             parameters = request.parameters;
             let progress = Progress::new(&|_, _| (), &request.cancel);
-            judged = judged_at(method, &parameters, lesson, &progress)?;
+            judged = held_out(method, &parameters, &lesson.knowledge(), &progress)?;
         }
         let summary = FitSummary {
             parameters,
@@ -92,14 +92,7 @@ impl ScoringThread {
         }
         let progress = Progress::new(&|_, _| (), &request.cancel);
         let knowledge = lesson.knowledge();
-        let found = match tune_on_support(method, &request.parameters, &knowledge, &progress) {
-            Err(MethodError::FixedOnly { .. }) => LeaveOneOut {
-                parameters: request.parameters,
-                held_out: HeldOut::default(),
-                ..tune_on_support(Method::ZeroShot, &request.parameters, &knowledge, &progress)?
-            },
-            found => found?,
-        };
+        let found = tune_on_support(method, &request.parameters, &knowledge, &progress)?;
         self.tuning = Some(KnownTuning {
             method,
             parameters,
@@ -133,19 +126,6 @@ fn zero_shot_accuracy(lesson: &Lesson) -> Result<Option<f32>, MethodError> {
         &Progress::silent(),
     )?;
     Ok(share(judged.accuracy()))
-}
-
-/// The shots scored by the others at fixed parameters; nothing where the method cannot be judged so.
-fn judged_at(
-    method: Method,
-    parameters: &Parameters,
-    lesson: &Lesson,
-    progress: &Progress<'_>,
-) -> Result<HeldOut, MethodError> {
-    match held_out(method, parameters, &lesson.knowledge(), progress) {
-        Err(MethodError::FixedOnly { .. }) => Ok(HeldOut::default()),
-        found => found,
-    }
 }
 
 fn share(percent: Option<f64>) -> Option<f32> {

@@ -15,7 +15,7 @@ use crate::methods::{self, Classifier, HeldOut, Method, MethodError, Parameter, 
 use crate::progress::CancelToken;
 use crate::worker::clip_worker::ClassText;
 use crate::worker::evidence_set::FittedSupport;
-use crate::worker::lesson::{Lesson, Trained, Training};
+use crate::worker::lesson::{Lesson, Training};
 
 /// What to fit.
 #[derive(Clone, Debug)]
@@ -150,7 +150,13 @@ impl ScoringThread {
         };
         let (figures, classifier) = if method.is_trained() {
             let summary = trained_figures(base, request, &lesson)?;
-            let Some(trained) = self.trained_on(method, &request.parameters, &lesson) else {
+            let wanted = Training::new(method, &request.parameters, &lesson);
+            let trained = self.trained.as_ref();
+            let found = trained.and_then(|trained| {
+                let classifier = trained.at(&wanted, &request.parameters)?;
+                Some((classifier, trained.training.accuracy()))
+            });
+            let Some((classifier, accuracy)) = found else {
                 let needs_training = true;
                 let summary = FitSummary {
                     needs_training,
@@ -159,9 +165,6 @@ impl ScoringThread {
                 self.out.send(ScoreEvent::Fitted(Box::new(summary)));
                 return Ok(None);
             };
-            let weighed = trained.classifier.at(&request.parameters);
-            let classifier = weighed.map_or_else(|| Arc::clone(&trained.classifier), Arc::from);
-            let accuracy = trained.training.accuracy();
             let summary = FitSummary {
                 accuracy,
                 ..summary
@@ -194,18 +197,6 @@ impl ScoringThread {
             overlap_note,
             key_hashes,
         }))
-    }
-
-    /// What came of the training that is wanted, if it is over.
-    fn trained_on(
-        &self,
-        method: Method,
-        parameters: &Parameters,
-        lesson: &Lesson,
-    ) -> Option<&Trained> {
-        let wanted = Training::new(method, parameters, lesson);
-        let trained = self.trained.as_ref();
-        trained.filter(|trained| trained.training.is_as(&wanted))
     }
 
     /// Adapted features of any rows under the current fit, `None` where there are none.

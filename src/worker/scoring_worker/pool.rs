@@ -141,8 +141,8 @@ impl ScoringThread {
             return Ok(scores);
         };
         let queries = Queries {
-            original: &original,
             adapted: adapted.as_ref(),
+            ..Queries::new(&original)
         };
         let parameters = &fit.summary.parameters;
         let logits = fit.classifier.logits(queries)?;
@@ -200,8 +200,8 @@ impl ScoringThread {
             return Ok(set);
         };
         let queries = Queries {
-            original: &original,
             adapted: adapted.as_ref(),
+            ..Queries::new(&original)
         };
         let own_keys = |row: &usize| self.own_keys(fit, *row).unwrap_or_default();
         let hidden: Vec<&[usize]> = rows.iter().map(own_keys).collect();

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{CompareJob, StudyEvent, TestSet};
-use crate::methods::{self, Classifier, Method, MethodError, Parameters, tune_on_support};
+use crate::methods::{self, Classifier, Method, MethodError, Monitor, Parameters, tune_on_support};
 use crate::progress::Progress;
 use crate::worker::Outbox;
 use crate::worker::lesson::{Fingerprint, Lesson};
@@ -139,7 +139,8 @@ fn learn(method: Method, job: &CompareJob) -> Result<Known, MethodError> {
     let right = right.iter().zip(&judged.labels);
     let num_right = right.filter(|(class, label)| class == label).count();
     let left_out = (!judged.labels.is_empty()).then_some((num_right, judged.labels.len()));
-    let classifier = methods::fit(method, &tuned.parameters, &knowledge)?;
+    let (given, found, watching) = (&job.parameters, &tuned.parameters, Monitor::silent());
+    let classifier = methods::fit_tuned(method, given, found, &knowledge, &watching)?;
     Ok(Known {
         fingerprint: lesson.fingerprint,
         base: job.parameters,

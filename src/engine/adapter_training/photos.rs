@@ -1,0 +1,164 @@
+//! The photos that an adapter learns from: read once, held out in part, and their way through the frozen blocks remembered where
+//! memory allows.
+
+use std::path::{Path, PathBuf};
+
+use candle_core::Tensor;
+use rayon::prelude::*;
+
+use super::options::Settled;
+use crate::clip::preprocess::Crop;
+use crate::clip::{Clip, PixelValues};
+use crate::engine::{Engine, EngineError};
+use crate::image_io::{self, ContentHash};
+use crate::progress::Progress;
+use crate::support::groups_of;
+use crate::support::split::hold_out_quarter;
+
+/// Photos held out at most: enough for a firm figure.
+const MOST_HELD_OUT: usize = 1_000;
+/// Photos read at a time.
+const READ_AT_ONCE: usize = 64;
+
+/// Photos that can be read.
+pub(super) struct Photos {
+    pub(super) paths: Vec<PathBuf>,
+    pub(super) labels: Vec<usize>,
+    pub(super) hashes: Vec<ContentHash>,
+    /// Path and reason of each that was left out.
+    pub(super) skipped: Vec<(PathBuf, String)>,
+}
+
+/// Which photos are learned from and which judge.
+pub(super) struct Parts {
+    pub(super) train: Vec<usize>,
+    pub(super) held_out: Vec<usize>,
+}
+
+impl Photos {
+    /// Hashes and decodes every photo, so that what cannot be read is known before training begins.
+    pub(super) fn read(
+        photos: &[(PathBuf, usize)],
+        progress: &Progress<'_>,
+    ) -> Result<Self, EngineError> {
+        let mut read = Self {
+            paths: Vec::new(),
+            labels: Vec::new(),
+            hashes: Vec::new(),
+            skipped: Vec::new(),
+        };
+        for (index, batch) in photos.chunks(READ_AT_ONCE).enumerate() {
+            progress.step(index * READ_AT_ONCE, photos.len())?;
+            let hashes: Vec<_> = batch.par_iter().map(|(path, _)| hash_of(path)).collect();
+            for ((path, label), hash) in batch.iter().zip(hashes) {
+                match hash {
+                    Ok(hash) => {
+                        read.paths.push(path.clone());
+                        read.labels.push(*label);
+                        read.hashes.push(hash);
+                    }
+                    Err(reason) => read.skipped.push((path.clone(), reason)),
+                }
+            }
+        }
+        Ok(read)
+    }
+
+    /// Holds a quarter of every class out, exact duplicates on one side, and of a large collection no more than
+    /// [`MOST_HELD_OUT`].
+    pub(super) fn parts(&self, num_classes: usize, seed: u64) -> Parts {
+        let groups = groups_of(self.hashes.iter());
+        let held = hold_out_quarter(&self.labels, &groups, num_classes, seed);
+        let every = held.held_out.len().div_ceil(MOST_HELD_OUT).max(1);
+        let is_kept = |row: &usize| groups[*row].is_multiple_of(every);
+        let (held_out, returned): (Vec<usize>, Vec<usize>) =
+            held.held_out.iter().partition(|row| is_kept(row));
+        let mut train = held.train;
+        train.extend(returned);
+        train.sort_unstable();
+        Parts { train, held_out }
+    }
+
+    /// Tells these photos and labels from others.
+    pub(super) fn fingerprint(&self) -> String {
+        let mut hasher = blake3::Hasher::new();
+        for (hash, label) in self.hashes.iter().zip(&self.labels) {
+            hasher
+                .update(&hash.0)
+                .update(&(*label as u64).to_le_bytes());
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+}
+
+fn hash_of(path: &Path) -> Result<ContentHash, String> {
+    let read = || {
+        let (bytes, hash) = image_io::read_photo(path)?;
+        image_io::decode_rgb(&bytes, path).map(|_| hash)
+    };
+    read().map_err(|error: image_io::DecodeError| error.to_string())
+}
+
+/// What the first adapted block takes, for photos by their index.
+pub(super) struct Activations<'a> {
+    engine: &'a Engine,
+    paths: &'a [PathBuf],
+    before: usize,
+    pixels: PixelValues,
+    /// One `[num_tokens, width]` for each of `paths` that was asked for ahead.
+    kept: Vec<Option<Tensor>>,
+}
+
+impl<'a> Activations<'a> {
+    pub(super) fn new(
+        engine: &'a Engine,
+        photos: &'a Photos,
+        settled: &Settled,
+        pixels: PixelValues,
+    ) -> Self {
+        Self {
+            engine,
+            paths: &photos.paths,
+            before: settled.blocks.start,
+            pixels,
+            kept: vec![None; photos.paths.len()],
+        }
+    }
+
+    /// Computes those of `photos` and keeps them.
+    pub(super) fn keep(
+        &mut self,
+        photos: &[usize],
+        progress: &Progress<'_>,
+    ) -> Result<(), EngineError> {
+        for (index, batch) in photos.chunks(READ_AT_ONCE).enumerate() {
+            progress.step(index * READ_AT_ONCE, photos.len())?;
+            let activations = self.computed(batch)?;
+            for (row, photo) in batch.iter().enumerate() {
+                self.kept[*photo] = Some(activations.get(row)?.copy()?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Those of `photos`, `[photos.len(), num_tokens, width]`.
+    pub(super) fn of(&self, photos: &[usize]) -> Result<Tensor, EngineError> {
+        let kept: Option<Vec<&Tensor>> = photos
+            .iter()
+            .map(|photo| self.kept[*photo].as_ref())
+            .collect();
+        match kept {
+            Some(kept) => Ok(Tensor::stack(&kept, 0)?),
+            None => self.computed(photos),
+        }
+    }
+
+    fn computed(&self, photos: &[usize]) -> Result<Tensor, EngineError> {
+        let crops = photos
+            .par_iter()
+            .map(|photo| self.engine.crop_of(&self.paths[*photo]));
+        let crops: Vec<Crop> = crops.collect::<Result<_, _>>()?;
+        let clip: &Clip = self.engine.clip();
+        Ok(clip.activations(&crops, self.before, self.pixels)?)
+    }
+}

@@ -1,0 +1,341 @@
+//! The steps of training.
+
+use std::time::{Duration, Instant};
+
+use candle_core::Tensor;
+
+use super::checkpoint::{self, Best, State};
+use super::dropout::{dropout, mixed};
+use super::file::{Written, adapter_tensors};
+use super::options::{Loss, Settled, TrainingOptions};
+use super::parameters::{AdamW, Gradients, Parameters};
+use super::photos::{Activations, Parts, Photos};
+use super::{Figures, HeldOut, Outcome, Plan, Report, Step, figures, loss};
+use crate::clip::PixelValues;
+use crate::engine::{Engine, EngineError};
+use crate::features::{Features, Matrix};
+use crate::progress::{Cancelled, Progress};
+use crate::support::random::Random;
+
+/// `AdamW`'s decay, PyTorch's default.
+const WEIGHT_DECAY: f64 = 0.01;
+/// How often the state is saved.
+const SAVE_EVERY: Duration = Duration::from_mins(1);
+
+/// What is learned from, and by which model.
+pub(super) struct Course<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) photos: &'a Photos,
+    pub(super) parts: &'a Parts,
+    pub(super) num_classes: usize,
+}
+
+/// What came of it, ready to be written.
+pub(super) struct Trained {
+    pub(super) settled: Settled,
+    pub(super) tensors: Vec<Written>,
+    pub(super) outcome: Outcome,
+}
+
+/// Trains adapters with cross-entropy or the contrastive loss.
+pub(super) fn train(
+    course: &Course<'_>,
+    options: &TrainingOptions,
+    progress: &Progress<'_>,
+    on_report: &mut dyn FnMut(Report),
+) -> Result<Trained, EngineError> {
+    let clip = course.engine.clip();
+    let (num_blocks, width) = clip.adapter_places().unwrap_or_default();
+    let settled = Settled::new(options, course.parts.train.len(), num_blocks);
+    if settled.blocks.is_empty() {
+        return Err(EngineError::Training(format!(
+            "the model has blocks 0 to {}, and none of them is to learn: give --blocks FIRST..END within them",
+            num_blocks - 1
+        )));
+    }
+    let head = (settled.loss == Loss::CrossEntropy).then(|| [course.num_classes, clip.dim()]);
+    let parameters = Parameters::new(&settled, width, head, clip.device())?;
+    let plan = plan(course, &settled, num_blocks);
+    on_report(Report::Planned(plan.clone()));
+    let mut run = Run {
+        held_out: Activations::new(
+            course.engine,
+            course.photos,
+            &settled,
+            PixelValues::Normalised,
+        ),
+        learned: Activations::new(course.engine, course.photos, &settled, settled.pixels),
+        fingerprint: settled.fingerprint(&course.photos.fingerprint()),
+        course,
+        settled,
+        parameters,
+        plan,
+        state: State::default(),
+    };
+    if run.plan.bytes_of_activations > 0 {
+        run.learned.keep(&course.parts.train, progress)?;
+        run.held_out.keep(&course.parts.held_out, progress)?;
+    }
+    let outcome = run.finish(options, progress, on_report)?;
+    let learned = run.parameters.adapter_numbers()?;
+    Ok(Trained {
+        tensors: adapter_tensors(&run.settled, &learned, num_blocks, width),
+        settled: run.settled,
+        outcome,
+    })
+}
+
+/// How much memory training takes, and how a step is divided to keep to what it may.
+fn plan(course: &Course<'_>, settled: &Settled, num_blocks: usize) -> Plan {
+    let (of_photo, of_block) = course.engine.clip().training_bytes().unwrap_or_default();
+    let (num_photos, num_held_out) = (course.parts.train.len(), course.parts.held_out.len());
+    let of_activations = (num_photos + num_held_out) * of_photo;
+    let is_kept = settled.steps * settled.batch > num_photos && of_activations <= settled.memory;
+    let of_part = (num_blocks - settled.blocks.start) * of_block;
+    let part = (settled.memory / of_part.max(1)).clamp(1, settled.batch);
+    Plan {
+        preset: settled.preset,
+        num_photos,
+        num_held_out,
+        skipped: course.photos.skipped.clone(),
+        steps: settled.steps,
+        batch: settled.batch,
+        part,
+        bytes_of_activations: if is_kept { of_activations } else { 0 },
+        bytes_of_step: part * of_part,
+    }
+}
+
+struct Run<'a> {
+    course: &'a Course<'a>,
+    settled: Settled,
+    parameters: Parameters,
+    learned: Activations<'a>,
+    held_out: Activations<'a>,
+    plan: Plan,
+    state: State,
+    fingerprint: String,
+}
+
+impl Run<'_> {
+    fn finish(
+        &mut self,
+        options: &TrainingOptions,
+        progress: &Progress<'_>,
+        on_report: &mut dyn FnMut(Report),
+    ) -> Result<Outcome, EngineError> {
+        let before = self.look(0, on_report)?;
+        if let Some(path) = options.checkpoint.as_ref().filter(|_| options.resume) {
+            let found = checkpoint::load(path, &self.fingerprint, &mut self.parameters)?;
+            self.state = found.unwrap_or_default();
+        }
+        if self.state.step == 0 {
+            self.remember_best(before)?;
+        }
+        let stopped = self.steps(options, progress, on_report)?;
+        if let Some(cancelled) = stopped.filter(|_| self.state.step == 0) {
+            return Err(cancelled.into());
+        }
+        let mut kept_step = self.state.step;
+        if let Some(best) = self.state.best.as_ref().filter(|_| self.settled.keeps_best) {
+            for (parameter, numbers) in self.parameters.adapters().iter().zip(&best.tensors) {
+                parameter.set(numbers)?;
+            }
+            kept_step = best.step;
+        }
+        Ok(Outcome {
+            num_photos: self.plan.num_photos,
+            num_held_out: self.plan.num_held_out,
+            num_classes: self.course.num_classes,
+            steps: self.state.step,
+            kept_step,
+            before,
+            after: self.look(kept_step, on_report)?,
+            is_finished: stopped.is_none(),
+        })
+    }
+
+    /// All steps that are left; why it stopped, where it did.
+    fn steps(
+        &mut self,
+        options: &TrainingOptions,
+        progress: &Progress<'_>,
+        on_report: &mut dyn FnMut(Report),
+    ) -> Result<Option<Cancelled>, EngineError> {
+        let (start, first, total) = (Instant::now(), self.state.step, self.settled.steps);
+        let mut saved = Instant::now();
+        while self.state.step < total && !self.has_learned_enough() {
+            if let Err(cancelled) = progress.step(self.state.step, total) {
+                self.save(options)?;
+                return Ok(Some(cancelled));
+            }
+            let loss = self.step()?;
+            let step = self.state.step;
+            let per_step = start.elapsed().as_secs_f64() / (step - first) as f64;
+            on_report(Report::Step(Step {
+                step,
+                total,
+                loss,
+                images_per_second: self.settled.batch as f64 / per_step,
+                seconds_left: per_step * (total - step) as f64,
+            }));
+            if step.is_multiple_of(self.settled.evaluate_every) || step == total {
+                let figures = self.look(step, on_report)?;
+                self.remember_best(figures)?;
+            }
+            if saved.elapsed() > SAVE_EVERY {
+                self.save(options)?;
+                saved = Instant::now();
+            }
+        }
+        progress.step(total, total)?;
+        Ok(None)
+    }
+
+    /// Whether the held-out photos have not been told apart better for too long.
+    fn has_learned_enough(&self) -> bool {
+        let since_best = self
+            .state
+            .best
+            .as_ref()
+            .map(|best| self.state.step - best.step);
+        matches!((since_best, self.settled.patience), (Some(since), Some(patience)) if since >= patience)
+    }
+
+    fn save(&self, options: &TrainingOptions) -> Result<(), EngineError> {
+        match &options.checkpoint {
+            Some(path) => checkpoint::save(path, &self.fingerprint, &self.state, &self.parameters),
+            None => Ok(()),
+        }
+    }
+
+    /// The photos of a step: each epoch in an order of its own, a last batch that is not full left out.
+    fn batch(&self, step: usize) -> Vec<usize> {
+        let (train, size) = (&self.course.parts.train, self.settled.batch);
+        let per_epoch = (train.len() / size).max(1);
+        let mut order = train.clone();
+        Random::new(mixed(&[self.settled.seed, (step / per_epoch) as u64])).shuffle(&mut order);
+        let start = step % per_epoch * size;
+        order[start..order.len().min(start + size)].to_vec()
+    }
+
+    /// One step; its loss.
+    fn step(&mut self) -> Result<f32, EngineError> {
+        let batch = self.batch(self.state.step);
+        let (loss, gradients) = self.gradients(&batch)?;
+        if !loss.is_finite() {
+            return Err(EngineError::Training(format!(
+                "the loss of step {} is no number any more: give a smaller --lr",
+                self.state.step + 1
+            )));
+        }
+        let adamw = AdamW {
+            learning_rate: self.settled.learning_rate,
+            weight_decay: WEIGHT_DECAY,
+            epsilon: 1e-8,
+        };
+        adamw.step(&mut self.parameters, &gradients, self.state.step + 1)?;
+        self.state.step += 1;
+        Ok(loss)
+    }
+
+    /// Loss and gradients of a batch. Where it goes through the tower in parts, the embeddings of all are computed first, then
+    /// the loss, then each part once more with what its way back needs.
+    fn gradients(&self, batch: &[usize]) -> Result<(f32, Gradients), EngineError> {
+        let Settled {
+            dropout: share,
+            seed,
+            ref blocks,
+            ..
+        } = self.settled;
+        let clip = self.course.engine.clip();
+        let embed = |photos: &[usize]| {
+            let dropout = dropout(share, seed, self.state.step, photos, clip.device());
+            let adapter = self.parameters.adapter(&self.settled, dropout);
+            let activations = self.learned.of(photos)?;
+            Ok::<_, EngineError>(clip.finish_for_training(&activations, blocks.start, &adapter)?)
+        };
+        let parts: Vec<&[usize]> = batch.chunks(self.plan.part).collect();
+        let mut embedded = Vec::with_capacity(parts.len());
+        for part in &parts {
+            let embeddings = embed(part)?;
+            embedded.push(if parts.len() > 1 {
+                embeddings.detach()
+            } else {
+                embeddings
+            });
+        }
+        let all = Tensor::cat(&embedded, 0)?.detach();
+        let labels: Vec<usize> = batch
+            .iter()
+            .map(|photo| self.course.photos.labels[*photo])
+            .collect();
+        let (adapters, head) = (self.parameters.adapters(), self.parameters.head());
+        let mut gradients = Gradients::none(&self.parameters);
+        let (loss, of_embeddings) =
+            loss::of_batch(&all, &labels, head, adapters.len(), &mut gradients)?;
+        let mut start = 0;
+        for (part, embeddings) in parts.iter().zip(embedded) {
+            let embeddings = if parts.len() > 1 {
+                embed(part)?
+            } else {
+                embeddings
+            };
+            let own = of_embeddings.narrow(0, start, part.len())?;
+            let found = (embeddings * own)?.sum_all()?.backward()?;
+            gradients.add(adapters, 0, &found)?;
+            start += part.len();
+        }
+        Ok((loss, gradients))
+    }
+
+    /// Looks at the held-out photos through the adapter, and tells.
+    fn look(&self, step: usize, on_report: &mut dyn FnMut(Report)) -> Result<Figures, EngineError> {
+        let clip = self.course.engine.clip();
+        let photos = &self.course.parts.held_out;
+        if photos.is_empty() {
+            return Ok(Figures::default());
+        }
+        let adapter = self.parameters.adapter(&self.settled, None);
+        let mut rows = Vec::new();
+        for part in photos.chunks(self.plan.part) {
+            let activations = self.held_out.of(part)?;
+            let features =
+                clip.finish_for_training(&activations, self.settled.blocks.start, &adapter)?;
+            rows.extend(features.flatten_all()?.to_vec1::<f32>()?);
+        }
+        let features = Features::normalized(Matrix::new(photos.len(), clip.dim(), rows)?)?;
+        let labels: Vec<usize> = photos
+            .iter()
+            .map(|photo| self.course.photos.labels[*photo])
+            .collect();
+        let figures = figures(&features, &labels)?;
+        on_report(Report::HeldOut(HeldOut {
+            step,
+            features,
+            labels,
+            figures,
+        }));
+        Ok(figures)
+    }
+
+    /// Keeps the state when it is the best so far.
+    fn remember_best(&mut self, figures: Figures) -> Result<(), EngineError> {
+        let Some(auroc) = figures.auroc.filter(|_| self.settled.keeps_best) else {
+            return Ok(());
+        };
+        if self
+            .state
+            .best
+            .as_ref()
+            .is_none_or(|best| auroc > best.auroc)
+        {
+            self.state.best = Some(Best {
+                step: self.state.step,
+                auroc,
+                tensors: self.parameters.adapter_numbers()?,
+            });
+        }
+        Ok(())
+    }
+}
