@@ -19,6 +19,10 @@ const COMPARE_EVERY: Duration = Duration::from_millis(400);
 
 /// What the comparison shows.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each asked for by itself"
+)]
 pub struct ComparisonView {
     /// Whether it is shown.
     pub is_open: bool,

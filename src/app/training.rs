@@ -145,10 +145,8 @@ impl App {
                 self.submit_scoring(ScoreJob::SetJudged(training, judged));
                 self.scoring.mark_dirty();
             }
-            TrainEvent::NotJudged(generation) if generation == now => {
-                if self.is_judging() {
-                    self.set_stage(TrainingStage::Done);
-                }
+            TrainEvent::NotJudged(generation) if generation == now && self.is_judging() => {
+                self.set_stage(TrainingStage::Done);
             }
             TrainEvent::Cancelled(generation) if generation == now => {
                 self.set_stage(TrainingStage::Stopped);

@@ -177,6 +177,8 @@ fn tune_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, method: Method) {
         ui.spacing_mut().item_spacing.x = 4.0;
         let is_weighed = !method.is_trained() || fit.recommended.is_some();
         let is_free = !fit.tuning && !is_searching && is_weighed;
+        let has_classes = cx.app.project().classes().len() > 1;
+        let can_validate = is_free && has_classes && !method.is_trained();
         let button = egui::Button::new("Tune on support set");
         let tune = ui
             .add_enabled(is_free && can_tune(cx), button)
@@ -184,7 +186,7 @@ fn tune_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, method: Method) {
         if tune.clicked() {
             cx.push(Command::Tune);
         }
-        let more = ui.add_enabled_ui(is_free && !method.is_trained(), |ui| {
+        let more = ui.add_enabled_ui(can_validate, |ui| {
             ui.menu_button("⌄", |ui| {
                 if ui.button("On a validation folder…").on_hover_text("Photos in folders named like your classes; they stay outside the project").clicked() {
                     cx.request(Request::Ask(Ask::Validation));

@@ -81,7 +81,8 @@ impl Fit {
         let method = self.fitted.method;
         let is_followed = |parameter: &Parameter| {
             let (now, then) = (&self.summary.parameters, parameters);
-            method.follows(*parameter) || now.value(*parameter) == then.value(*parameter)
+            let bits = |values: &Parameters| values.value(*parameter).to_bits();
+            method.follows(*parameter) || bits(now) == bits(then)
         };
         let is_weighed = method.is_trained() || method.parameters().iter().all(is_followed);
         if is_weighed {
