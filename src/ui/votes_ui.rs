@@ -96,10 +96,10 @@ fn terms_title_ui(ui: &mut Ui) {
             Stroke::new(1.0, palette.zero_shot),
             egui::StrokeKind::Inside,
         );
-        ui.label(RichText::new("class names").small().weak());
+        ui.label(RichText::new("names").small().weak());
         let (filled, _) = ui.allocate_exact_size(vec2(14.0, 6.0), Sense::hover());
         ui.painter().rect_filled(filled, 1.0, palette.accent);
-        ui.label(RichText::new("your shots").small().weak());
+        ui.label(RichText::new("shots").small().weak());
     });
 }
 
