@@ -207,21 +207,20 @@ pub(super) fn fit(
         monitor,
     };
     match method {
-        Method::TipAdapterF => training.run(|support, course| {
-            tip_adapter_f::start(parameters, knowledge, support, course.learning_rate)
-        }),
+        Method::TipAdapterF => training
+            .run(|support, rate| Ok(tip_adapter_f::start(parameters, knowledge, support, rate))),
         Method::ApeT => {
             let channels = ape_t::channels(parameters, knowledge);
-            training.run(|support, course| {
-                let rate = course.learning_rate;
-                ape_t::start(parameters, knowledge, support, &channels, rate)
+            training.run(|support, rate| {
+                Ok(ape_t::start(
+                    parameters, knowledge, support, &channels, rate,
+                ))
             })
         }
-        Method::ClipAdapter => training
-            .run(|_, course| clip_adapter::start(parameters, knowledge, course.learning_rate)),
-        Method::TaskRes => {
-            training.run(|_, course| taskres::start(parameters, knowledge, course.learning_rate))
+        Method::ClipAdapter => {
+            training.run(|_, rate| Ok(clip_adapter::start(parameters, knowledge, rate)))
         }
+        Method::TaskRes => training.run(|_, rate| Ok(taskres::start(parameters, knowledge, rate))),
         Method::LpPlusPlus => {
             training.run(|support, _| lp_pp::start(parameters, knowledge, support))
         }
