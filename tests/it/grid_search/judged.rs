@@ -1,9 +1,9 @@
 //! Scenes to search, and what every combination gives one by one.
 
 use shotlens::features::{Features, Logits, Matrix};
-use shotlens::methods::grid::{Grid, LoopOrder, Tuned, fit_and_tune, tune};
+use shotlens::methods::grid::{Grid, LoopOrder, Tuned, tune};
 use shotlens::methods::{
-    Classifier, Knowledge, Method, MethodError, Parameter, Parameters, SignatureRange, fit,
+    Classifier, Knowledge, Method, Parameter, Parameters, SignatureRange, fit,
 };
 use shotlens::progress::Progress;
 use shotlens::support::SupportSet;
@@ -96,19 +96,6 @@ impl Judged {
             method, parameters, &knowledge, queries, labels, grid, &progress,
         )
         .expect("test data")
-    }
-
-    pub(super) fn fit_and_tune(
-        &self,
-        method: Method,
-        parameters: &Parameters,
-        grid: &Grid,
-    ) -> Result<(Box<dyn Classifier>, Tuned), MethodError> {
-        let (knowledge, queries) = (self.knowledge(), self.scene.queries());
-        let (labels, progress) = (&self.labels, Progress::silent());
-        fit_and_tune(
-            method, parameters, &knowledge, queries, labels, grid, &progress,
-        )
     }
 
     pub(super) fn num_correct(&self, classifier: &dyn Classifier) -> usize {
