@@ -8,6 +8,7 @@
 mod adapter_training;
 mod assets;
 mod calip;
+mod bad_input;
 mod checkpoints;
 mod cli;
 mod clip_data;
@@ -31,5 +32,6 @@ mod sampling;
 mod shared;
 mod source_text;
 mod tokenizer;
+mod training;
 mod tuning;
 mod window;
