@@ -347,6 +347,108 @@ fn overlap_and_tune_print_the_keys_of_the_contract() {
 }
 
 #[test]
+fn tune_takes_every_grid_by_name() {
+    let shell = Shell::new();
+    let file = project("tests/data/methods/0.safetensors");
+    let tuned = |method: &str, more: &[&str]| {
+        let arguments = [&["tune", text(&file), "--method", method], more].concat();
+        shell.json(&arguments)
+    };
+    assert_eq!(tuned("gda", &[])["combinations"], 7);
+    let proker = tuned("proker", &[]);
+    assert_eq!(proker["combinations"], 200);
+    assert!(proker["lambda"].is_number(), "{proker}");
+    // 64 numbers: 400 of 1,024 channels are 25.
+    let ape = tuned("ape", &["--grid", "dtd"]);
+    assert_eq!(
+        (&ape["combinations"], &ape["channels"]),
+        (&80_000.into(), &25.into())
+    );
+    let other = tuned("ape", &["--grid", "imagenet", "--channels", "9"]);
+    assert_eq!(
+        (&other["combinations"], &other["channels"]),
+        (&20_000.into(), &9.into())
+    );
+    let message = shell.fail(
+        &["tune", text(&file), "--method", "gda", "--grid", "moon"],
+        2,
+    );
+    assert!(
+        message.contains("moon") && message.contains("eurosat"),
+        "{message}"
+    );
+}
+
+#[test]
+fn benchmarks_of_searches_print_the_keys_of_the_contract() {
+    let shell = Shell::new();
+    let size = [
+        "--keys",
+        "12",
+        "--classes",
+        "3",
+        "--queries",
+        "20",
+        "--dim",
+        "8",
+    ];
+    let features = shell.path("features.safetensors");
+    let arguments = [
+        "bench",
+        "tune",
+        "--search",
+        "tip-adapter",
+        "--out",
+        text(&features),
+        "--json",
+    ];
+    let rows = shell.json(&[&arguments[..], &size[..]].concat());
+    let row = &rows[0];
+    assert_eq!(
+        (
+            &row["search"],
+            &row["combinations"],
+            &row["keys"],
+            &row["classes"],
+            &row["queries"],
+            &row["dim"]
+        ),
+        (
+            &"tip-adapter".into(),
+            &4000.into(),
+            &12.into(),
+            &3.into(),
+            &20.into(),
+            &8.into()
+        )
+    );
+    assert!(row["seconds"].as_f64().unwrap() > 0.0);
+    // The features are those that were searched.
+    let tuned = shell.json(&["tune", text(&features), "--method", "tip-adapter"]);
+    for key in ["accuracy", "alpha", "beta"] {
+        assert_eq!(tuned[key], row[key], "{key}");
+    }
+    let rows = shell.json(&[&["bench", "score", "--json"], &size[..]].concat());
+    let methods = rows.as_array().unwrap();
+    let names: Vec<&str> = methods
+        .iter()
+        .filter_map(|row| row["method"].as_str())
+        .collect();
+    assert!(
+        ["zero-shot", "tip-x", "gda-pp", "proker", "timo"]
+            .iter()
+            .all(|name| names.contains(name)),
+        "{rows}"
+    );
+    for row in methods {
+        assert!(
+            row["fit_seconds"].is_number() && row["microseconds_per_query"].is_number(),
+            "{row}"
+        );
+    }
+}
+
+#[test]
 fn mistakes_are_told_with_their_remedy() {
     let shell = Shell::new();
     let empty = shell.path("empty");
