@@ -7,8 +7,8 @@
 
 mod adapter_training;
 mod assets;
-mod calip;
 mod bad_input;
+mod calip;
 mod checkpoints;
 mod cli;
 mod clip_data;
