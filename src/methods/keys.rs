@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::lanes::{LANES, Lanes, exp};
-use super::{Knowledge, LOGIT_SCALE, Method, MethodError};
+use super::{Knowledge, LOGIT_SCALE, Method, MethodError, TrainedCache};
 use crate::features::{Features, Matrix};
 use crate::progress::Progress;
 
@@ -23,7 +23,7 @@ pub(crate) struct Keys {
     /// Logarithm of the weight of every sorted key's vote; zeros where all count alike.
     pub log_weights: Vec<f32>,
     /// `[num_classes, dim]`.
-    text: Features,
+    text: Matrix,
     /// 100, or 0 where class names do not count.
     text_scale: f32,
 }
@@ -52,17 +52,38 @@ impl Keys {
 
     /// A cache of other rows than the method's own, one for each row of the support set.
     pub(super) fn of_rows(method: Method, keys: &Features, knowledge: &Knowledge<'_>) -> Self {
-        Self::of_matrix(method, keys.matrix(), knowledge)
-    }
-
-    /// The same for rows that need not have unit length, as trained keys.
-    pub(super) fn of_matrix(method: Method, keys: &Matrix, knowledge: &Knowledge<'_>) -> Self {
         // Zero-shot has nothing but class names.
         let names_count = knowledge.use_class_names || method == Method::ZeroShot;
         let labels = knowledge.support.labels();
+        Self {
+            text_scale: if names_count { LOGIT_SCALE } else { 0.0 },
+            ..Self::of_matrix(keys.matrix(), labels, knowledge.text.matrix())
+        }
+    }
+
+    /// A cache that training has left; `None` where a vote counts against its class, which has no logarithm.
+    pub(super) fn of_trained(cache: &TrainedCache) -> Option<Self> {
+        let keys = Self::of_matrix(&cache.keys, &cache.labels, &cache.text);
+        let log_weights: Vec<f32> = keys
+            .order
+            .iter()
+            .map(|row| cache.votes[*row].ln())
+            .collect();
+        let are_positive = cache.votes.iter().all(|vote| *vote > 0.0);
+        are_positive.then_some(Self {
+            log_weights,
+            ..keys
+        })
+    }
+
+    /// Keys of any length, class texts as they are.
+    fn of_matrix(keys: &Matrix, labels: &[usize], text: &Matrix) -> Self {
         let mut order: Vec<usize> = (0..labels.len()).collect();
         order.sort_by_key(|row| labels[*row]);
-        let mut ends = knowledge.support.rows_per_class();
+        let mut ends = vec![0; text.rows()];
+        for label in labels {
+            ends[*label] += 1;
+        }
         let mut end = 0;
         for count in &mut ends {
             end += *count;
@@ -73,8 +94,8 @@ impl Keys {
             log_weights: vec![0.0; order.len()],
             order,
             ends,
-            text: knowledge.text.clone(),
-            text_scale: if names_count { LOGIT_SCALE } else { 0.0 },
+            text: text.clone(),
+            text_scale: 1.0,
         }
     }
 
@@ -110,7 +131,7 @@ impl Keys {
             }
         };
         if !original.is_empty() {
-            fits(original.dim(), self.text.dim(), "queries")?;
+            fits(original.dim(), self.text.cols(), "queries")?;
             if !self.order.is_empty() {
                 fits(probes.dim(), self.sorted.cols(), "adapted queries")?;
             }
@@ -208,7 +229,6 @@ impl Keys {
     ) -> Vec<Block> {
         let by_class = self
             .text
-            .matrix()
             .times_transposed(&original.matrix().select_rows(rows));
         let by_key = if self.order.is_empty() {
             Matrix::zeros(0, rows.len())

@@ -1,12 +1,13 @@
 //! Leaving one out in closed form against fitting anew without the photo.
 
 use shotlens::features::{Features, Logits, Matrix};
-use shotlens::methods::calibration::default_temperature;
+use shotlens::methods::calibration::{calibrate, default_temperature};
 use shotlens::methods::leave_one_out::held_out;
 use shotlens::methods::{
-    HeldOut, Knowledge, Method, Parameters, Prompts, Protocol, Queries, Views, fit, tune_on_support,
+    Classifier, HeldOut, Knowledge, Method, MethodError, Monitor, Parameters, Prompts, Protocol,
+    Queries, Views, fit, fit_tuned, tune_on_support,
 };
-use shotlens::progress::Progress;
+use shotlens::progress::{CancelToken, Cancelled, Progress};
 use shotlens::support::SupportSet;
 
 use crate::golden::{Golden, Scene, check_close};
@@ -205,8 +206,8 @@ fn check_held_out(found: &HeldOut, scene: &SmallScene, expected: impl Fn(usize) 
 }
 
 #[track_caller]
-fn check_against_refits(scene: &SmallScene, method: Method) {
-    for use_class_names in [true, false] {
+fn check_against_refits(scene: &SmallScene, method: Method, names: &[bool]) {
+    for use_class_names in names.iter().copied() {
         let knowledge = Knowledge {
             use_class_names,
             ..scene.knowledge()
@@ -221,7 +222,7 @@ fn check_against_refits(scene: &SmallScene, method: Method) {
 #[test]
 fn leaving_one_out_is_fitting_anew_without_the_photo_and_its_duplicates() {
     for method in CLOSED_FORM {
-        check_against_refits(&SmallScene::new(), method);
+        check_against_refits(&SmallScene::new(), method, &[true, false]);
     }
 }
 
@@ -232,7 +233,7 @@ fn a_photo_is_left_out_with_all_its_views() {
         ..SmallScene::new()
     };
     for method in CLOSED_FORM.into_iter().filter(|method| !is_cache(*method)) {
-        check_against_refits(&scene, method);
+        check_against_refits(&scene, method, &[true]);
     }
 }
 
@@ -394,5 +395,226 @@ fn tuning_finds_the_best_of_its_surface_and_says_what_it_is_worth() {
                 "{method:?}: {here:?} at {parameters:?} beats {chosen:?}"
             );
         }
+    }
+}
+
+/// Every row's fold: the photos of a class go to five folds in turn.
+fn folds_of(support: &SupportSet) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..support.len()).collect();
+    order.sort_by_key(|row| support.labels()[*row]);
+    let (mut fold_of_group, mut next) = (std::collections::HashMap::new(), 0);
+    for row in order {
+        fold_of_group
+            .entry(support.groups()[row])
+            .or_insert_with(|| {
+                next += 1;
+                (next - 1) % 5
+            });
+    }
+    support
+        .groups()
+        .iter()
+        .map(|group| fold_of_group[group])
+        .collect()
+}
+
+#[test]
+fn trained_methods_are_judged_by_folds_that_they_were_not_trained_on() {
+    let scene = SmallScene::new();
+    let parameters = Parameters {
+        epochs: Some(2),
+        alpha: 0.6,
+        ..Parameters::default()
+    };
+    let folds = folds_of(&scene.support);
+    for method in [
+        Method::TipAdapterF,
+        Method::ApeT,
+        Method::ClipAdapter,
+        Method::LpPlusPlus,
+        Method::TaskRes,
+    ] {
+        let found = held_out(method, &parameters, &scene.knowledge(), &Progress::silent()).unwrap();
+        let by_fold: Vec<Matrix> = (0..5)
+            .map(|fold| {
+                let rest: Vec<usize> = (0..folds.len()).filter(|row| folds[*row] != fold).collect();
+                let support = scene.support.select(&rest);
+                let knowledge = Knowledge::new(&support, &scene.text);
+                let classifier = fit(method, &parameters, &knowledge).unwrap();
+                let queries = Queries::new(scene.support.features());
+                classifier.logits(queries).unwrap().0
+            })
+            .collect();
+        check_held_out(&found, &scene, |row| by_fold[folds[row]].row(row).to_vec());
+    }
+}
+
+#[test]
+fn a_trained_cache_is_tuned_without_another_training() {
+    let scene = SmallScene::new();
+    let knowledge = scene.knowledge();
+    let given = Parameters {
+        epochs: Some(2),
+        ..Parameters::default()
+    };
+    let method = Method::TipAdapterF;
+    let tuned = tune_on_support(method, &given, &knowledge, &Progress::silent()).unwrap();
+    assert!(tuned.is_tuned && tuned.protocol == Protocol::Folds(5));
+    let (alpha, beta) = (tuned.parameters.alpha, tuned.parameters.beta);
+    assert_eq!(
+        tuned.parameters,
+        Parameters {
+            alpha,
+            beta,
+            ..given
+        }
+    );
+    let watching = Monitor::silent();
+    let weighed = fit_tuned(method, &given, &tuned.parameters, &knowledge, &watching).unwrap();
+    let trained = fit(method, &given, &knowledge)
+        .unwrap()
+        .at(&tuned.parameters)
+        .unwrap();
+    let score = |classifier: &dyn Classifier| {
+        classifier
+            .logits(Queries::new(scene.support.features()))
+            .unwrap()
+            .0
+    };
+    assert_eq!(score(&*weighed), score(&*trained));
+    // What only another training could change stays.
+    let fixed = tune_on_support(Method::TaskRes, &given, &knowledge, &Progress::silent()).unwrap();
+    assert!(!fixed.is_tuned && fixed.accuracy.is_some() && fixed.parameters == given);
+}
+
+#[test]
+fn where_nobody_can_judge_the_given_parameters_stay() {
+    let scene = SmallScene::new();
+    let first = |label: usize| {
+        scene
+            .support
+            .labels()
+            .iter()
+            .position(|x| *x == label)
+            .unwrap()
+    };
+    let one_shot = scene
+        .support
+        .select(&[first(0), first(1), first(2), first(6)]);
+    let adapted = scene
+        .adapted
+        .select(&[first(0), first(1), first(2), first(6)]);
+    let nothing = scene.support.select(&[]);
+    let no_adapted = scene.adapted.select(&[]);
+    for (support, adapted) in [(&one_shot, &adapted), (&nothing, &no_adapted)] {
+        let knowledge = Knowledge {
+            support,
+            adapted_keys: Some(adapted),
+            ..scene.knowledge()
+        };
+        for method in Method::ALL {
+            let given = parameters();
+            let found = tune_on_support(method, &given, &knowledge, &Progress::silent()).unwrap();
+            assert!(!found.is_tuned && found.num_judged == 0 && found.accuracy.is_none());
+            assert_eq!((found.parameters, found.surface), (given, None));
+            let calibration = calibrate(method, &given, &knowledge, &Progress::silent()).unwrap();
+            assert_eq!(
+                (calibration.temperature, calibration.is_fitted),
+                (default_temperature(method), false)
+            );
+        }
+    }
+}
+
+#[test]
+fn a_single_class_is_always_right() {
+    let scene = SmallScene::new();
+    let rows: Vec<usize> = (0..scene.support.len())
+        .filter(|row| scene.support.labels()[*row] == 2)
+        .collect();
+    let chosen = scene.support.select(&rows);
+    let support = SupportSet::new(
+        chosen.features().clone(),
+        vec![0; rows.len()],
+        1,
+        chosen.groups().to_vec(),
+    )
+    .unwrap();
+    let (text, adapted) = (scene.text.select(&[2]), scene.adapted.select(&rows));
+    let knowledge = Knowledge::new(&support, &text).with_adapted_keys(Some(&adapted));
+    for method in &CLOSED_FORM[..8] {
+        let found = tune_on_support(
+            *method,
+            &Parameters::default(),
+            &knowledge,
+            &Progress::silent(),
+        )
+        .unwrap();
+        assert_eq!(found.accuracy, Some(100.0), "{method:?}");
+    }
+}
+
+#[test]
+fn texts_that_mislead_are_reported_and_not_switched_off() {
+    let scene = SmallScene::new();
+    let misleading = scene.text.select(&[3, 0, 1, 4, 2, 6, 5]);
+    let knowledge = Knowledge {
+        text: &misleading,
+        ..scene.knowledge()
+    };
+    // A ceiling on α, so that the photos cannot drown the texts.
+    for method in [
+        Method::TipAdapter,
+        Method::TipX,
+        Method::Ape,
+        Method::ProKeR,
+    ] {
+        let tune = |use_class_names| {
+            let knowledge = Knowledge {
+                use_class_names,
+                ..knowledge
+            };
+            tune_on_support(
+                method,
+                &Parameters::default(),
+                &knowledge,
+                &Progress::silent(),
+            )
+            .unwrap()
+        };
+        let (with, without) = (tune(true), tune(false));
+        let better = without.accuracy > with.accuracy;
+        assert_eq!(
+            with.better_without_names,
+            without.accuracy.filter(|_| better),
+            "{method:?}"
+        );
+        assert_eq!(without.better_without_names, None);
+    }
+}
+
+#[test]
+fn numbers_that_are_none_and_cancelled_searches_are_refused() {
+    let scene = SmallScene::new();
+    let knowledge = scene.knowledge();
+    let token = CancelToken::default();
+    token.cancel();
+    let cancelled = Progress::new(&|_, _| (), &token);
+    for method in Method::ALL {
+        let given = Parameters {
+            beta: f32::NAN,
+            ..parameters()
+        };
+        let error = tune_on_support(method, &given, &knowledge, &Progress::silent()).unwrap_err();
+        assert!(error.to_string().starts_with("β is NaN"), "{error}");
+        if [Method::Calip, Method::CoOp].contains(&method) {
+            continue;
+        }
+        let stopped = tune_on_support(method, &parameters(), &knowledge, &cancelled);
+        assert_eq!(
+            stopped,
+            Err(MethodError::Cancelled(Cancelled)),
+            "{method:?}"
+        );
     }
 }

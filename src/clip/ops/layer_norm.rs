@@ -82,6 +82,12 @@ impl CustomOp3 for Fused {
         gradient: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (x, weight_values) = (x.detach(), weight.detach());
+        if !weight.track_op() && !bias.track_op() {
+            let gradient = gradient.contiguous()?;
+            let of_x =
+                x.apply_op3_no_bwd(&weight_values, &gradient, &FusedGradient { eps: self.eps })?;
+            return Ok((Some(of_x), None, None));
+        }
         let (n, deviation) = standardised(&x, self.eps)?;
         let g = gradient.broadcast_mul(&weight_values)?;
         let along = n.broadcast_mul(&(&g * &n)?.mean_keepdim(D::Minus1)?)?;
@@ -95,5 +101,37 @@ impl CustomOp3 for Fused {
             .transpose()?;
         let bias_gradient = bias.track_op().then(|| over_rows(gradient)).transpose()?;
         Ok((Some(x_gradient), weight_gradient, bias_gradient))
+    }
+}
+
+/// The gradient of the input alone, where weight and bias are frozen.
+struct FusedGradient {
+    eps: f64,
+}
+
+impl CustomOp3 for FusedGradient {
+    fn name(&self) -> &'static str {
+        "layer norm gradient"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        gradient: &CpuStorage,
+        gradient_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (weight, gradient) = (
+            numbers(weight, weight_layout)?,
+            numbers(gradient, gradient_layout)?,
+        );
+        let x = numbers(x, layout)?;
+        if x.len() != gradient.len() {
+            candle_core::bail!("{} gradients for {} numbers", gradient.len(), x.len());
+        }
+        let out = cpu::layer_norm_gradient(x, weight, gradient, self.eps as f32);
+        Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
 }

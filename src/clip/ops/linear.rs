@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shape, Tensor};
 
-use super::cpu::{Finish, PackedMatrix, matmul};
+use super::cpu::{Finish, PackedMatrix, matmul, times_slope};
 use super::{Elementwise, Path, numbers, rows_and_width};
 
 /// A matrix product with what follows it.
@@ -162,10 +162,9 @@ impl PackedLinear {
             Some(residual) => x.apply_op2_no_bwd(&residual.detach(), &linear)?,
             None => x.apply_op1_no_bwd(&linear)?,
         };
-        match self.function.derivative(&sum)? {
-            Some(slope) => gradient * slope,
-            None => Ok(gradient.clone()),
-        }
+        gradient
+            .contiguous()?
+            .apply_op2_no_bwd(&sum, &TimesSlope(self.function))
     }
 
     /// Gradient of `x` from that of the sum.
@@ -178,6 +177,30 @@ impl PackedLinear {
             .reshape((num_rows, width))?
             .matmul(&plain)?
             .reshape(x.shape())
+    }
+}
+
+/// A gradient times the derivative of a function.
+struct TimesSlope(Elementwise);
+
+impl CustomOp2 for TimesSlope {
+    fn name(&self) -> &'static str {
+        "times slope"
+    }
+
+    fn cpu_fwd(
+        &self,
+        gradient: &CpuStorage,
+        layout: &Layout,
+        x: &CpuStorage,
+        x_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (gradient, x) = (numbers(gradient, layout)?, numbers(x, x_layout)?);
+        if gradient.len() != x.len() {
+            candle_core::bail!("{} gradients for {} numbers", gradient.len(), x.len());
+        }
+        let out = times_slope(gradient, x, self.0);
+        Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
 }
 

@@ -61,25 +61,6 @@ impl Elementwise {
             Self::Gelu => x.gelu_erf(),
         }
     }
-
-    /// The derivative at every number in `x`; `None` for the identity.
-    fn derivative(self, x: &Tensor) -> Result<Option<Tensor>> {
-        match self {
-            Self::Identity => Ok(None),
-            Self::Relu => Ok(Some(x.gt(0.0)?.to_dtype(x.dtype())?)),
-            Self::QuickGelu => {
-                let s = sigmoid(&(x * 1.702)?)?;
-                let slope = ((x * 1.702)? * s.affine(-1.0, 1.0)?)?;
-                Ok(Some((s * (slope + 1.0)?)?))
-            }
-            Self::Gelu => {
-                let cumulative = (((x * std::f64::consts::FRAC_1_SQRT_2)?.erf()? + 1.0)? * 0.5)?;
-                let density = (x.sqr()? * -0.5)?.exp()?;
-                let density = (density / (2.0 * std::f64::consts::PI).sqrt())?;
-                Ok(Some((cumulative + (x * density)?)?))
-            }
-        }
-    }
 }
 
 /// `1 / (1 + e^-x)` from operations that have a gradient on every device.

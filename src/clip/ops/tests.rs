@@ -131,6 +131,15 @@ fn layer_norm_is_the_same_on_both_paths() {
 }
 
 #[test]
+fn layer_norm_with_frozen_weights_is_the_same_on_both_paths() {
+    let x = var(&[2, 3, 37], 1);
+    let (weight, bias) = (numbers_like(&[37], 2), numbers_like(&[37], 3));
+    check(std::slice::from_ref(&x), |path| {
+        LayerNorm::new(weight.clone(), bias.clone(), 1e-5, path).forward(&x)
+    });
+}
+
+#[test]
 fn attention_is_the_same_on_both_paths() {
     for (num_tokens, head_width, num_heads) in [(7, 8, 3), (50, 16, 2), (1, 4, 1)] {
         let qkv = var(&[2, num_tokens, 3 * head_width * num_heads], 1);

@@ -2,57 +2,49 @@
 
 use super::counts::Axes;
 use super::scene::Validation;
-use crate::features::Matrix;
+use crate::methods::MethodError;
 use crate::methods::keys::Keys;
 use crate::methods::lanes::{LANES, Lanes, STEPS, class_sums, stepped_class_sums};
 use crate::methods::lines::{Contest, count_on_lines, magnitudes, margins};
-use crate::methods::{Knowledge, Method, MethodError};
 use crate::progress::Progress;
 
 /// Rightly classified photos for every combination.
 pub(super) fn count(
-    method: Method,
-    keys: &Matrix,
-    knowledge: &Knowledge<'_>,
+    keys: &Keys,
     validation: &Validation<'_>,
     axes: &Axes,
     progress: &Progress<'_>,
 ) -> Result<Vec<u32>, MethodError> {
-    let keys = Keys::of_matrix(method, keys, knowledge);
-    let rounding = Rounding::of(&keys, 0.0);
-    validation.count(
-        &keys,
-        validation.probes,
-        axes,
-        progress,
-        |judged, counts| {
-            let block = &judged.block;
-            each_beta(&keys, &block.cosines, &axes.betas, |index, sums| {
-                let beta = axes.betas[index];
-                let contest = Contest {
-                    rivals: &judged.rivals,
-                    sums,
-                    own_base: judged.own_base,
-                    labels: &judged.labels,
-                    margins: margins(
-                        &judged.magnitudes,
-                        &magnitudes(sums),
-                        judged.alphas,
-                        rounding.of_sums(beta),
-                    ),
-                };
-                count_on_lines(
-                    &contest,
+    let heaviest = keys.log_weights.iter();
+    let heaviest = heaviest.fold(0.0, |heaviest, weight| weight.abs().max(heaviest));
+    let rounding = Rounding::of(keys, heaviest);
+    validation.count(keys, validation.probes, axes, progress, |judged, counts| {
+        let block = &judged.block;
+        each_beta(keys, &block.cosines, &axes.betas, |index, sums| {
+            let beta = axes.betas[index];
+            let contest = Contest {
+                rivals: &judged.rivals,
+                sums,
+                own_base: judged.own_base,
+                labels: &judged.labels,
+                margins: margins(
+                    &judged.magnitudes,
+                    &magnitudes(sums),
                     judged.alphas,
-                    counts.line(index),
-                    |class, lane, alpha| {
-                        let sum = keys.class_sum(block, &keys.log_weights, beta, (class, lane));
-                        block.zero_shot[class][lane] + alpha * sum
-                    },
-                );
-            });
-        },
-    )
+                    rounding.of_sums(beta),
+                ),
+            };
+            count_on_lines(
+                &contest,
+                judged.alphas,
+                counts.line(index),
+                |class, lane, alpha| {
+                    let sum = keys.class_sum(block, &keys.log_weights, beta, (class, lane));
+                    block.zero_shot[class][lane] + alpha * sum
+                },
+            );
+        });
+    })
 }
 
 /// Class sums at every β: `each(index of β, sums)`; evenly spaced ones eight at a time.
@@ -148,6 +140,7 @@ impl Rounding {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::methods::Method;
     use crate::methods::grid::NamedGrid;
 
     #[test]

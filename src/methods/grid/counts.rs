@@ -62,8 +62,18 @@ impl Axes {
         self.betas.len() * self.thirds.len() * self.alphas.len()
     }
 
+    /// The places of β, third and α in the order of [`Counts`].
+    pub(super) fn places(&self) -> impl Iterator<Item = [usize; 3]> {
+        let (thirds, alphas) = (self.thirds.len(), self.alphas.len());
+        (0..self.len()).map(move |i| [i / alphas / thirds, i / alphas % thirds, i % alphas])
+    }
+
     /// `parameters` with the values at these places of β, third and α.
-    fn at(&self, parameters: &Parameters, [beta, third, alpha]: [usize; 3]) -> Parameters {
+    pub(super) fn at(
+        &self,
+        parameters: &Parameters,
+        [beta, third, alpha]: [usize; 3],
+    ) -> Parameters {
         let mut found = Parameters {
             beta: self.betas[beta],
             alpha: self.alphas[alpha],
@@ -193,7 +203,7 @@ mod tests {
             let Parameters {
                 alpha, beta, gamma, ..
             } = tuned.parameters;
-            assert_eq!(tuned.accuracy, 70.0);
+            assert!((tuned.accuracy - 70.0).abs() < 1e-9);
             assert_eq!(tuned.num_combinations, 8);
             assert_eq!(tuned.surface.accuracies, [30.0, 70.0, 70.0, 60.0]);
             assert_eq!(tuned.surface.thirds, [0.1, 0.1, 0.2, 0.2]);

@@ -12,13 +12,14 @@ mod named;
 mod proker;
 mod scene;
 mod tip_x;
+mod trained;
 
 use counts::{Axes, Counts};
 use scene::Validation;
 
+use super::keys::Keys;
 use super::surface::Surface;
-use super::{Knowledge, Method, MethodError, Parameters, Queries};
-use crate::features::Matrix;
+use super::{Classifier, Knowledge, Method, MethodError, Parameters, Queries, check, fit};
 use crate::progress::Progress;
 
 pub use named::{NamedGrid, UnknownGrid};
@@ -73,7 +74,8 @@ pub struct Tuned {
 
 /// Tries the whole grid on validation photos; `parameters` give the values that the grid does not vary.
 ///
-/// Zero-shot has nothing to tune: one combination.
+/// Zero-shot has nothing to tune: one combination. Tip-Adapter-F and APE-T are trained first, at `parameters`; whoever needs
+/// the trained classifier as well calls [`fit_and_tune`].
 pub fn tune(
     method: Method,
     parameters: &Parameters,
@@ -83,64 +85,121 @@ pub fn tune(
     grid: &Grid,
     progress: &Progress<'_>,
 ) -> Result<Tuned, MethodError> {
-    let axes = Axes::of(method, parameters, grid);
+    check(method, knowledge)?;
     let validation = Validation::new(method, validation, labels)?;
-    if method == Method::TimoS {
-        return linear::tune_timo_s(parameters, knowledge, &validation, grid, progress);
+    let search = Search {
+        method,
+        parameters,
+        knowledge,
+        validation: &validation,
+        grid,
+        progress,
+    };
+    match method {
+        Method::TipAdapterF | Method::ApeT => search.trained(&*fit(method, parameters, knowledge)?),
+        _ => search.run(),
     }
-    let num_correct = match method {
-        Method::ZeroShot | Method::TipAdapter | Method::TipAdapterPp => {
-            let keys = knowledge.keys_for(method)?.matrix();
-            cache::count(method, keys, knowledge, &validation, &axes, progress)?
-        }
-        Method::TipX | Method::TipXPp => {
-            tip_x::count(method, parameters, knowledge, &validation, &axes, progress)?
-        }
-        Method::Ape | Method::ApePp => {
-            ape::count(method, parameters, knowledge, &validation, &axes, progress)?
-        }
-        Method::Gda | Method::GdaPp => {
-            linear::count_gda(method, parameters, knowledge, &validation, &axes, progress)?
-        }
-        Method::ProKeR | Method::ProKeRPp => {
-            proker::count(method, knowledge, &validation, &axes, progress)?
-        }
-        Method::Timo => {
-            linear::count_timo(method, parameters, knowledge, &validation, &axes, progress)?
-        }
-        _ => return Err(MethodError::FixedOnly { method }),
-    };
-    let counts = Counts {
-        num_correct,
-        num_queries: labels.len(),
-    };
-    Ok(counts.choose(method, parameters, &axes))
 }
 
-/// [`tune`] for a cache of other keys than the support photos', one for each of them, of any length: a trained
-/// Tip-Adapter-F.
-pub fn tune_keys(
+/// [`tune`], and the classifier at what it found: for Tip-Adapter-F and APE-T the one that was trained before the search.
+pub fn fit_and_tune(
     method: Method,
-    keys: &Matrix,
     parameters: &Parameters,
     knowledge: &Knowledge<'_>,
     validation: Queries<'_>,
     labels: &[usize],
     grid: &Grid,
     progress: &Progress<'_>,
-) -> Result<Tuned, MethodError> {
-    if keys.rows() != knowledge.support.len() {
-        return Err(MethodError::Rows {
-            what: "trained keys",
-            got: keys.rows(),
-            expected: knowledge.support.len(),
-        });
+) -> Result<(Box<dyn Classifier>, Tuned), MethodError> {
+    if !matches!(method, Method::TipAdapterF | Method::ApeT) {
+        let tuned = tune(
+            method, parameters, knowledge, validation, labels, grid, progress,
+        )?;
+        return Ok((fit(method, &tuned.parameters, knowledge)?, tuned));
     }
-    let axes = Axes::of(method, parameters, grid);
     let validation = Validation::new(method, validation, labels)?;
-    let counts = Counts {
-        num_correct: cache::count(method, keys, knowledge, &validation, &axes, progress)?,
-        num_queries: labels.len(),
+    let trained = fit(method, parameters, knowledge)?;
+    let search = Search {
+        method,
+        parameters,
+        knowledge,
+        validation: &validation,
+        grid,
+        progress,
     };
-    Ok(counts.choose(method, parameters, &axes))
+    let tuned = search.trained(&*trained)?;
+    let moved = trained.at(&tuned.parameters);
+    Ok((moved.unwrap_or(trained), tuned))
+}
+
+/// One search.
+struct Search<'a> {
+    method: Method,
+    parameters: &'a Parameters,
+    knowledge: &'a Knowledge<'a>,
+    validation: &'a Validation<'a>,
+    grid: &'a Grid,
+    progress: &'a Progress<'a>,
+}
+
+impl Search<'_> {
+    fn run(&self) -> Result<Tuned, MethodError> {
+        let Self {
+            method,
+            parameters,
+            knowledge,
+            validation,
+            grid,
+            progress,
+        } = *self;
+        let axes = Axes::of(method, parameters, grid);
+        let num_correct = match method {
+            Method::ZeroShot | Method::TipAdapter | Method::TipAdapterPp => {
+                let keys = Keys::new(method, knowledge)?;
+                cache::count(&keys, validation, &axes, progress)
+            }
+            Method::TipX | Method::TipXPp => {
+                tip_x::count(method, parameters, knowledge, validation, &axes, progress)
+            }
+            Method::Ape | Method::ApePp => {
+                ape::count(method, parameters, knowledge, validation, &axes, progress)
+            }
+            Method::Gda | Method::GdaPp => {
+                linear::count_gda(method, parameters, knowledge, validation, &axes, progress)
+            }
+            Method::ProKeR | Method::ProKeRPp => {
+                proker::count(method, knowledge, validation, &axes, progress)
+            }
+            Method::Timo => {
+                linear::count_timo(method, parameters, knowledge, validation, &axes, progress)
+            }
+            Method::TimoS => {
+                return linear::tune_timo_s(parameters, knowledge, validation, grid, progress);
+            }
+            _ => Err(MethodError::FixedOnly { method }),
+        }?;
+        Ok(self.choose(num_correct, &axes))
+    }
+
+    fn trained(&self, fitted: &dyn Classifier) -> Result<Tuned, MethodError> {
+        let axes = Axes::of(self.method, self.parameters, self.grid);
+        let (validation, progress) = (self.validation, self.progress);
+        let num_correct = trained::count(
+            self.method,
+            fitted,
+            self.parameters,
+            validation,
+            &axes,
+            progress,
+        )?;
+        Ok(self.choose(num_correct, &axes))
+    }
+
+    fn choose(&self, num_correct: Vec<u32>, axes: &Axes) -> Tuned {
+        let counts = Counts {
+            num_correct,
+            num_queries: self.validation.labels.len(),
+        };
+        counts.choose(self.method, self.parameters, axes)
+    }
 }

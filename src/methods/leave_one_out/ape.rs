@@ -51,7 +51,7 @@ impl<'a> ApeJudge<'a> {
         knowledge: &Knowledge<'a>,
         progress: &Progress<'_>,
     ) -> Result<Self, MethodError> {
-        let (support, rows) = (knowledge.support, keys_of(method, knowledge)?);
+        let support = knowledge.support;
         let by_photo = Parts::by_photo(support);
         let num_cosines = by_photo.len() * support.len() * support.num_classes();
         let parts = if support.len() > MAX_ROWS || num_cosines > MAX_COSINES {
@@ -59,6 +59,17 @@ impl<'a> ApeJudge<'a> {
         } else {
             by_photo
         };
+        Self::with_parts(method, parameters, knowledge, parts, progress)
+    }
+
+    fn with_parts(
+        method: Method,
+        parameters: &Parameters,
+        knowledge: &Knowledge<'a>,
+        parts: Parts,
+        progress: &Progress<'_>,
+    ) -> Result<Self, MethodError> {
+        let (support, rows) = (knowledge.support, keys_of(method, knowledge)?);
         let labels = support.labels();
         let mut order: Vec<usize> = (0..support.len()).collect();
         order.sort_by_key(|row| labels[*row]);
@@ -332,4 +343,56 @@ fn matrix_of(cols: usize, rows: &[Vec<f32>]) -> Matrix {
         matrix.row_mut(row).copy_from_slice(numbers);
     }
     matrix
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::methods::leave_one_out::search::held_out;
+    use crate::methods::leave_one_out::space::Space;
+    use crate::methods::{Queries, fit};
+
+    /// Made-up rows of unit length.
+    fn rows(count: usize, seed: usize) -> Features {
+        let number = |row: usize, col: usize| ((row * 37 + col * 11 + seed) as f32 * 1.7).sin();
+        Features::normalized(Matrix::from_fn(count, 24, number)).unwrap()
+    }
+
+    #[test]
+    fn folds_are_fitted_anew_and_every_class_is_scaled_to_the_whole_cache() {
+        let labels: Vec<usize> = (0..43).map(|row| row % 4).collect();
+        let support = SupportSet::from_rows(rows(43, 1), labels.clone(), 4).unwrap();
+        let text = rows(4, 500);
+        let knowledge = Knowledge::new(&support, &text);
+        let parameters = Parameters {
+            gamma: 0.6,
+            channels: Some(9),
+            ..Parameters::default()
+        };
+        let (parts, progress) = (Parts::folds(&support), Progress::silent());
+        let judge =
+            ApeJudge::with_parts(Method::Ape, &parameters, &knowledge, parts, &progress).unwrap();
+        let space = Space::single(Method::Ape, &parameters, true);
+        let found = held_out(&judge, &space, 0, &progress).unwrap();
+        assert_eq!(found.rows.len(), 43);
+        let zero_shot = support.features().cosines(&text);
+        for row in 0..43 {
+            let hidden = judge.parts.hidden(row);
+            let left: Vec<usize> = (0..43).filter(|row| !hidden.contains(row)).collect();
+            let rest = support.select(&left);
+            let fitted = fit(Method::Ape, &parameters, &Knowledge::new(&rest, &text)).unwrap();
+            let query = support.features().select(&[row]);
+            let logits = fitted.logits(Queries::new(&query)).unwrap().0;
+            for class in 0..4 {
+                let count =
+                    |rows: &[usize]| rows.iter().filter(|row| labels[**row] == class).count();
+                let all: Vec<usize> = (0..43).collect();
+                let scale = count(&all) as f32 / count(&left) as f32;
+                let text = LOGIT_SCALE * zero_shot.row(row)[class];
+                let expected = text + scale * (logits.row(0)[class] - text);
+                let got = found.logits.0.row(row)[class];
+                assert!((got - expected).abs() < 1e-3, "row {row}: {got} {expected}");
+            }
+        }
+    }
 }

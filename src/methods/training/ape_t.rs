@@ -12,7 +12,7 @@ use super::super::{Knowledge, MethodError, Parameters};
 use super::descent::Start;
 use super::kernels::{add_votes, cross_entropy, exp_all, zip_rows};
 use super::optimiser::{Rule, Update};
-use super::{Model, scaled, text_scale};
+use super::{Model, TrainedCache, scaled, text_scale};
 use crate::features::{Features, Matrix};
 use crate::support::SupportSet;
 
@@ -160,5 +160,35 @@ impl Model for ApeT {
             }
         });
         (loss, vec![cache.transposed_times(&refined), votes])
+    }
+
+    fn at(&self, parameters: &Parameters) -> Option<Self> {
+        Some(Self {
+            alpha: parameters.alpha,
+            beta: parameters.beta,
+            ..self.clone()
+        })
+    }
+
+    /// The residual goes into texts and keys.
+    fn cache(&self) -> Option<TrainedCache> {
+        let (mut text, mut keys) = (self.text.clone(), self.keys.clone());
+        let add = |row: &mut [f32], class: usize, scale: f32| {
+            for (channel, shift) in self.channels.iter().zip(self.residual.row(class)) {
+                row[*channel] += scale * shift;
+            }
+        };
+        for class in 0..text.rows() {
+            add(text.row_mut(class), class, self.text_scale);
+        }
+        for (row, label) in self.labels.iter().enumerate() {
+            add(keys.row_mut(row), *label, 1.0);
+        }
+        Some(TrainedCache {
+            text,
+            keys,
+            labels: self.labels.clone(),
+            votes: self.votes.as_slice().to_vec(),
+        })
     }
 }

@@ -18,7 +18,11 @@ mod tip_adapter_f;
 
 use rayon::prelude::*;
 
-use super::{Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Parameters, Queries, check};
+use super::evidence::{Keyring, logits_as_readings};
+use super::{
+    Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Parameters, Queries, Reading,
+    Weighing, check,
+};
 use crate::features::{Logits, Matrix};
 use crate::progress::{CancelToken, Progress};
 use descent::Course;
@@ -76,6 +80,29 @@ trait Model: Clone + Send + Sync {
 
     /// `share` times the summed cross-entropy of the rows, and its gradients in the order of [`Self::weights`].
     fn gradients(&self, rows: &Matrix, labels: &[usize], share: f32) -> (f32, Vec<Matrix>);
+
+    /// The same weights at other parameters; `None` where none can be changed after training.
+    fn at(&self, _parameters: &Parameters) -> Option<Self> {
+        None
+    }
+
+    /// What is left of a cache.
+    fn cache(&self) -> Option<TrainedCache> {
+        None
+    }
+}
+
+/// A cache that training has left: `logits = x · textᵀ + α Σ_j votes_j exp(-β (1 - x · keys_j))`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TrainedCache {
+    /// Class texts with their weight, `[num_classes, dim]`.
+    pub text: Matrix,
+    /// `[num_keys, dim]`, of any length.
+    pub keys: Matrix,
+    /// The class of every key.
+    pub labels: Vec<usize>,
+    /// The weight of every key's vote before α.
+    pub votes: Vec<f32>,
 }
 
 /// A model as a classifier.
@@ -85,7 +112,7 @@ struct Trained<M> {
     num_classes: usize,
 }
 
-impl<M: Model> Classifier for Trained<M> {
+impl<M: Model + 'static> Classifier for Trained<M> {
     fn predict(
         &self,
         queries: Queries<'_>,
@@ -107,6 +134,53 @@ impl<M: Model> Classifier for Trained<M> {
         logits.as_mut_slice().copy_from_slice(&chunks?.concat());
         progress.step(rows.len(), rows.len())?;
         Ok(Logits(logits))
+    }
+
+    fn read(&self, queries: Queries<'_>, hidden: &[&[usize]]) -> Result<Vec<Reading>, MethodError> {
+        let Some(cache) = self.model.cache() else {
+            return Ok(logits_as_readings(&self.logits(queries)?));
+        };
+        queries.check_dim(self.dim)?;
+        if queries.original.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = queries.original.matrix();
+        let (base, affinities) = (
+            rows.times_transposed(&cache.text),
+            rows.times_transposed(&cache.keys),
+        );
+        let reading = |query: usize| {
+            let mut affinities = affinities.row(query).to_vec();
+            for key in hidden.get(query).copied().unwrap_or_default() {
+                affinities[*key] = f32::NEG_INFINITY;
+            }
+            Reading {
+                base: base.row(query).to_vec(),
+                affinities,
+                ..Reading::default()
+            }
+        };
+        Ok((0..rows.rows()).map(reading).collect())
+    }
+
+    fn weighing(&self) -> Weighing {
+        self.model.cache().map_or(Weighing::Fixed, |cache| {
+            Weighing::Votes(Keyring {
+                values: cache.votes,
+                ..Keyring::new(&cache.labels)
+            })
+        })
+    }
+
+    fn at(&self, parameters: &Parameters) -> Option<Box<dyn Classifier>> {
+        Some(Box::new(Self {
+            model: self.model.at(parameters)?,
+            ..*self
+        }))
+    }
+
+    fn trained_cache(&self) -> Option<TrainedCache> {
+        self.model.cache()
     }
 }
 

@@ -89,4 +89,11 @@ impl Model for TaskRes {
         }
         (loss, vec![by_residual])
     }
+
+    fn at(&self, parameters: &Parameters) -> Option<Self> {
+        Some(Self {
+            scale: parameters.alpha,
+            ..self.clone()
+        })
+    }
 }

@@ -7,7 +7,7 @@ use super::super::{Knowledge, MethodError, Parameters};
 use super::descent::Start;
 use super::kernels::{add_votes, cross_entropy, exp_all, zip_rows};
 use super::optimiser::{Rule, Update};
-use super::{Model, scaled, text_scale};
+use super::{Model, TrainedCache, scaled, text_scale};
 use crate::features::Matrix;
 use crate::support::SupportSet;
 
@@ -84,5 +84,22 @@ impl Model for TipAdapterF {
             }
         });
         (loss, vec![affinities.transposed_times(rows)])
+    }
+
+    fn at(&self, parameters: &Parameters) -> Option<Self> {
+        Some(Self {
+            alphas: vec![parameters.alpha; self.labels.len()],
+            beta: parameters.beta,
+            ..self.clone()
+        })
+    }
+
+    fn cache(&self) -> Option<TrainedCache> {
+        Some(TrainedCache {
+            text: self.text.clone(),
+            keys: self.keys.clone(),
+            labels: self.labels.clone(),
+            votes: vec![1.0; self.labels.len()],
+        })
     }
 }

@@ -62,7 +62,7 @@ pub(super) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 
 /// `1 / (1 + e^-x)`.
 #[inline(always)]
-fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+pub(super) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let one = simd.splat_f32s(1.0);
     let e = exp(simd, simd.neg_f32s(x));
     simd.div_f32s(one, simd.add_f32s(one, e))
@@ -70,7 +70,7 @@ fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 
 /// The error function within 1.5e-7 (Abramowitz and Stegun 7.1.26).
 #[inline(always)]
-fn erf<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+pub(super) fn erf<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let one = simd.splat_f32s(1.0);
     let size = simd.abs_f32s(x);
     let t = simd.div_f32s(

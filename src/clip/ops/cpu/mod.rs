@@ -15,8 +15,10 @@ mod matmul;
 mod norm;
 mod output;
 mod pack;
+mod slope;
 
 pub(super) use attention::attention;
 pub(super) use matmul::{Finish, matmul};
-pub(super) use norm::layer_norm;
+pub(super) use norm::{layer_norm, layer_norm_gradient};
 pub(super) use pack::PackedMatrix;
+pub(super) use slope::times_slope;

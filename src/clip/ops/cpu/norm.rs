@@ -36,6 +36,41 @@ pub(in crate::clip::ops) fn layer_norm(
     })
 }
 
+/// The gradient of `x` from that of its normalised rows, in parallel: with n = standardised x and g = gradient · weight,
+/// `(g - mean(g) - n · mean(g · n)) / deviation`.
+pub(in crate::clip::ops) fn layer_norm_gradient(
+    x: &[f32],
+    weight: &[f32],
+    gradient: &[f32],
+    eps: f32,
+) -> Vec<f32> {
+    let width = weight.len();
+    let mut out = vec![0.0; x.len()];
+    out.par_chunks_mut(width)
+        .zip(x.par_chunks(width).zip(gradient.par_chunks(width)))
+        .for_each(|(out, (x, gradient))| norm_gradient_of_row(x, weight, gradient, eps, out));
+    out
+}
+
+fn norm_gradient_of_row(x: &[f32], weight: &[f32], gradient: &[f32], eps: f32, out: &mut [f32]) {
+    let count = x.len() as f32;
+    let mean = x.iter().sum::<f32>() / count;
+    let variance = x.iter().map(|x| (x - mean) * (x - mean)).sum::<f32>() / count;
+    let inverse = 1.0 / (variance + eps).sqrt();
+    let (mut sum, mut along) = (0.0, 0.0);
+    for ((x, weight), gradient) in x.iter().zip(weight).zip(gradient) {
+        let g = gradient * weight;
+        sum += g;
+        along += g * (x - mean) * inverse;
+    }
+    let (sum, along) = (sum / count, along / count);
+    let inputs = x.iter().zip(weight).zip(gradient);
+    for (out, ((x, weight), gradient)) in out.iter_mut().zip(inputs) {
+        let n = (x - mean) * inverse;
+        *out = (gradient * weight - sum - n * along) * inverse;
+    }
+}
+
 struct Norm<'a> {
     x: &'a [f32],
     weight: &'a [f32],
