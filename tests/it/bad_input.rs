@@ -81,8 +81,8 @@ impl World {
 /// Queries whose adapted features are the original ones.
 fn both(features: &Features) -> Queries<'_> {
     Queries {
-        original: features,
         adapted: Some(features),
+        ..Queries::new(features)
     }
 }
 
@@ -220,8 +220,8 @@ fn adapted_features_that_do_not_fit_are_refused() {
     for method in on_features().filter(|method| method.needs_adapter()) {
         for adapted in [&other, &longer, &world.queries.select(&[0])] {
             let queries = Queries {
-                original: &world.queries,
                 adapted: Some(adapted),
+                ..Queries::new(&world.queries)
             };
             score(method, &world.knowledge(), queries).unwrap_err();
         }

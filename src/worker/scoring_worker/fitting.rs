@@ -80,8 +80,11 @@ impl Fit {
     pub(super) fn set_parameters(&mut self, parameters: &Parameters) -> Result<bool, MethodError> {
         let method = self.fitted.method;
         let is_followed = |parameter: &Parameter| {
-            let (now, then) = (&self.summary.parameters, parameters);
-            method.follows(*parameter) || now.value(*parameter) == then.value(*parameter)
+            let (now, then) = (
+                self.summary.parameters.value(*parameter),
+                parameters.value(*parameter),
+            );
+            method.follows(*parameter) || now.total_cmp(&then).is_eq()
         };
         let is_weighed = method.is_trained() || method.parameters().iter().all(is_followed);
         if is_weighed {
