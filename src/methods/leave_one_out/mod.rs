@@ -13,6 +13,7 @@ mod gda;
 mod given;
 mod parts;
 mod proker;
+mod refined;
 mod refit;
 mod search;
 mod space;

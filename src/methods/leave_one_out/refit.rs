@@ -33,7 +33,7 @@ pub(super) fn judge<'a>(
         progress.report(done.min(parts.len() * step.total), parts.len() * step.total);
     };
     let monitor = Monitor::new(&report, progress.cancel_token());
-    let folds: Result<Vec<Option<Vec<(Matrix, Matrix)>>>, MethodError> = (0..parts.len())
+    let folds: Result<Vec<Option<Terms>>, MethodError> = (0..parts.len())
         .into_par_iter()
         .map(|fold| {
             let terms = terms_of_fold(
@@ -54,7 +54,7 @@ pub(super) fn judge<'a>(
     for (fold, terms) in folds?.into_iter().enumerate() {
         let rows = parts.rows_of(fold);
         let Some(terms) = terms else {
-            rows.iter().for_each(|row| given.is_judged[*row] = false);
+            given.leave_out(rows);
             continue;
         };
         let (bases, terms): (Vec<Matrix>, Vec<Matrix>) = terms.into_iter().unzip();
@@ -63,6 +63,9 @@ pub(super) fn judge<'a>(
     Ok(given)
 }
 
+/// Base and term of the photos of a fold for every setting, `[num_photos, num_classes]` each.
+type Terms = Vec<(Matrix, Matrix)>;
+
 /// A fold, and who watches it being learnt without.
 struct Fold<'a> {
     knowledge: &'a Knowledge<'a>,
@@ -70,14 +73,13 @@ struct Fold<'a> {
     monitor: &'a Monitor<'a>,
 }
 
-/// Base and term of the photos of a fold for every setting, `[num_photos, num_classes]` each; `None` where too little is
-/// left to fit.
+/// `None` where too little is left to fit.
 fn terms_of_fold(
     method: Method,
     parameters: &Parameters,
     space: &Space,
     fold: &Fold<'_>,
-) -> Result<Option<Vec<(Matrix, Matrix)>>, MethodError> {
+) -> Result<Option<Terms>, MethodError> {
     let Fold {
         knowledge,
         hidden,

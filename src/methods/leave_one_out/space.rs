@@ -95,7 +95,9 @@ impl Space {
         if !matches!(method, Method::ProKeR | Method::ProKeRPp) {
             return vec![self.clone()];
         }
-        let pieces = self.settings.chunk_by(|a, b| a.beta == b.beta);
+        let pieces = self
+            .settings
+            .chunk_by(|a, b| a.beta.total_cmp(&b.beta).is_eq());
         let piece = |settings: &[Parameters]| Self {
             settings: settings.to_vec(),
             ..self.clone()

@@ -1,16 +1,20 @@
 //! Leaving one out in closed form against fitting anew without the photo.
 
+mod edges;
+mod scene;
+
 use shotlens::features::{Features, Logits, Matrix};
-use shotlens::methods::calibration::{calibrate, default_temperature};
+use shotlens::methods::calibration::default_temperature;
 use shotlens::methods::leave_one_out::held_out;
 use shotlens::methods::{
-    Classifier, HeldOut, Knowledge, Method, MethodError, Monitor, Parameters, Prompts, Protocol,
-    Queries, Views, fit, fit_tuned, tune_on_support,
+    Classifier, HeldOut, Knowledge, Method, Monitor, Parameters, Protocol, Queries, fit, fit_tuned,
+    tune_on_support,
 };
-use shotlens::progress::{CancelToken, Cancelled, Progress};
+use shotlens::progress::Progress;
 use shotlens::support::SupportSet;
 
-use crate::golden::{Golden, Scene, check_close};
+use self::scene::SmallScene;
+use crate::golden::check_close;
 
 /// Methods that are fitted without training, but for Tip-X, whose ψ keeps the ranges of the whole support set.
 const CLOSED_FORM: [Method; 10] = [
@@ -25,148 +29,6 @@ const CLOSED_FORM: [Method; 10] = [
     Method::Timo,
     Method::TimoS,
 ];
-
-/// Some shots of golden 2's first classes with duplicates: within a class, across classes, and near ones.
-struct SmallScene {
-    support: SupportSet,
-    adapted: Features,
-    text: Features,
-    prompts: Prompts,
-    /// Two views of every row, original and adapted.
-    views: (SupportSet, Features),
-    has_views: bool,
-}
-
-/// Every row twice, each time moved a little in another direction.
-fn views_of(rows: &Features, by: f32) -> Features {
-    let moved = Matrix::from_fn(2 * rows.len(), rows.dim(), |row, col| {
-        rows.row(row / 2)[col] + by * ((row * 31 + col * 17) as f32).sin()
-    });
-    Features::normalized(moved).unwrap()
-}
-
-impl SmallScene {
-    fn new() -> Self {
-        let scene = Scene::of(&Golden::open("2"));
-        let rows: Vec<usize> = (0..scene.support.len())
-            .filter(|row| scene.support.labels()[*row] < 5 && row % 3 != 0)
-            .collect();
-        let num_rows = rows.len();
-        // Class 5 has no photos, class 6 a single one.
-        let alone = (0..scene.support.len())
-            .find(|row| scene.support.labels()[*row] == 6)
-            .unwrap();
-        let rows = [rows.as_slice(), &rows[..4], &rows[..1], &[alone]].concat();
-        let chosen = scene.support.select(&rows);
-        let (mut labels, mut groups) = (chosen.labels().to_vec(), chosen.groups().to_vec());
-        // The same photo in two classes.
-        labels[num_rows + 1] = 3;
-        // A photo that is one of its class's two.
-        groups[num_rows - 1] = groups[num_rows - 2];
-        let twice = |numbers: &[usize]| numbers.iter().flat_map(|x| [*x, *x]).collect::<Vec<_>>();
-        let adapted = scene.adapted_keys.select(&rows);
-        let views = SupportSet::new(
-            views_of(chosen.features(), 0.03),
-            twice(&labels),
-            7,
-            twice(&groups),
-        );
-        let text = scene.text.select(&[0, 1, 2, 3, 4, 5, 6]);
-        Self {
-            support: SupportSet::new(chosen.features().clone(), labels, 7, groups).unwrap(),
-            views: (views.unwrap(), views_of(&adapted, 0.02)),
-            prompts: Prompts {
-                features: views_of(&views_of(&text, 0.05), 0.05),
-                classes: (0..28).map(|row| row / 4).collect(),
-            },
-            adapted,
-            text,
-            has_views: false,
-        }
-    }
-
-    fn knowledge(&self) -> Knowledge<'_> {
-        Knowledge {
-            prompts: Some(&self.prompts),
-            views: self.has_views.then_some(Views {
-                original: &self.views.0,
-                adapted: Some(&self.views.1),
-            }),
-            ..Knowledge::new(&self.support, &self.text).with_adapted_keys(Some(&self.adapted))
-        }
-    }
-
-    /// Rows of other groups than `row`'s.
-    fn others(&self, row: usize) -> Vec<usize> {
-        let groups = self.support.groups();
-        (0..self.support.len())
-            .filter(|other| groups[*other] != groups[row])
-            .collect()
-    }
-
-    /// Rows of its class over those in other groups; `None` where there are none.
-    fn scale(&self, row: usize) -> Option<f32> {
-        let labels = self.support.labels();
-        let count = |rows: &[usize]| {
-            rows.iter()
-                .filter(|other| labels[**other] == labels[row])
-                .count()
-        };
-        let left = count(&self.others(row));
-        let all: Vec<usize> = (0..self.support.len()).collect();
-        (left > 0).then(|| count(&all) as f32 / left as f32)
-    }
-
-    /// Logits of a row under `method` fitted to the other groups, and its class's votes scaled where it is a cache.
-    fn refitted(
-        &self,
-        method: Method,
-        parameters: &Parameters,
-        names: bool,
-        row: usize,
-    ) -> Vec<f32> {
-        let others = self.others(row);
-        let (support, adapted) = (self.support.select(&others), self.adapted.select(&others));
-        let groups = self.views.0.groups();
-        let views: Vec<usize> = (0..groups.len())
-            .filter(|view| groups[*view] != self.support.groups()[row])
-            .collect();
-        let views = (self.views.0.select(&views), self.views.1.select(&views));
-        let knowledge = Knowledge {
-            support: &support,
-            adapted_keys: Some(&adapted),
-            views: self.has_views.then_some(Views {
-                original: &views.0,
-                adapted: Some(&views.1),
-            }),
-            use_class_names: names,
-            ..self.knowledge()
-        };
-        let (original, probe) = (
-            self.support.features().select(&[row]),
-            self.adapted.select(&[row]),
-        );
-        let queries = Queries {
-            adapted: Some(&probe),
-            ..Queries::new(&original)
-        };
-        let score = |method| {
-            let classifier = fit(method, parameters, &knowledge).unwrap();
-            classifier.logits(queries).unwrap().0.into_vec()
-        };
-        let mut logits = score(method);
-        if is_cache(method) {
-            let own = self.support.labels()[row];
-            let base = if names {
-                score(Method::ZeroShot)[own]
-            } else {
-                0.0
-            };
-            logits[own] = base + (logits[own] - base) * self.scale(row).unwrap();
-        }
-        logits
-    }
-}
 
 fn is_cache(method: Method) -> bool {
     [
@@ -485,136 +347,4 @@ fn a_trained_cache_is_tuned_without_another_training() {
     // What only another training could change stays.
     let fixed = tune_on_support(Method::TaskRes, &given, &knowledge, &Progress::silent()).unwrap();
     assert!(!fixed.is_tuned && fixed.accuracy.is_some() && fixed.parameters == given);
-}
-
-#[test]
-fn where_nobody_can_judge_the_given_parameters_stay() {
-    let scene = SmallScene::new();
-    let first = |label: usize| {
-        scene
-            .support
-            .labels()
-            .iter()
-            .position(|x| *x == label)
-            .unwrap()
-    };
-    let one_shot = scene
-        .support
-        .select(&[first(0), first(1), first(2), first(6)]);
-    let adapted = scene
-        .adapted
-        .select(&[first(0), first(1), first(2), first(6)]);
-    let nothing = scene.support.select(&[]);
-    let no_adapted = scene.adapted.select(&[]);
-    for (support, adapted) in [(&one_shot, &adapted), (&nothing, &no_adapted)] {
-        let knowledge = Knowledge {
-            support,
-            adapted_keys: Some(adapted),
-            ..scene.knowledge()
-        };
-        for method in Method::ALL {
-            let given = parameters();
-            let found = tune_on_support(method, &given, &knowledge, &Progress::silent()).unwrap();
-            assert!(!found.is_tuned && found.num_judged == 0 && found.accuracy.is_none());
-            assert_eq!((found.parameters, found.surface), (given, None));
-            let calibration = calibrate(method, &given, &knowledge, &Progress::silent()).unwrap();
-            assert_eq!(
-                (calibration.temperature, calibration.is_fitted),
-                (default_temperature(method), false)
-            );
-        }
-    }
-}
-
-#[test]
-fn a_single_class_is_always_right() {
-    let scene = SmallScene::new();
-    let rows: Vec<usize> = (0..scene.support.len())
-        .filter(|row| scene.support.labels()[*row] == 2)
-        .collect();
-    let chosen = scene.support.select(&rows);
-    let support = SupportSet::new(
-        chosen.features().clone(),
-        vec![0; rows.len()],
-        1,
-        chosen.groups().to_vec(),
-    )
-    .unwrap();
-    let (text, adapted) = (scene.text.select(&[2]), scene.adapted.select(&rows));
-    let knowledge = Knowledge::new(&support, &text).with_adapted_keys(Some(&adapted));
-    for method in &CLOSED_FORM[..8] {
-        let found = tune_on_support(
-            *method,
-            &Parameters::default(),
-            &knowledge,
-            &Progress::silent(),
-        )
-        .unwrap();
-        assert_eq!(found.accuracy, Some(100.0), "{method:?}");
-    }
-}
-
-#[test]
-fn texts_that_mislead_are_reported_and_not_switched_off() {
-    let scene = SmallScene::new();
-    let misleading = scene.text.select(&[3, 0, 1, 4, 2, 6, 5]);
-    let knowledge = Knowledge {
-        text: &misleading,
-        ..scene.knowledge()
-    };
-    // A ceiling on α, so that the photos cannot drown the texts.
-    for method in [
-        Method::TipAdapter,
-        Method::TipX,
-        Method::Ape,
-        Method::ProKeR,
-    ] {
-        let tune = |use_class_names| {
-            let knowledge = Knowledge {
-                use_class_names,
-                ..knowledge
-            };
-            tune_on_support(
-                method,
-                &Parameters::default(),
-                &knowledge,
-                &Progress::silent(),
-            )
-            .unwrap()
-        };
-        let (with, without) = (tune(true), tune(false));
-        let better = without.accuracy > with.accuracy;
-        assert_eq!(
-            with.better_without_names,
-            without.accuracy.filter(|_| better),
-            "{method:?}"
-        );
-        assert_eq!(without.better_without_names, None);
-    }
-}
-
-#[test]
-fn numbers_that_are_none_and_cancelled_searches_are_refused() {
-    let scene = SmallScene::new();
-    let knowledge = scene.knowledge();
-    let token = CancelToken::default();
-    token.cancel();
-    let cancelled = Progress::new(&|_, _| (), &token);
-    for method in Method::ALL {
-        let given = Parameters {
-            beta: f32::NAN,
-            ..parameters()
-        };
-        let error = tune_on_support(method, &given, &knowledge, &Progress::silent()).unwrap_err();
-        assert!(error.to_string().starts_with("β is NaN"), "{error}");
-        if [Method::Calip, Method::CoOp].contains(&method) {
-            continue;
-        }
-        let stopped = tune_on_support(method, &parameters(), &knowledge, &cancelled);
-        assert_eq!(
-            stopped,
-            Err(MethodError::Cancelled(Cancelled)),
-            "{method:?}"
-        );
-    }
 }
