@@ -57,6 +57,16 @@ impl<'a> Progress<'a> {
         }
     }
 
+    /// What asks it to stop, for a task that stops in its own way.
+    pub fn cancel_token(&self) -> Option<&'a CancelToken> {
+        self.cancel
+    }
+
+    /// Reports that `done` of `total` steps are finished, without a look at whether to stop.
+    pub fn report(&self, done: usize, total: usize) {
+        (self.report)(done, total);
+    }
+
     /// Reports that `done` of `total` steps are finished; `Err` when the task should stop.
     pub fn step(&self, done: usize, total: usize) -> Result<(), Cancelled> {
         (self.report)(done, total);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::App;
 use crate::ids::{ClassId, Generation, PhotoId};
-use crate::methods::{Method, Parameters};
+use crate::methods::Method;
 use crate::progress::CancelToken;
 use crate::worker::lesson::Fingerprint;
 use crate::worker::scoring_worker::ScoreJob;
@@ -19,6 +19,10 @@ const COMPARE_EVERY: Duration = Duration::from_millis(400);
 
 /// What the comparison shows.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, each asked for by itself"
+)]
 pub struct ComparisonView {
     /// Whether it is shown.
     pub is_open: bool,
@@ -42,7 +46,6 @@ pub struct ComparisonView {
 #[derive(Clone, Debug, PartialEq)]
 struct Question {
     fingerprint: Fingerprint,
-    parameters: Parameters,
     labelled: Vec<(PhotoId, usize)>,
     trains: bool,
     judges_by_labels: bool,
@@ -107,7 +110,6 @@ impl App {
         let judges_by_labels = !learns && labelled.len() >= FEWEST_LABELLED;
         Some(Question {
             fingerprint: lesson.fingerprint,
-            parameters: super::scoring::options_of(self.project().settings()),
             labelled: if judges_by_labels {
                 labelled
             } else {
@@ -188,8 +190,8 @@ impl App {
         let job = CompareJob {
             generation: self.comparison.generation,
             lesson: Arc::clone(lesson),
+            availability: self.fit.availability.clone(),
             test,
-            parameters: question.parameters,
             trains: question.trains,
             cancel: self.comparison.cancel.clone(),
         };

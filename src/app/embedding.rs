@@ -186,6 +186,7 @@ impl App {
                     self.embedding.texts.extend(classes);
                     self.scoring.mark_dirty();
                 }
+                ClipEvent::Training(event) => self.take_in_training(event),
                 ClipEvent::FolderProgress(generation, done, total) => {
                     self.folder_progress(generation, done, total);
                 }

@@ -30,9 +30,10 @@ fn wait(app: &mut App, what: &str, is_done: impl Fn(&App) -> bool) {
     while !is_done(app) {
         assert!(
             start.elapsed() < DEADLINE,
-            "waited in vain for {what}; notices: {:?}; fit: {:?}",
+            "waited in vain for {what}; idle: {}; notices: {:?}; training: {:?}",
+            app.is_idle(),
             app.notices(),
-            app.fit()
+            app.fit().training
         );
         app.poll();
         std::thread::sleep(Duration::from_millis(2));
@@ -70,10 +71,10 @@ fn obstacle(app: &App, method: Method) -> Option<String> {
 #[test]
 fn every_method_predicts_or_says_why_not_and_what_predicts_instead() {
     let mut app = app(4);
-    for method in Method::ALL
+    let untrained = Method::ALL
         .into_iter()
-        .filter(|method| !method.is_trained())
-    {
+        .filter(|method| !method.is_trained());
+    for method in untrained {
         choose(&mut app, method);
         let photo = app.project().pool()[0];
         assert!(app.prediction(photo).is_some(), "{method:?}");
@@ -150,6 +151,7 @@ fn methods_are_compared_on_labelled_photos_as_labels_arrive() {
                 (FEWEST_LABELLED + 2, Basis::Labelled)
             ),
             Outcome::Untrained => assert!(row.method.is_trained()),
+            Outcome::Unavailable(_) if row.method == Method::CoOp => {}
             Outcome::Unavailable(reason) => {
                 assert_eq!(Some(reason), obstacle(&app, row.method).as_ref());
             }
@@ -195,12 +197,32 @@ fn a_training_runs_beside_everything_else_and_its_outcome_predicts() {
     // A label that is no shot changes nothing that was learnt.
     let before = app.fit().training.clone();
     label(&mut app, 2);
-    app.apply(Command::SetUseClassNames(false));
+    let shot = app.project().shots(app.project().classes()[0].id)[0];
+    app.apply(Command::MovePhotos(vec![shot], None));
     wait(&mut app, "another training", |app| {
         stage(app) == Some(TrainingStage::Done) && app.fit().training != before && app.is_idle()
     });
     choose(&mut app, Method::TipAdapter);
     assert_eq!(app.fit().training, None);
+}
+
+#[test]
+fn a_trained_cache_is_tuned_on_folds_and_weighed_without_training_again() {
+    let mut app = app(4);
+    app.apply(Command::SetMethod(Method::TipAdapterF.name().to_owned()));
+    wait(&mut app, "training and judging", |app| {
+        app.fit().surface.is_some() && app.is_idle()
+    });
+    assert!(app.fit().tuned && app.fit().method_accuracy.is_some());
+    let trained = app.fit().training.clone();
+    app.apply(Command::SetParameter(Parameter::Alpha, 3.0));
+    app.apply(Command::ReleaseParameter);
+    wait(&mut app, "the slider", App::is_idle);
+    assert!(!app.fit().tuned);
+    assert_eq!(app.fit().training, trained);
+    app.apply(Command::Tune);
+    wait(&mut app, "tuning", |app| app.is_idle() && app.fit().tuned);
+    assert_eq!(app.fit().training, trained);
 }
 
 #[test]

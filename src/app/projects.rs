@@ -100,8 +100,9 @@ impl App {
     /// Follows method, parameters and adapter of the project, whoever changed them.
     pub(super) fn follow_settings(&mut self) {
         let before = self.scoring.bottleneck_file();
+        let shots = self.num_shots();
         self.scoring
-            .settings_changed(self.project.state().settings());
+            .settings_changed(self.project.state().settings(), shots);
         if self.scoring.bottleneck_file() != before {
             self.submit_scoring(ScoreJob::ClearBottleneck);
             self.embed_again();

@@ -156,9 +156,9 @@ impl Scoring {
     }
 
     /// Follows the project's settings; tuned parameters stay until the next tuning.
-    pub(super) fn settings_changed(&mut self, settings: &Settings) {
+    pub(super) fn settings_changed(&mut self, settings: &Settings, shots: usize) {
         if !settings.auto_tuned {
-            self.parameters = parameters_of(settings);
+            self.parameters = parameters_of(settings, shots);
         }
         self.adapter = settings
             .adapter
@@ -181,8 +181,10 @@ fn prediction(scored: Scored, classes: &[ClassId], stale: bool) -> Option<Predic
     })
 }
 
-fn parameters_of(settings: &Settings) -> Parameters {
-    let (defaults, options) = (Parameters::default(), &settings.options);
+/// What the settings say, and for the rest what the method's authors publish for so many shots.
+fn parameters_of(settings: &Settings, shots: usize) -> Parameters {
+    let method = Method::from_name(&settings.method).unwrap_or_default();
+    let (defaults, options) = (Parameters::published(method, shots), &settings.options);
     Parameters {
         alpha: settings.alpha as f32,
         beta: settings.beta as f32,
@@ -195,19 +197,6 @@ fn parameters_of(settings: &Settings) -> Parameters {
         epochs: options.epochs,
         learning_rate: options.learning_rate,
         ..defaults
-    }
-}
-
-/// What the settings say besides the sliders, which are at their defaults.
-pub(super) fn options_of(settings: &Settings) -> Parameters {
-    let Parameters {
-        alpha, beta, gamma, ..
-    } = Parameters::default();
-    Parameters {
-        alpha,
-        beta,
-        gamma,
-        ..parameters_of(settings)
     }
 }
 
@@ -304,7 +293,7 @@ impl App {
             classes,
             shots: self.support(),
             method: Method::from_name(&settings.method).unwrap_or_default(),
-            parameters: parameters_of(settings),
+            parameters: self.set_parameters(),
             tune: settings.auto_tuned,
             use_class_names: settings.use_class_names,
             adapter: settings
@@ -338,6 +327,7 @@ impl App {
                 ScoreEvent::FitFailed(generation, message) => {
                     if generation == self.scoring.fitting {
                         (self.scoring.is_fitting, self.fit.tuning) = (false, false);
+                        self.fit.obstacle = Some(message.clone());
                         self.warn(message);
                     }
                 }

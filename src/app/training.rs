@@ -4,11 +4,12 @@ use std::time::Instant;
 
 use super::App;
 use crate::ids::Generation;
-use crate::methods::{Method, Parameters};
+use crate::methods::{Family, Method, Parameters, TrainStep};
 use crate::progress::CancelToken;
+use crate::worker::clip_worker::ClipJob;
 use crate::worker::lesson::{Trained, Training as Asked};
 use crate::worker::scoring_worker::ScoreJob;
-use crate::worker::training_worker::{TrainEvent, TrainJob, TrainStep};
+use crate::worker::training_worker::{TrainEvent, TrainJob};
 
 /// A training as the window shows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +35,8 @@ pub struct TrainingView {
 pub enum TrainingStage {
     /// Steps are taken.
     Running,
+    /// All steps were taken; what it is worth is found on folds of the shots.
+    Judging,
     /// All steps were taken.
     Done,
     /// Somebody ended it; the best so far is in use.
@@ -78,6 +81,12 @@ impl App {
             lesson,
             cancel: self.training.cancel.clone(),
         };
+        if method.family() == Family::TextTraining {
+            let classes = self.project().classes().iter();
+            let names = classes.map(|class| class.name.replace('_', " ")).collect();
+            self.submit_clip(ClipJob::LearnContext(job, names));
+            return;
+        }
         let is_taken = self
             .threads
             .as_ref()
@@ -131,6 +140,14 @@ impl App {
             TrainEvent::Finished(generation, trained) if generation == now => {
                 self.take_in_trained(*trained);
             }
+            TrainEvent::Judged(generation, training, judged) if generation == now => {
+                self.set_stage(TrainingStage::Done);
+                self.submit_scoring(ScoreJob::SetJudged(training, judged));
+                self.scoring.mark_dirty();
+            }
+            TrainEvent::NotJudged(generation) if generation == now && self.is_judging() => {
+                self.set_stage(TrainingStage::Done);
+            }
             TrainEvent::Cancelled(generation) if generation == now => {
                 self.set_stage(TrainingStage::Stopped);
             }
@@ -160,14 +177,24 @@ impl App {
     }
 
     fn take_in_trained(&mut self, trained: Trained) {
-        let stage = if self.training.cancel.is_cancelled() {
-            TrainingStage::EndedEarly
-        } else {
-            TrainingStage::Done
+        let is_judged = self
+            .fit
+            .training
+            .as_ref()
+            .is_some_and(|training| training.method.family() == Family::LightTraining);
+        let stage = match self.training.cancel.is_cancelled() {
+            true => TrainingStage::EndedEarly,
+            false if is_judged => TrainingStage::Judging,
+            false => TrainingStage::Done,
         };
         self.set_stage(stage);
         self.submit_scoring(ScoreJob::SetTrained(Box::new(trained)));
         self.scoring.mark_dirty();
+    }
+
+    fn is_judging(&self) -> bool {
+        let training = self.fit.training.as_ref();
+        training.is_some_and(|training| training.stage == TrainingStage::Judging)
     }
 
     fn set_stage(&mut self, stage: TrainingStage) {

@@ -61,7 +61,7 @@ pub fn run_headless_demo(common: &Common) -> Result<()> {
         support: &demo.support,
         test: &demo.pool,
         drawings: &[all],
-        methods: &Method::LIVE,
+        methods: &[Method::ZeroShot, Method::TipAdapter, Method::TipAdapterPp],
         tuning: &Tuning::LeaveOneOut,
         adapter: &spec,
         adapter_scale: None,

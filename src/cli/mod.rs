@@ -121,9 +121,9 @@ pub enum Command {
     /// Write the features of photos, crops or texts
     Embed(embed::EmbedArgs),
     /// Write a method's logits for a file of features
-    Score(score::ScoreArgs),
+    Score(Box<score::ScoreArgs>),
     /// Find the best parameters on validation queries
-    Tune(tune::TuneArgs),
+    Tune(Box<tune::TuneArgs>),
     /// Measure how far same-class and different-class cosines overlap
     Overlap(overlap::OverlapArgs),
     /// Train bottleneck adapters for the ++ methods, or see what a file says of itself
@@ -133,7 +133,7 @@ pub enum Command {
         action: adapter::AdapterAction,
     },
     /// Compare methods: a support set against test photos, a folder per class each
-    Eval(eval::EvalArgs),
+    Eval(Box<eval::EvalArgs>),
     /// The known and the downloaded models
     Model {
         /// What to do

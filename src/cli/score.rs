@@ -60,17 +60,22 @@ impl ParameterArgs {
             Method::Ape | Method::ApePp | Method::Gda | Method::ProKeR => Parameters::default(),
             _ => Parameters::published(method, shots),
         };
+        self.over(defaults)
+    }
+
+    /// These where no flag says otherwise.
+    pub(super) fn over(&self, defaults: Parameters) -> Parameters {
         Parameters {
             alpha: self.alpha.unwrap_or(defaults.alpha),
             beta: self.beta.unwrap_or(defaults.beta),
             gamma: self.gamma.unwrap_or(defaults.gamma),
-            channels: self.channels,
+            channels: self.channels.or(defaults.channels),
             w0: self.w0.unwrap_or(defaults.w0),
             w1: self.w1.unwrap_or(defaults.w1),
             lambda: self.lambda.unwrap_or(defaults.lambda),
-            num_prompts: self.prompts_per_class,
-            epochs: self.epochs,
-            learning_rate: self.lr,
+            num_prompts: self.prompts_per_class.or(defaults.num_prompts),
+            epochs: self.epochs.or(defaults.epochs),
+            learning_rate: self.lr.or(defaults.learning_rate),
             seed: self.seed.unwrap_or(defaults.seed),
             signature_range: SignatureRange::Queries,
         }
@@ -160,6 +165,12 @@ impl ScoringInput {
             ..Knowledge::new(&self.support, &self.text)
                 .with_adapted_keys(self.adapted_keys.as_ref())
         }
+    }
+
+    /// Photos of the class that has most.
+    pub(super) fn most_shots(&self) -> usize {
+        let shots = self.support.shots_per_class();
+        shots.into_iter().max().unwrap_or(0)
     }
 
     pub(super) fn queries(&self) -> Queries<'_> {
@@ -268,8 +279,7 @@ pub(super) fn labels_within(
 pub(super) fn run(args: &ScoreArgs, common: &Common) -> Result<()> {
     let file = TensorFile::read(&args.file)?;
     let input = ScoringInput::read(&file, &args.file)?;
-    let shots = input.support.shots_per_class().into_iter().max();
-    let parameters = args.parameters.parameters(args.method, shots.unwrap_or(0));
+    let parameters = args.parameters.parameters(args.method, input.most_shots());
     let classifier = fit(args.method, &parameters, &input.knowledge())?;
     let logits = classifier.logits(input.queries())?;
     let mut writer = TensorWriter::default();

@@ -7,10 +7,10 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::digits;
-use super::score::{ScoringInput, labels_within};
+use super::score::{ParameterArgs, ScoringInput, labels_within};
 use super::stderr::ProgressLine;
 use super::tensor_file::TensorFile;
-use crate::methods::grid::{self, NamedGrid};
+use crate::methods::grid::{self, NamedGrid, Tuned};
 use crate::methods::{Method, Parameters};
 use crate::progress::{CancelToken, Progress};
 
@@ -27,6 +27,9 @@ pub struct TuneArgs {
     /// [default: the method's own]
     #[arg(long, value_name = "NAME", value_parser = NamedGrid::from_name)]
     grid: Option<NamedGrid>,
+    /// What the grid does not vary
+    #[command(flatten)]
+    parameters: ParameterArgs,
 }
 
 pub(super) fn run(args: &TuneArgs) -> Result<()> {
@@ -53,7 +56,7 @@ pub(super) fn run(args: &TuneArgs) -> Result<()> {
     let start = Instant::now();
     let tuned = grid::tune(
         args.method,
-        &Parameters::default(),
+        &args.fixed(grid, &input),
         &input.knowledge(),
         input.queries(),
         &labels,
@@ -61,14 +64,45 @@ pub(super) fn run(args: &TuneArgs) -> Result<()> {
         &progress,
     )?;
     let seconds = start.elapsed().as_secs_f64();
-    let Parameters {
-        alpha, beta, gamma, ..
-    } = tuned.parameters;
     // Always JSON: the contract's one output, short enough to be read by people too.
-    let json = serde_json::json!({
-        "method": args.method.name(), "alpha": digits(alpha), "beta": digits(beta), "gamma": digits(gamma),
+    println!("{}", report_of(args.method, &tuned, seconds));
+    Ok(())
+}
+
+impl TuneArgs {
+    /// What the search does not vary: as given, as for the data set that the grid names, or as published.
+    fn fixed(&self, grid: NamedGrid, input: &ScoringInput) -> Parameters {
+        match grid {
+            NamedGrid::Dataset(preset) => self
+                .parameters
+                .over(preset.parameters(self.method, input.text.dim())),
+            _ => self.parameters.parameters(self.method, input.most_shots()),
+        }
+    }
+}
+
+fn report_of(method: Method, tuned: &Tuned, seconds: f64) -> serde_json::Value {
+    let Parameters {
+        alpha,
+        beta,
+        gamma,
+        lambda,
+        channels,
+        num_prompts,
+        ..
+    } = tuned.parameters;
+    let mut json = serde_json::json!({
+        "method": method.name(), "alpha": digits(alpha), "beta": digits(beta), "gamma": digits(gamma),
         "accuracy": tuned.accuracy, "combinations": tuned.num_combinations, "seconds": seconds,
     });
-    println!("{json}");
-    Ok(())
+    if matches!(method, Method::ProKeR | Method::ProKeRPp) {
+        json["lambda"] = digits(lambda).into();
+    }
+    if let Some(channels) = channels {
+        json["channels"] = channels.into();
+    }
+    if let Some(num_prompts) = num_prompts {
+        json["prompts_per_class"] = num_prompts.into();
+    }
+    json
 }

@@ -2,8 +2,8 @@
 //!
 //! Follows Pillow 13's `Resample.c`: one direction after the other, with 8-bit pixels between them. Pillow adds
 //! 22-bit integers; here 32-bit floats give the same bytes but for ties. Which direction comes first shows wherever an
-//! edge overshoots (0.12 levels on average): across, but down in a picture that shrinks and is more than twice as high
-//! as wide (measured on Pillow 13.0.0; its older releases always begin across).
+//! edge overshoots (0.12 levels on average): across, but down in a picture that loses more than twice as many pixels down
+//! as across (measured on 1,492 random sizes with Pillow 13.0.0; its older releases always begin across).
 
 use std::ops::Range;
 
@@ -34,8 +34,7 @@ struct Taps {
 pub(super) fn resize(pixels: &[u8], columns: &Axis, rows: &Axis) -> Vec<u8> {
     let (column_taps, row_taps) = (columns.taps(), rows.taps());
     let stride = columns.from as usize * CHANNELS;
-    let is_tall = rows.from > 2 * columns.from && rows.to < u64::from(rows.from);
-    if is_tall {
+    if rows.loss() > 0 && rows.loss() > 2 * columns.loss() {
         let low = resize_columns(pixels, stride, 0, &row_taps);
         return resize_rows(&low, stride, &column_taps);
     }
@@ -54,6 +53,11 @@ pub(super) fn resize(pixels: &[u8], columns: &Axis, rows: &Axis) -> Vec<u8> {
 }
 
 impl Axis {
+    /// Pixels that are lost; negative where some are gained.
+    fn loss(&self) -> i64 {
+        i64::from(self.from) - self.to as i64
+    }
+
     fn taps(&self) -> Vec<Taps> {
         let scale = f64::from(self.from) / self.to as f64;
         let widening = scale.max(1.0);

@@ -7,7 +7,7 @@
 
 use super::lanes::{LANES, exp};
 use super::{Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Parameters, Queries};
-use crate::features::Matrix;
+use crate::features::{Logits, Matrix};
 
 /// What one photo shows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -97,6 +97,15 @@ pub fn gather_evidence(
         }
     };
     Ok(readings.into_iter().enumerate().map(evidence).collect())
+}
+
+/// Readings of a method that sliders cannot weigh anew.
+pub(super) fn logits_as_readings(Logits(logits): &Logits) -> Vec<Reading> {
+    let reading = |row: &[f32]| Reading {
+        base: row.to_vec(),
+        ..Reading::default()
+    };
+    logits.iter_rows().map(reading).collect()
 }
 
 impl Weighing {

@@ -11,6 +11,10 @@
     clippy::inline_always,
     reason = "kernels must be compiled with the instruction set that was dispatched to"
 )]
+#![expect(
+    clippy::needless_bitwise_bool,
+    reason = "`&&` is a branch, which keeps the loops over lanes from being vectorised"
+)]
 
 use super::lanes::{LANES, Lanes};
 
@@ -114,11 +118,11 @@ pub(crate) fn count_on_lines(
     }) else {
         return;
     };
-    for lane in 0..LANES {
+    for (lane, own_sum) in own_sum.into_iter().enumerate() {
         for (row, counts) in alphas.rows.iter().zip(counts.iter_mut()) {
             for (alpha, count) in row.iter().zip(counts) {
                 if intervals.is_doubtful(lane, *alpha) {
-                    *count += u32::from(is_right(contest, own_sum[lane], lane, *alpha, &mut logit));
+                    *count += u32::from(is_right(contest, own_sum, lane, *alpha, &mut logit));
                 }
             }
         }
@@ -251,7 +255,7 @@ fn intervals(contest: &Contest<'_>, own_sum: &Lanes, largest: f32) -> Intervals 
             continue;
         }
         // Beyond this, products of two differences could overflow: everything is judged one by one.
-        if !(margin[lane] < 1e9) {
+        if margin[lane].is_nan() || margin[lane] >= 1e9 {
             found.possible.0[lane] = f32::MIN;
             found.possible.1[lane] = f32::MAX;
             continue;

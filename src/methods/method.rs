@@ -94,23 +94,6 @@ impl Method {
         Self::CoOp,
     ];
 
-    /// The methods that follow sliders live and can be tuned; the others score at fixed parameters so far.
-    pub const LIVE: [Self; 3] = [Self::ZeroShot, Self::TipAdapter, Self::TipAdapterPp];
-
-    /// Whether it is one of [`Self::LIVE`].
-    pub fn is_live(self) -> bool {
-        Self::LIVE.contains(&self)
-    }
-
-    /// Refuses what only the live methods can do.
-    pub(super) fn check_live(self) -> Result<(), MethodError> {
-        if self.is_live() {
-            Ok(())
-        } else {
-            Err(MethodError::FixedOnly { method: self })
-        }
-    }
-
     /// How much work it is.
     pub fn family(self) -> Family {
         match self {
@@ -242,9 +225,7 @@ impl Method {
             | Self::ApePp
             | Self::TipAdapterF
             | Self::ApeT => self.parameters().contains(&parameter),
-            Self::Gda | Self::GdaPp | Self::Timo | Self::TimoS | Self::TaskRes => {
-                parameter == Parameter::Alpha
-            }
+            Self::Gda | Self::GdaPp | Self::Timo | Self::TimoS => parameter == Parameter::Alpha,
             _ => false,
         }
     }

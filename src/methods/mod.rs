@@ -79,7 +79,7 @@ pub enum MethodError {
         /// How many there should be.
         expected: usize,
     },
-    /// Tuning, calibration or live evidence asked of a method that only scores at fixed parameters so far.
+    /// A search asked of a method with nothing that a search could vary without training anew.
     #[error("{} scores at fixed parameters only; leave out tuning", .method.title())]
     FixedOnly {
         /// The method.
@@ -307,12 +307,7 @@ pub trait Classifier: Send + Sync {
         queries: Queries<'_>,
         _hidden: &[&[usize]],
     ) -> Result<Vec<Reading>, MethodError> {
-        let Logits(logits) = self.logits(queries)?;
-        let reading = |row: &[f32]| Reading {
-            base: row.to_vec(),
-            ..Reading::default()
-        };
-        Ok(logits.iter_rows().map(reading).collect())
+        Ok(evidence::logits_as_readings(&self.logits(queries)?))
     }
 
     /// What sliders do with what [`Self::read`] gives.
@@ -411,6 +406,24 @@ pub fn fit_watched(
         | Method::TaskRes => training::fit(method, parameters, knowledge, monitor)?,
     };
     Ok(classifier)
+}
+
+/// The method as [`tune_on_support`] judged it: fitted at `tuned`, or trained at `parameters` and weighed as `tuned`.
+pub fn fit_tuned(
+    method: Method,
+    parameters: &Parameters,
+    tuned: &Parameters,
+    knowledge: &Knowledge<'_>,
+    monitor: &Monitor<'_>,
+) -> Result<Box<dyn Classifier>, MethodError> {
+    if !method.is_trained() {
+        return fit(method, tuned, knowledge);
+    }
+    let trained = fit_watched(method, parameters, knowledge, monitor)?;
+    Ok(match trained.at(tuned) {
+        Some(weighed) => weighed,
+        None => trained,
+    })
 }
 
 /// Scores a whole pool: [`fit`], then [`Classifier::predict`].

@@ -8,7 +8,7 @@ impl Parameters {
     /// - GDA: α as its authors' search chose it most often for so many shots (RN50, mrflogs/ICLR24 at 560fe211, exp.log),
     ///   the geometric middle where it chose among several.
     /// - `ProKeR`: β and λ that its validation-free protocol transfers from `ImageNet`
-    ///   (RN50, configs_proker/hyperparameters.json of omarnust/BReg-Adapter at c89ce546).
+    ///   (RN50, `configs_proker/hyperparameters.json` of omarnust/BReg-Adapter at c89ce546).
     /// - TIMO: γ = 50 as on nine of eleven data sets (lyymuwu/TIMO at 75eca4cf). Its α comes from validation photos;
     ///   100, the weight of class texts in all other methods, stands in.
     /// - CALIP: α = 1.12 and β = 0.02, the weights of its two further terms on `ImageNet` (run_calip_baseline.py of

@@ -176,12 +176,11 @@ impl TipX {
         queries: Queries<'_>,
         progress: &Progress<'_>,
     ) -> Result<PenaltyScale, MethodError> {
-        let ranges = match self.frozen {
-            Some(ranges) => ranges,
-            None => {
-                let probes = queries.probes_for(self.method)?;
-                self.ranges(queries.original, probes, &|_, _| true, progress)?
-            }
+        let ranges = if let Some(ranges) = self.frozen {
+            ranges
+        } else {
+            let probes = queries.probes_for(self.method)?;
+            self.ranges(queries.original, probes, &|_, _| true, progress)?
         };
         let (low, high) = ranges.divergence;
         let width = high - low;

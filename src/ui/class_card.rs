@@ -233,7 +233,7 @@ fn many_prompts_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, class: &Class) {
     let said = format!(
         "{}: {}…",
         counted(texts.len(), "prompt", "prompts"),
-        texts.first().map_or("", String::as_str)
+        texts.first().map_or("", |text| text.trim_end_matches('.'))
     );
     let text = egui::RichText::new(said)
         .small()

@@ -58,7 +58,10 @@ pub(super) fn comparison_ui(context: &egui::Context, cx: &mut PanelContext<'_>) 
 
 /// What the figures rest on, in words.
 fn basis_ui(ui: &mut Ui, view: &ComparisonView) {
-    let labelled = counted(view.num_labelled, "labelled photo", "labelled photos");
+    let labelled = match view.num_labelled {
+        0 => "No labelled photos".to_owned(),
+        some => counted(some, "labelled photo", "labelled photos"),
+    };
     let said = match view.basis {
         Some(Basis::Labelled) => format!(
             "Share right of {labelled} that are no shots, with a 95 % interval. Parameters were chosen on the shots alone"

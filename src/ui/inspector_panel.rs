@@ -281,7 +281,7 @@ fn bar_row_ui(ui: &mut Ui, class: &Class, before: f32, after: f32) {
     let chip = Rect::from_center_size(rect.left_center() + vec2(8.0, 0.0), Vec2::splat(15.0));
     paint_chip(&painter, chip, class);
     let name_width = (width * 0.28).clamp(56.0, 130.0);
-    let figures_width = 86.0;
+    let figures_width = 94.0;
     let font = egui::FontId::proportional(12.0);
     let mut job =
         egui::text::LayoutJob::simple_singleline(class.name.clone(), font.clone(), palette.text);

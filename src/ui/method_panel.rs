@@ -175,7 +175,10 @@ fn tune_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, method: Method) {
     );
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 4.0;
-        let is_free = !fit.tuning && !is_searching && !method.is_trained();
+        let is_weighed = !method.is_trained() || fit.recommended.is_some();
+        let is_free = !fit.tuning && !is_searching && is_weighed;
+        let has_classes = cx.app.project().classes().len() > 1;
+        let can_validate = is_free && has_classes && !method.is_trained();
         let button = egui::Button::new("Tune on support set");
         let tune = ui
             .add_enabled(is_free && can_tune(cx), button)
@@ -183,7 +186,7 @@ fn tune_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, method: Method) {
         if tune.clicked() {
             cx.push(Command::Tune);
         }
-        let more = ui.add_enabled_ui(is_free, |ui| {
+        let more = ui.add_enabled_ui(can_validate, |ui| {
             ui.menu_button("⌄", |ui| {
                 if ui.button("On a validation folder…").on_hover_text("Photos in folders named like your classes; they stay outside the project").clicked() {
                     cx.request(Request::Ask(Ask::Validation));
@@ -261,7 +264,7 @@ fn surface_section_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
 /// Zero-shot and method side by side, as "zero-shot 61 % → 84 %".
 fn accuracy_ui(ui: &mut Ui, fit: &FitStatus) {
     const HINT: &str = "Share of your shots that the others recognise: each is left out once (leave-one-out). Photos of the pool are not used, so this stays an estimate";
-    const HELD_OUT: &str = "Share of the shots that were kept out of training and are recognised. Photos of the pool are not used, so this stays an estimate";
+    const HELD_OUT: &str = "Share of your shots that are recognised by the method trained on the others, in five folds; until that is known, of those that were kept out of training. Photos of the pool are not used, so this stays an estimate";
     let (Some(before), Some(after)) = (fit.zero_shot_accuracy, fit.method_accuracy) else {
         return;
     };

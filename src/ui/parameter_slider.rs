@@ -80,6 +80,9 @@ fn hint(method: Method, parameter: Parameter) -> &'static str {
             "How much of the trained features is mixed into CLIP's own"
         }
         (Parameter::Alpha, Method::TaskRes) => "How far the trained part moves the class texts",
+        (Parameter::Alpha, Method::Timo | Method::TimoS) => {
+            "How much the class names count beside your shots"
+        }
         (Parameter::Alpha, _) => {
             "How much your shots count beside the class names; at 0 they do not count"
         }

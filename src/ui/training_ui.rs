@@ -35,6 +35,7 @@ fn title_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, training: &TrainingView, is_
         TrainingStage::Running => {
             format!("Step {} of {}", count(training.step), count(training.total))
         }
+        TrainingStage::Judging => "Trained; judging it by folds".to_owned(),
         TrainingStage::Done => format!("Trained in {} steps", count(training.step)),
         TrainingStage::EndedEarly => format!(
             "Ended at step {} of {}",
@@ -47,6 +48,9 @@ fn title_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, training: &TrainingView, is_
     ui.horizontal(|ui| {
         ui.label(semibold(said).small());
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            if training.stage == TrainingStage::Judging {
+                ui.add(egui::Spinner::new().size(14.0));
+            }
             if is_running {
                 let end = ui
                     .small_button("End now")
@@ -123,7 +127,7 @@ fn curve_ui(ui: &mut Ui, training: &TrainingView) {
         let said = format!("Loss over the steps of training, now {last:.3}");
         egui::WidgetInfo::labeled(egui::Role::Image, true, said)
     });
-    response.on_hover_text("Solid: the loss, from 0 to its largest. Dashed: the share of the photos held out that are right, from 0 to 100 %");
+    response.on_hover_text("Solid: the loss, from 0 to its largest. Dashed: the share of the photos held out that are right, from 0 to 100 %. Where the loss jumps, the best number of passes is known, and training begins anew on all shots");
 }
 
 fn scaled(points: &[[f64; 2]], top: f64) -> Vec<[f64; 2]> {

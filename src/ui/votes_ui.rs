@@ -12,7 +12,7 @@ use super::theme::{Palette, class_colour, semibold};
 
 const VOTE_SIDE: f32 = 46.0;
 /// Classes whose terms are shown.
-const MAX_TERMS: usize = 4;
+const MAX_TERMS: usize = 3;
 
 /// Draws the reasons.
 pub(super) fn reasons_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, inspection: &Inspection) {
@@ -30,8 +30,7 @@ const ALIKE_HINT: &str = "The shots most like this photo, for orientation: this 
 
 /// What speaks for the likeliest classes, names and shots apart.
 fn terms_ui(ui: &mut Ui, cx: &PanelContext<'_>, inspection: &Inspection, terms: &[Terms]) {
-    ui.label(semibold("What speaks for it").small())
-        .on_hover_text("To the right: for the class; to the left: against it, beside the average class. Both together, in the method's logits, decide");
+    terms_title_ui(ui);
     let mut likeliest: Vec<usize> = (0..terms.len().min(inspection.classes.len())).collect();
     likeliest.sort_by(|a, b| inspection.method[*b].total_cmp(&inspection.method[*a]));
     likeliest.truncate(MAX_TERMS);
@@ -42,7 +41,6 @@ fn terms_ui(ui: &mut Ui, cx: &PanelContext<'_>, inspection: &Inspection, terms: 
             term_row_ui(ui, class, terms[index], most);
         }
     }
-    term_legend_ui(ui);
     ui.add_space(4.0);
 }
 
@@ -81,11 +79,16 @@ fn term_row_ui(ui: &mut Ui, class: &Class, term: Terms, most: f32) {
     response.on_hover_text(said.clone());
 }
 
-fn term_legend_ui(ui: &mut Ui) {
+/// Title and legend in one line.
+fn terms_title_ui(ui: &mut Ui) {
+    const HINT: &str = "To the right: for the class; to the left: against it, beside the average class. Both together, in the method's logits, decide";
     let palette = Palette::of(ui);
-    ui.horizontal(|ui| {
-        ui.spacing_mut().item_spacing.x = 5.0;
+    ui.horizontal_wrapped(|ui| {
+        ui.spacing_mut().item_spacing = vec2(5.0, 0.0);
         ui.spacing_mut().interact_size.y = 14.0;
+        ui.label(semibold("For and against").small())
+            .on_hover_text(HINT);
+        ui.add_space(4.0);
         let (outlined, _) = ui.allocate_exact_size(vec2(14.0, 6.0), Sense::hover());
         ui.painter().rect_stroke(
             outlined,
@@ -93,10 +96,10 @@ fn term_legend_ui(ui: &mut Ui) {
             Stroke::new(1.0, palette.zero_shot),
             egui::StrokeKind::Inside,
         );
-        ui.label(RichText::new("class names").small().weak());
+        ui.label(RichText::new("names").small().weak());
         let (filled, _) = ui.allocate_exact_size(vec2(14.0, 6.0), Sense::hover());
         ui.painter().rect_filled(filled, 1.0, palette.accent);
-        ui.label(RichText::new("your shots").small().weak());
+        ui.label(RichText::new("shots").small().weak());
     });
 }
 

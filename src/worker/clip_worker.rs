@@ -1,5 +1,6 @@
 //! The thread that owns CLIP.
 
+mod context;
 mod folder;
 
 use std::collections::HashMap;
@@ -9,6 +10,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::Receiver;
 
 pub use self::folder::EmbeddedFolder;
+use super::training_worker::{TrainEvent, TrainJob};
 use super::{Outbox, Wake, Worker};
 use crate::clip::{Activation, BottleneckAdapter, DeviceChoice, OpenOptions};
 use crate::engine::embed::{PhotoFeatures, PhotoRequest};
@@ -52,6 +54,9 @@ pub enum ClipJob {
     },
     /// Embed the word list that PCA's axes come from.
     EmbedWords,
+    /// Learn the context words of `CoOp` through the text tower, for classes of these names. Prompts are embedded meanwhile,
+    /// photos are not.
+    LearnContext(TrainJob, Vec<String>),
     /// Embed a folder of class folders, of photos that stay outside the project.
     EmbedFolder {
         /// Comes back with everything that this job tells.
@@ -126,6 +131,8 @@ pub enum ClipEvent {
         /// In the job's order.
         classes: Vec<(ClassId, ClassText)>,
     },
+    /// How a training through the text tower goes.
+    Training(TrainEvent),
     /// How far a folder is embedded: photos done, of all.
     FolderProgress(Generation, usize, usize),
     /// A folder is embedded, or why not; `None`: somebody stopped it.
@@ -218,6 +225,7 @@ impl ClipThread {
                     self.out.send(embed_texts(engine, generation, &classes));
                 }
             }
+            ClipJob::LearnContext(job, names) => self.learn_context(&job, &names),
             ClipJob::EmbedFolder {
                 generation,
                 folder,
@@ -248,6 +256,16 @@ impl ClipThread {
                 }
             }
         }
+    }
+
+    fn learn_context(&mut self, job: &TrainJob, names: &[String]) {
+        let Some(engine) = &self.engine else { return };
+        let later = &mut self.later;
+        let mut tell = |event| {
+            self.out.send(ClipEvent::Training(event));
+            answer_between_batches(engine, &self.jobs, &self.out, later);
+        };
+        context::learn(engine, job, names, &mut tell);
     }
 
     fn open_model(&mut self, model: Option<&str>, options: OpenOptions) {

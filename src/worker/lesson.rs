@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::features::Features;
 use crate::ids::Generation;
-use crate::methods::{Classifier, Knowledge, Method, Parameter, Parameters, Prompts};
+use crate::methods::{Classifier, Knowledge, LeaveOneOut, Method, Parameter, Parameters, Prompts};
 use crate::support::SupportSet;
 
 /// Support set and texts of one fit.
@@ -92,6 +92,8 @@ pub struct Trained {
     pub training: Training,
     /// What came of it.
     pub classifier: Arc<dyn Classifier>,
+    /// What it is worth on folds of the shots, once that is known.
+    pub judged: Option<Arc<LeaveOneOut>>,
 }
 
 /// What decides the outcome of a training.
@@ -147,15 +149,17 @@ impl Training {
 }
 
 impl Trained {
-    /// The trained method at `parameters`, if it is what `wanted` would come to: trained so, or weighed anew.
-    pub fn at(&self, wanted: &Training, parameters: &Parameters) -> Option<Arc<dyn Classifier>> {
-        if self.training.is_as(wanted) {
-            return Some(Arc::clone(&self.classifier));
-        }
-        if !self.training.followed().is_as(&wanted.followed()) {
-            return None;
-        }
-        self.classifier.at(parameters).map(Arc::from)
+    /// Whether it is what `wanted` would come to, or can be weighed to be.
+    pub fn is_for(&self, wanted: &Training) -> bool {
+        self.training.is_as(wanted)
+            || (self.training.followed().is_as(&wanted.followed())
+                && self.classifier.at(&wanted.parameters).is_some())
+    }
+
+    /// The trained method at `parameters`, as far as it follows them.
+    pub fn at(&self, parameters: &Parameters) -> Arc<dyn Classifier> {
+        let weighed = self.classifier.at(parameters);
+        weighed.map_or_else(|| Arc::clone(&self.classifier), Arc::from)
     }
 }
 

@@ -15,7 +15,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use self::figures::KnownTuning;
 use self::fitting::Fit;
-pub use self::fitting::{Availability, FitRequest, availability};
+pub use self::fitting::{Availability, FitRequest};
 pub use self::overlap::{Figures, PairRequest};
 pub use self::pool::PoolPredictions;
 pub use self::test_set::StrayPhoto;
@@ -28,8 +28,8 @@ use crate::features::Features;
 use crate::ids::{Generation, PhotoId};
 use crate::methods::projection::IsoClip;
 use crate::methods::surface::Surface;
-use crate::methods::{Method, Parameters};
-use crate::worker::lesson::{Lesson, Trained};
+use crate::methods::{LeaveOneOut, Method, Parameters};
+use crate::worker::lesson::{Lesson, Trained, Training};
 
 /// What the scoring worker can be asked.
 pub enum ScoreJob {
@@ -45,6 +45,8 @@ pub enum ScoreJob {
     SetWords(Features),
     /// A method was trained: the next fit of it uses this.
     SetTrained(Box<Trained>),
+    /// What the trained method is worth.
+    SetJudged(Training, Arc<LeaveOneOut>),
     /// What was trained is not wanted any more.
     ForgetTrained,
     /// Fit the method; what was fitted before is dropped.
@@ -215,7 +217,10 @@ impl ScoringThread {
         match job {
             ScoreJob::Forget => self.forget(agenda),
             ScoreJob::Reset(model) => {
+                // The photos on screen stay the same; the window tells them only once.
+                let shown = std::mem::take(&mut self.shown);
                 self.forget(agenda);
+                self.shown = shown;
                 (self.words, self.iso) = (None, None);
                 self.model = Some(*model);
             }
@@ -227,6 +232,13 @@ impl ScoringThread {
             }
             ScoreJob::ClearBottleneck => self.table.clear_bottleneck(),
             ScoreJob::SetTrained(trained) => self.trained = Some(*trained),
+            ScoreJob::SetJudged(training, judged) => {
+                if let Some(trained) = &mut self.trained
+                    && trained.training.is_as(&training)
+                {
+                    trained.judged = Some(judged);
+                }
+            }
             ScoreJob::ForgetTrained => self.trained = None,
             ScoreJob::SetWords(words) => self.words = Some(words),
             ScoreJob::Fit(request) => {

@@ -8,6 +8,7 @@ mod searching;
 use std::sync::Arc;
 
 use super::lesson::Lesson;
+use super::scoring_worker::Availability;
 use super::{Outbox, Wake, Worker};
 use crate::features::Features;
 use crate::ids::Generation;
@@ -47,10 +48,10 @@ pub struct CompareJob {
     pub generation: Generation,
     /// What the methods learn from.
     pub lesson: Arc<Lesson>,
+    /// Which methods can be fitted on it.
+    pub availability: Vec<Availability>,
     /// What they are judged by; `None`: the shots, each left out once.
     pub test: Option<Arc<TestSet>>,
-    /// Values of what is not tuned.
-    pub parameters: Parameters,
     /// Whether the methods that are trained take part.
     pub trains: bool,
     /// Stops it between two methods.

@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use super::lesson::{Lesson, Trained, Training};
 use super::{Outbox, Wake, Worker};
 use crate::ids::Generation;
-use crate::methods::{self, Method, MethodError, Parameters};
-use crate::progress::CancelToken;
+use crate::methods::{
+    self, LeaveOneOut, Method, MethodError, Monitor, Parameters, TrainStep, tune_on_support,
+};
+use crate::progress::{CancelToken, Progress};
 
 /// The window hears of steps this often: a curve that grows smoothly, and no flood of events.
-const TELL_EVERY: Duration = Duration::from_millis(60);
+pub(super) const TELL_EVERY: Duration = Duration::from_millis(60);
 
 /// What to train.
 #[derive(Clone, Debug)]
@@ -27,25 +29,16 @@ pub struct TrainJob {
     pub cancel: CancelToken,
 }
 
-/// Where a training stands after one of its steps.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TrainStep {
-    /// Steps taken.
-    pub step: usize,
-    /// Steps in all.
-    pub total: usize,
-    /// Mean loss of the step.
-    pub loss: f32,
-    /// Share of the photos held out that are right, 0 to 1, where it was measured at this step.
-    pub accuracy: Option<f32>,
-}
-
 /// What the training worker tells.
 pub enum TrainEvent {
     /// Steps that were taken since the last of these.
     Steps(Generation, Vec<TrainStep>),
     /// The training is over, by its end or because somebody ended it.
     Finished(Generation, Box<Trained>),
+    /// What the trained method is worth: trained anew for folds of the shots, with the best values of what weighs it.
+    Judged(Generation, Training, Arc<LeaveOneOut>),
+    /// Judging ended without an outcome.
+    NotJudged(Generation),
     /// Somebody ended it before there was anything to keep.
     Cancelled(Generation),
     /// It did not work, as a sentence.
@@ -57,7 +50,11 @@ pub fn start(wake: Wake) -> std::io::Result<Worker<TrainJob, TrainEvent>> {
     Worker::start("training worker", wake, |jobs, out| {
         for job in jobs {
             let event = train(&job, &out);
+            let is_trained = matches!(event, TrainEvent::Finished(..));
             out.send(event);
+            if is_trained {
+                out.send(judge(&job));
+            }
         }
     })
 }
@@ -65,7 +62,13 @@ pub fn start(wake: Wake) -> std::io::Result<Worker<TrainJob, TrainEvent>> {
 fn train(job: &TrainJob, out: &Outbox<TrainEvent>) -> TrainEvent {
     let generation = job.generation;
     let teller = Teller::new(generation, out);
-    let fitted = methods::fit(job.method, &job.parameters, &job.lesson.knowledge());
+    let tell = |step| teller.take(step);
+    let fitted = methods::fit_watched(
+        job.method,
+        &job.parameters,
+        &job.lesson.knowledge(),
+        &Monitor::new(&tell, Some(&job.cancel)),
+    );
     teller.flush();
     match fitted {
         Ok(classifier) => TrainEvent::Finished(
@@ -74,11 +77,26 @@ fn train(job: &TrainJob, out: &Outbox<TrainEvent>) -> TrainEvent {
                 training: Training::new(job.method, &job.parameters, &job.lesson)
                     .measured(teller.best_accuracy()),
                 classifier: classifier.into(),
+                judged: None,
             }),
         ),
         Err(MethodError::Cancelled(_)) => TrainEvent::Cancelled(generation),
         Err(error) => TrainEvent::Failed(generation, error.to_string()),
     }
+}
+
+fn judge(job: &TrainJob) -> TrainEvent {
+    let generation = job.generation;
+    let progress = Progress::new(&|_, _| (), &job.cancel);
+    // What was ended early is not trained five times more.
+    let judged = progress.check().map_err(MethodError::from).and_then(|()| {
+        let knowledge = job.lesson.knowledge();
+        tune_on_support(job.method, &job.parameters, &knowledge, &progress)
+    });
+    let training = Training::new(job.method, &job.parameters, &job.lesson);
+    judged.map_or(TrainEvent::NotJudged(generation), |judged| {
+        TrainEvent::Judged(generation, training, Arc::new(judged))
+    })
 }
 
 /// Collects steps and tells them every few milliseconds.

@@ -80,15 +80,15 @@ fn floats(path: &Path, name: &str) -> (Vec<usize>, Vec<f32>) {
     (view.shape().to_vec(), values)
 }
 
-#[test]
-fn score_reproduces_the_reference() {
+/// Scores a file of tests/data/methods by all of its methods for which `counts`, and compares with its logits.
+fn check_scores(name: &str, counts: fn(&str) -> bool) {
     let shell = Shell::new();
-    let file = project("tests/data/methods/0.safetensors");
-    let golden: Value =
-        serde_json::from_slice(&std::fs::read(project("tests/data/methods/0.json")).unwrap())
-            .unwrap();
+    let file = project(&format!("tests/data/methods/{name}.safetensors"));
+    let json = std::fs::read(project(&format!("tests/data/methods/{name}.json"))).unwrap();
+    let golden: Value = serde_json::from_slice(&json).unwrap();
     let out = shell.path("logits.safetensors");
-    for (method, hyper) in golden["hyper"].as_object().unwrap() {
+    let methods = golden["hyper"].as_object().unwrap().iter();
+    for (method, hyper) in methods.filter(|(method, _)| counts(method)) {
         let mut arguments = vec![
             "score".to_owned(),
             text(&file).to_owned(),
@@ -96,7 +96,11 @@ fn score_reproduces_the_reference() {
             method.clone(),
         ];
         for (name, value) in hyper.as_object().unwrap() {
-            let flag = if name == "lam" { "lambda" } else { name };
+            let flag = match name.as_str() {
+                "lam" => "lambda",
+                "num_prompts" => "prompts-per-class",
+                name => name,
+            };
             arguments.extend([format!("--{flag}"), value.to_string()]);
         }
         arguments.extend(["--out".to_owned(), text(&out).to_owned()]);
@@ -117,6 +121,59 @@ fn score_reproduces_the_reference() {
             "{method}: off by {error} of {largest}"
         );
     }
+}
+
+#[test]
+fn score_reproduces_the_reference() {
+    check_scores("0", |_| true);
+}
+
+#[test]
+fn score_reads_views_and_prompts() {
+    // LP++ draws no views, so it is the one trained method whose reference holds with views in the file.
+    let is_fixed =
+        |method: &str| !["tip-adapter-f", "ape-t", "clip-adapter", "taskres"].contains(&method);
+    check_scores("more", is_fixed);
+}
+
+#[test]
+fn score_trains_with_the_seed_and_epochs_asked_for() {
+    let shell = Shell::new();
+    let file = project("tests/data/methods/more.safetensors");
+    let logits = |seed: &str, epochs: &str| {
+        let out = shell.path("logits.safetensors");
+        let file = text(&file);
+        let rest = [
+            "--method",
+            "clip-adapter",
+            "--seed",
+            seed,
+            "--epochs",
+            epochs,
+            "--lr",
+            "0.01",
+        ];
+        let arguments = [&["score", file, "--out", text(&out)], &rest[..]].concat();
+        shell.succeed(&arguments);
+        floats(&out, "logits").1
+    };
+    assert_eq!(logits("1", "3"), logits("1", "3"));
+    assert_ne!(logits("1", "3"), logits("2", "3"));
+    assert_ne!(logits("1", "3"), logits("1", "4"));
+    let said = shell.fail(
+        &[
+            "score",
+            text(&file),
+            "--method",
+            "taskres",
+            "--lr",
+            "0",
+            "--out",
+            "x",
+        ],
+        2,
+    );
+    assert!(said.contains("above 0"), "{said}");
 }
 
 #[test]
@@ -287,6 +344,108 @@ fn overlap_and_tune_print_the_keys_of_the_contract() {
             .all(|key| !tuned[key].is_null()),
         "{tuned}"
     );
+}
+
+#[test]
+fn tune_takes_every_grid_by_name() {
+    let shell = Shell::new();
+    let file = project("tests/data/methods/0.safetensors");
+    let tuned = |method: &str, more: &[&str]| {
+        let arguments = [&["tune", text(&file), "--method", method], more].concat();
+        shell.json(&arguments)
+    };
+    assert_eq!(tuned("gda", &[])["combinations"], 7);
+    let proker = tuned("proker", &[]);
+    assert_eq!(proker["combinations"], 200);
+    assert!(proker["lambda"].is_number(), "{proker}");
+    // 64 numbers: 400 of 1,024 channels are 25.
+    let ape = tuned("ape", &["--grid", "dtd"]);
+    assert_eq!(
+        (&ape["combinations"], &ape["channels"]),
+        (&80_000.into(), &25.into())
+    );
+    let other = tuned("ape", &["--grid", "imagenet", "--channels", "9"]);
+    assert_eq!(
+        (&other["combinations"], &other["channels"]),
+        (&20_000.into(), &9.into())
+    );
+    let message = shell.fail(
+        &["tune", text(&file), "--method", "gda", "--grid", "moon"],
+        2,
+    );
+    assert!(
+        message.contains("moon") && message.contains("eurosat"),
+        "{message}"
+    );
+}
+
+#[test]
+fn benchmarks_of_searches_print_the_keys_of_the_contract() {
+    let shell = Shell::new();
+    let size = [
+        "--keys",
+        "12",
+        "--classes",
+        "3",
+        "--queries",
+        "20",
+        "--dim",
+        "8",
+    ];
+    let features = shell.path("features.safetensors");
+    let arguments = [
+        "bench",
+        "tune",
+        "--search",
+        "tip-adapter",
+        "--out",
+        text(&features),
+        "--json",
+    ];
+    let rows = shell.json(&[&arguments[..], &size[..]].concat());
+    let row = &rows[0];
+    assert_eq!(
+        (
+            &row["search"],
+            &row["combinations"],
+            &row["keys"],
+            &row["classes"],
+            &row["queries"],
+            &row["dim"]
+        ),
+        (
+            &"tip-adapter".into(),
+            &4000.into(),
+            &12.into(),
+            &3.into(),
+            &20.into(),
+            &8.into()
+        )
+    );
+    assert!(row["seconds"].as_f64().unwrap() > 0.0);
+    // The features are those that were searched.
+    let tuned = shell.json(&["tune", text(&features), "--method", "tip-adapter"]);
+    for key in ["accuracy", "alpha", "beta"] {
+        assert_eq!(tuned[key], row[key], "{key}");
+    }
+    let rows = shell.json(&[&["bench", "score", "--json"], &size[..]].concat());
+    let methods = rows.as_array().unwrap();
+    let names: Vec<&str> = methods
+        .iter()
+        .filter_map(|row| row["method"].as_str())
+        .collect();
+    assert!(
+        ["zero-shot", "tip-x", "gda-pp", "proker", "timo"]
+            .iter()
+            .all(|name| names.contains(name)),
+        "{rows}"
+    );
+    for row in methods {
+        assert!(
+            row["fit_seconds"].is_number() && row["microseconds_per_query"].is_number(),
+            "{row}"
+        );
+    }
 }
 
 #[test]

@@ -291,7 +291,7 @@ fn views_prompts_shots_and_the_table_go_together() {
     assert!(of(&plain, "timo")[0]["accuracy"].is_null(), "{plain}");
     assert!(!timo.is_empty());
 
-    let both = format!("template+{}", text(&file));
+    let both = format!("imagenet+{}", text(&file));
     let table = shell.path("table.md");
     let more = [
         "--shots",

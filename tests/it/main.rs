@@ -7,6 +7,7 @@
 
 mod adapter_training;
 mod assets;
+mod bad_input;
 mod calip;
 mod checkpoints;
 mod cli;
@@ -31,5 +32,6 @@ mod sampling;
 mod shared;
 mod source_text;
 mod tokenizer;
+mod training;
 mod tuning;
 mod window;

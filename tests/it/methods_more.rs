@@ -1,4 +1,4 @@
-//! The methods that weigh views and prompts, against the papers' formulas in float64 (make_methods_golden.py).
+//! The methods that weigh views and prompts, against the papers' formulas in float64 (`make_methods_golden.py`).
 
 use shotlens::methods::{Knowledge, Method, MethodError, Parameters, fit};
 

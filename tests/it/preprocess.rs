@@ -74,7 +74,8 @@ fn views_are_those_of_torchvision() {
     // VIEWS of tests/data/preprocess/make_views.py
     let views = [
         ("0.jpg", [31, 17, 150, 130], false),
-        ("1.jpg", [0, 5, 99, 120], true),
+        ("0.jpg", [200, 300, 101, 123], true),
+        ("1.jpg", [10, 20, 300, 390], true),
         ("3_tall.png", [3, 40, 61, 80], false),
         ("7_tiny.png", [0, 1, 2, 2], true),
     ];

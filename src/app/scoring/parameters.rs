@@ -14,8 +14,23 @@ impl App {
         if self.fit.tuned {
             self.scoring.parameters
         } else {
-            parameters_of(self.project().settings())
+            self.set_parameters()
         }
+    }
+
+    /// The parameters as set, whether or not they are tuned.
+    pub(in crate::app) fn set_parameters(&self) -> Parameters {
+        parameters_of(self.project().settings(), self.num_shots())
+    }
+
+    /// Shots of the class that has most.
+    pub(in crate::app) fn num_shots(&self) -> usize {
+        let project = self.project();
+        let shots = project
+            .classes()
+            .iter()
+            .map(|class| project.shots(class.id).len());
+        shots.max().unwrap_or(0)
     }
 
     /// One of them, as its slider shows it.
@@ -38,7 +53,8 @@ impl App {
     pub(in crate::app) fn set_parameter(&mut self, parameter: Parameter, value: f64) {
         let now = self.parameters();
         let mut settings = self.project().settings().clone();
-        take_over(&mut settings, &now);
+        let published = Parameters::published(self.method(), self.num_shots());
+        take_over(&mut settings, &now, &published);
         match parameter {
             Parameter::Alpha => settings.alpha = value,
             Parameter::Beta => settings.beta = value,
@@ -52,7 +68,7 @@ impl App {
         (self.fit.tuned, self.fit.validation) = (false, None);
         self.scoring.is_dirty = was_dirty;
         self.scoring.is_dragging = true;
-        self.scoring.parameters = parameters_of(self.project().settings());
+        self.scoring.parameters = self.set_parameters();
         if self.scoring.is_fitting {
             // The fit under way tunes or weighs with what was set before it; another follows.
             self.scoring.is_dirty = true;
@@ -77,8 +93,10 @@ impl App {
     }
 
     pub(in crate::app) fn reset_parameter(&mut self, parameter: Parameter) {
-        if let Some(range) = self.method().range(parameter) {
-            self.set_parameter(parameter, f64::from(range.default));
+        let method = self.method();
+        if method.parameters().contains(&parameter) {
+            let published = Parameters::published(method, self.num_shots());
+            self.set_parameter(parameter, exact(published.value(parameter)));
             self.release_parameter();
         }
     }
@@ -97,20 +115,17 @@ impl App {
     /// Another method; values that mean nothing to it go back to its defaults, to be tuned.
     pub(in crate::app) fn choose_method(&mut self, name: String) {
         let (before, after) = (self.method(), Method::from_name(&name).unwrap_or_default());
+        let published = Parameters::published(after, self.num_shots());
         self.fit.validation = None;
         self.change_settings(|settings| {
             settings.method = name;
-            if before.parameters() == after.parameters() {
+            let is_same = before.without_adapter() == after.without_adapter();
+            if is_same || after.parameters().is_empty() {
                 return;
             }
-            let default = |parameter, value: &mut f64| {
-                if let Some(range) = after.range(parameter) {
-                    *value = f64::from(range.default);
-                }
-            };
-            default(Parameter::Alpha, &mut settings.alpha);
-            default(Parameter::Beta, &mut settings.beta);
-            default(Parameter::Gamma, &mut settings.gamma);
+            settings.alpha = exact(published.alpha);
+            settings.beta = exact(published.beta);
+            settings.gamma = exact(published.gamma);
             settings.options = MethodOptions::default();
             settings.auto_tuned = true;
         });
@@ -143,7 +158,7 @@ impl App {
                 preset: Some(name.to_owned()),
             };
         });
-        self.scoring.parameters = parameters_of(self.project().settings());
+        self.scoring.parameters = self.set_parameters();
         self.inspect();
     }
 
@@ -169,8 +184,9 @@ impl App {
     pub(in crate::app) fn set_all(&mut self, values: &Parameters) {
         self.project.end_gesture();
         (self.fit.tuned, self.fit.validation) = (false, None);
-        self.change_settings(|settings| take_over(settings, values));
-        self.scoring.parameters = parameters_of(self.project().settings());
+        let published = Parameters::published(self.method(), self.num_shots());
+        self.change_settings(|settings| take_over(settings, values, &published));
+        self.scoring.parameters = self.set_parameters();
         self.inspect();
     }
 }
@@ -181,15 +197,13 @@ fn exact(value: f32) -> f64 {
 }
 
 /// Makes these values those of the settings.
-fn take_over(settings: &mut Settings, values: &Parameters) {
+fn take_over(settings: &mut Settings, values: &Parameters, published: &Parameters) {
     settings.alpha = exact(values.alpha);
     settings.beta = exact(values.beta);
     settings.gamma = exact(values.gamma);
     settings.auto_tuned = false;
     // What tuning found for what has no slider.
-    let defaults = Parameters::default();
-    if values.lambda.to_bits() != defaults.lambda.to_bits() {
-        settings.options.lambda = Some(values.lambda);
-    }
+    let is_published = values.lambda.to_bits() == published.lambda.to_bits();
+    settings.options.lambda = (!is_published).then_some(values.lambda);
     settings.options.num_prompts = values.num_prompts;
 }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli::tensor_file::TensorWriter;
 use crate::features::{Features, Matrix};
-use crate::methods::{Knowledge, Queries};
+use crate::methods::{Knowledge, Prompts, Queries};
 use crate::support::SupportSet;
 
 /// Length of the class's direction, and of a photo's noise, beside the shared direction of length 1.
@@ -15,6 +15,9 @@ const CLASS: f64 = 0.4;
 const PHOTO_NOISE: f64 = 1.4;
 /// Length of a text's noise beside its class's direction of length 1.
 const TEXT_NOISE: f64 = 1.5;
+
+/// Prompts of a class, for the methods that weigh them.
+const PROMPTS: usize = 20;
 
 /// How much of everything.
 #[derive(Args, Debug, Clone, Copy)]
@@ -37,6 +40,7 @@ pub(super) struct Size {
 pub(super) struct Synthetic {
     pub(super) support: SupportSet,
     pub(super) text: Features,
+    pub(super) prompts: Prompts,
     pub(super) queries: Features,
     pub(super) labels: Vec<usize>,
 }
@@ -69,14 +73,29 @@ impl Synthetic {
             Ok(Features::normalized(Matrix::new(labels.len(), dim, data)?)?)
         };
         let (keys, queries) = (photos(&key_labels)?, photos(&labels)?);
-        let mut texts = Vec::with_capacity(num_classes * dim);
-        for class in &classes {
-            let own = noise.direction(dim);
-            texts.extend((0..dim).map(|i| (class[i] + TEXT_NOISE * own[i]) as f32));
-        }
+        let mut texts = |count: usize| -> Result<Features> {
+            let mut data = Vec::with_capacity(num_classes * count * dim);
+            for class in classes
+                .iter()
+                .flat_map(|class| std::iter::repeat_n(class, count))
+            {
+                let own = noise.direction(dim);
+                data.extend((0..dim).map(|i| (class[i] + TEXT_NOISE * own[i]) as f32));
+            }
+            Ok(Features::normalized(Matrix::new(
+                num_classes * count,
+                dim,
+                data,
+            )?)?)
+        };
+        let (text, prompts) = (texts(1)?, texts(PROMPTS)?);
         Ok(Self {
             support: SupportSet::from_rows(keys, key_labels, num_classes)?,
-            text: Features::normalized(Matrix::new(num_classes, dim, texts)?)?,
+            text,
+            prompts: Prompts {
+                classes: (0..prompts.len()).map(|row| row / PROMPTS).collect(),
+                features: prompts,
+            },
             queries,
             labels,
         })
@@ -84,7 +103,11 @@ impl Synthetic {
 
     /// What the methods learn from; the ++ methods get the same features as the others.
     pub(super) fn knowledge(&self) -> Knowledge<'_> {
-        Knowledge::new(&self.support, &self.text).with_adapted_keys(Some(self.support.features()))
+        Knowledge {
+            prompts: Some(&self.prompts),
+            ..Knowledge::new(&self.support, &self.text)
+                .with_adapted_keys(Some(self.support.features()))
+        }
     }
 
     pub(super) fn queries(&self) -> Queries<'_> {
@@ -130,7 +153,9 @@ impl Noise {
             })
             .collect();
         let length = row.iter().map(|x| x * x).sum::<f64>().sqrt();
-        row.iter_mut().for_each(|x| *x /= length);
+        for x in &mut row {
+            *x /= length;
+        }
         row
     }
 }
@@ -151,7 +176,8 @@ mod tests {
         let scene = Synthetic::new(size).unwrap();
         let correct = |method| {
             let parameters = Parameters {
-                alpha: 5.0,
+                alpha: 50.0,
+                beta: 2.0,
                 ..Parameters::default()
             };
             let classifier = fit(method, &parameters, &scene.knowledge()).unwrap();

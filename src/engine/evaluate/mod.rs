@@ -14,7 +14,7 @@ use super::prompts::class_means;
 use super::{Engine, EngineError};
 use crate::features::Features;
 use crate::methods::metrics::Confusion;
-use crate::methods::{self, Method, Parameters};
+use crate::methods::{self, Method, Monitor, Parameters};
 use crate::progress::Progress;
 use materials::{Common, Materials};
 use tuning::Ground;
@@ -202,7 +202,9 @@ impl Plan<'_> {
         };
         let chosen = self.tuning.choose(method, defaults, &ground, progress)?;
         let tuned = Instant::now();
-        let classifier = methods::fit(method, &chosen.parameters, &knowledge)?;
+        let watching = Monitor::silent();
+        let classifier =
+            methods::fit_tuned(method, &defaults, &chosen.parameters, &knowledge, &watching)?;
         let fitted = Instant::now();
         let logits = classifier.predict(materials.test(method, common), progress)?;
         let seconds = Seconds {

@@ -18,39 +18,33 @@ pub(super) fn count(
     let heaviest = keys.log_weights.iter();
     let heaviest = heaviest.fold(0.0, |heaviest, weight| weight.abs().max(heaviest));
     let rounding = Rounding::of(keys, heaviest);
-    validation.count(
-        &keys,
-        validation.probes,
-        axes,
-        progress,
-        |judged, counts| {
-            let block = &judged.block;
-            each_beta(keys, &block.cosines, &axes.betas, |index, sums| {
-                let beta = axes.betas[index];
-                let contest = Contest {
-                    rivals: &judged.rivals,
-                    sums,
-                    own_base: judged.own_base,
-                    labels: &judged.labels,
-                    margins: margins(
-                        &judged.magnitudes,
-                        &magnitudes(sums),
-                        judged.alphas,
-                        rounding.of_sums(beta),
-                    ),
-                };
-                count_on_lines(
-                    &contest,
+    validation.count(keys, validation.probes, axes, progress, |judged, counts| {
+        let block = &judged.block;
+        each_beta(keys, &block.cosines, &axes.betas, |index, sums| {
+            let beta = axes.betas[index];
+            let contest = Contest {
+                rivals: &judged.rivals,
+                sums,
+                own_base: judged.own_base,
+                labels: &judged.labels,
+                margins: margins(
+                    &judged.magnitudes,
+                    &magnitudes(sums),
                     judged.alphas,
-                    counts.line(index),
-                    |class, lane, alpha| {
-                        let sum = keys.class_sum(block, &keys.log_weights, beta, (class, lane));
-                        block.zero_shot[class][lane] + alpha * sum
-                    },
-                );
-            });
-        },
-    )
+                    rounding.of_sums(beta),
+                ),
+            };
+            count_on_lines(
+                &contest,
+                judged.alphas,
+                counts.line(index),
+                |class, lane, alpha| {
+                    let sum = keys.class_sum(block, &keys.log_weights, beta, (class, lane));
+                    block.zero_shot[class][lane] + alpha * sum
+                },
+            );
+        });
+    })
 }
 
 /// Class sums at every β: `each(index of β, sums)`; evenly spaced ones eight at a time.

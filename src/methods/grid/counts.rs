@@ -203,7 +203,7 @@ mod tests {
             let Parameters {
                 alpha, beta, gamma, ..
             } = tuned.parameters;
-            assert_eq!(tuned.accuracy, 70.0);
+            assert!((tuned.accuracy - 70.0).abs() < 1e-9);
             assert_eq!(tuned.num_combinations, 8);
             assert_eq!(tuned.surface.accuracies, [30.0, 70.0, 70.0, 60.0]);
             assert_eq!(tuned.surface.thirds, [0.1, 0.1, 0.2, 0.2]);

@@ -74,8 +74,8 @@ pub struct Tuned {
 
 /// Tries the whole grid on validation photos; `parameters` give the values that the grid does not vary.
 ///
-/// Zero-shot has nothing to tune: one combination. Tip-Adapter-F and APE-T are trained first, at `parameters`; whoever needs
-/// the trained classifier as well calls [`fit_and_tune`].
+/// Zero-shot has nothing to tune: one combination. Tip-Adapter-F and APE-T are trained once, at `parameters`, and then
+/// moved, as [`super::fit_tuned`] does.
 pub fn tune(
     method: Method,
     parameters: &Parameters,
@@ -99,37 +99,6 @@ pub fn tune(
         Method::TipAdapterF | Method::ApeT => search.trained(&*fit(method, parameters, knowledge)?),
         _ => search.run(),
     }
-}
-
-/// [`tune`], and the classifier at what it found: for Tip-Adapter-F and APE-T the one that was trained before the search.
-pub fn fit_and_tune(
-    method: Method,
-    parameters: &Parameters,
-    knowledge: &Knowledge<'_>,
-    validation: Queries<'_>,
-    labels: &[usize],
-    grid: &Grid,
-    progress: &Progress<'_>,
-) -> Result<(Box<dyn Classifier>, Tuned), MethodError> {
-    if !matches!(method, Method::TipAdapterF | Method::ApeT) {
-        let tuned = tune(
-            method, parameters, knowledge, validation, labels, grid, progress,
-        )?;
-        return Ok((fit(method, &tuned.parameters, knowledge)?, tuned));
-    }
-    let validation = Validation::new(method, validation, labels)?;
-    let trained = fit(method, parameters, knowledge)?;
-    let search = Search {
-        method,
-        parameters,
-        knowledge,
-        validation: &validation,
-        grid,
-        progress,
-    };
-    let tuned = search.trained(&*trained)?;
-    let moved = trained.at(&tuned.parameters);
-    Ok((moved.unwrap_or(trained), tuned))
 }
 
 /// One search.

@@ -226,7 +226,7 @@ mod tests {
         let grid = eurosat.values(Method::Ape);
         close(grid.betas[199], 0.1 + 199.0 * 29.9 / 200.0);
         close(grid.alphas[19], 0.1 + 19.0 * 4.9 / 20.0);
-        assert_eq!(grid.thirds[0], 0.0);
+        close(grid.thirds[0], 0.0);
         close(grid.thirds[19], 19.0 * 1.5 / 20.0);
         let grid = eurosat.values(Method::TipAdapter);
         close(grid.betas[199], 0.1 + 199.0 * 11.9 / 200.0);

@@ -11,11 +11,12 @@ use super::Protocol;
 use super::block::{Block, Terms, Votes};
 use super::cache::lanes_of_rows;
 use super::parts::Parts;
+use super::refined::Refined;
 use super::search::Judge;
 use crate::features::{Features, Matrix};
 use crate::methods::ape::{Criterion, keys_of};
 use crate::methods::keys::lanes_of;
-use crate::methods::lanes::{LANES, Lanes, MASKED, exp};
+use crate::methods::lanes::{LANES, MASKED};
 use crate::methods::{Knowledge, LOGIT_SCALE, Method, MethodError, Parameters};
 use crate::progress::Progress;
 use crate::support::SupportSet;
@@ -51,7 +52,7 @@ impl<'a> ApeJudge<'a> {
         knowledge: &Knowledge<'a>,
         progress: &Progress<'_>,
     ) -> Result<Self, MethodError> {
-        let (support, rows) = (knowledge.support, keys_of(method, knowledge)?);
+        let support = knowledge.support;
         let by_photo = Parts::by_photo(support);
         let num_cosines = by_photo.len() * support.len() * support.num_classes();
         let parts = if support.len() > MAX_ROWS || num_cosines > MAX_COSINES {
@@ -59,6 +60,17 @@ impl<'a> ApeJudge<'a> {
         } else {
             by_photo
         };
+        Self::with_parts(method, parameters, knowledge, parts, progress)
+    }
+
+    fn with_parts(
+        method: Method,
+        parameters: &Parameters,
+        knowledge: &Knowledge<'a>,
+        parts: Parts,
+        progress: &Progress<'_>,
+    ) -> Result<Self, MethodError> {
+        let (support, rows) = (knowledge.support, keys_of(method, knowledge)?);
         let labels = support.labels();
         let mut order: Vec<usize> = (0..support.len()).collect();
         order.sort_by_key(|row| labels[*row]);
@@ -78,7 +90,7 @@ impl<'a> ApeJudge<'a> {
         let criterion = Criterion::new(rows, labels, knowledge.text, parameters);
         let refined = Refined::new(&keys, knowledge.text, &criterion.channels_without(&[]));
         let sorted_labels: Vec<usize> = order.iter().map(|row| labels[*row]).collect();
-        let each: Result<Vec<(Vec<f32>, Vec<f32>)>, MethodError> = (0..parts.len())
+        let each: Result<Vec<Refit>, MethodError> = (0..parts.len())
             .into_par_iter()
             .map(|part| {
                 progress.check()?;
@@ -195,136 +207,8 @@ impl Judge for ApeJudge<'_> {
     }
 }
 
-/// Products of keys and texts on the channels of the whole support set, to be corrected for others.
-struct Refined<'a> {
-    keys: &'a Matrix,
-    /// `[dim, num_classes]`.
-    text: Matrix,
-    is_kept: Vec<bool>,
-    /// `[num_keys, num_classes]`.
-    products: Matrix,
-    key_squares: Vec<f64>,
-    text_squares: Vec<f64>,
-}
-
-impl<'a> Refined<'a> {
-    fn new(keys: &'a Matrix, text: &Features, channels: &[usize]) -> Self {
-        let (few_keys, few_text) = (
-            keys.select_cols(channels),
-            text.matrix().select_cols(channels),
-        );
-        let squares = |matrix: &Matrix| {
-            let square = |row: &[f32]| row.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
-            matrix.iter_rows().map(square).collect()
-        };
-        let mut is_kept = vec![false; keys.cols()];
-        for channel in channels {
-            is_kept[*channel] = true;
-        }
-        Self {
-            keys,
-            text: text.matrix().transposed(),
-            is_kept,
-            products: few_keys.times_transposed(&few_text),
-            key_squares: squares(&few_keys),
-            text_squares: squares(&few_text),
-        }
-    }
-
-    /// `log2((1 + 1e-6) / (p + 1e-6))` of every key on these channels, p the share of its own class.
-    fn surprises(&self, channels: &[usize], labels: &[usize]) -> Vec<f32> {
-        let mut changes = Vec::new();
-        let mut is_new = vec![false; self.is_kept.len()];
-        for channel in channels {
-            is_new[*channel] = true;
-        }
-        for (channel, (is_kept, is_new)) in self.is_kept.iter().zip(is_new).enumerate() {
-            if *is_kept != is_new {
-                changes.push((channel, if is_new { 1.0 } else { -1.0 }));
-            }
-        }
-        let mut text_squares = self.text_squares.clone();
-        for (channel, sign) in &changes {
-            for (square, x) in text_squares.iter_mut().zip(self.text.row(*channel)) {
-                *square += f64::from(*sign) * f64::from(*x) * f64::from(*x);
-            }
-        }
-        let inverse_lengths: Vec<f32> = text_squares
-            .iter()
-            .map(|square| (1.0 / square.max(1e-24).sqrt()) as f32)
-            .collect();
-        pulp::Arch::new().dispatch(Surprises {
-            refined: self,
-            changes: &changes,
-            inverse_lengths: &inverse_lengths,
-            labels,
-        })
-    }
-}
-
-struct Surprises<'a> {
-    refined: &'a Refined<'a>,
-    changes: &'a [(usize, f32)],
-    inverse_lengths: &'a [f32],
-    labels: &'a [usize],
-}
-
-impl pulp::WithSimd for Surprises<'_> {
-    type Output = Vec<f32>;
-
-    #[expect(
-        clippy::inline_always,
-        reason = "must be compiled with the instruction set that was dispatched to"
-    )]
-    #[inline(always)]
-    fn with_simd<S: pulp::Simd>(self, _: S) -> Vec<f32> {
-        let Self {
-            refined,
-            changes,
-            inverse_lengths,
-            labels,
-        } = self;
-        let mut cosines = vec![0.0; inverse_lengths.len()];
-        let mut surprises = Vec::with_capacity(labels.len());
-        for (key, label) in labels.iter().enumerate() {
-            cosines.copy_from_slice(refined.products.row(key));
-            let mut square = refined.key_squares[key];
-            for (channel, sign) in changes {
-                let x = refined.keys.row(key)[*channel];
-                square += f64::from(*sign) * f64::from(x) * f64::from(x);
-                let weight = sign * x;
-                for (cosine, text) in cosines.iter_mut().zip(refined.text.row(*channel)) {
-                    *cosine += weight * text;
-                }
-            }
-            let inverse = (1.0 / square.max(1e-24).sqrt()) as f32;
-            for (cosine, inverse_text) in cosines.iter_mut().zip(inverse_lengths) {
-                *cosine *= inverse * inverse_text;
-            }
-            let own = cosines[*label].exp() / sum_of_exp(&cosines);
-            surprises.push(((1.0 + 1e-6) / (own + 1e-6)).log2());
-        }
-        surprises
-    }
-}
-
-/// `Σ exp(x)`.
-#[expect(
-    clippy::inline_always,
-    reason = "must be compiled with the instruction set that was dispatched to"
-)]
-#[inline(always)]
-fn sum_of_exp(numbers: &[f32]) -> f32 {
-    let mut totals: Lanes = [0.0; LANES];
-    let (whole, rest) = numbers.as_chunks::<LANES>();
-    for numbers in whole {
-        let powers = exp(numbers);
-        for lane in 0..LANES {
-            totals[lane] += powers[lane];
-        }
-    }
-    totals.iter().sum::<f32>() + rest.iter().map(|x| x.exp()).sum::<f32>()
-}
+/// What is refitted without a part: the mask of channels and every sorted key's surprise.
+type Refit = (Vec<f32>, Vec<f32>);
 
 fn matrix_of(cols: usize, rows: &[Vec<f32>]) -> Matrix {
     let mut matrix = Matrix::zeros(rows.len(), cols);
@@ -332,4 +216,56 @@ fn matrix_of(cols: usize, rows: &[Vec<f32>]) -> Matrix {
         matrix.row_mut(row).copy_from_slice(numbers);
     }
     matrix
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::methods::leave_one_out::search::held_out;
+    use crate::methods::leave_one_out::space::Space;
+    use crate::methods::{Queries, fit};
+
+    /// Made-up rows of unit length.
+    fn rows(count: usize, seed: usize) -> Features {
+        let number = |row: usize, col: usize| ((row * 37 + col * 11 + seed) as f32 * 1.7).sin();
+        Features::normalized(Matrix::from_fn(count, 24, number)).unwrap()
+    }
+
+    #[test]
+    fn folds_are_fitted_anew_and_every_class_is_scaled_to_the_whole_cache() {
+        let labels: Vec<usize> = (0..43).map(|row| row % 4).collect();
+        let support = SupportSet::from_rows(rows(43, 1), labels.clone(), 4).unwrap();
+        let text = rows(4, 500);
+        let knowledge = Knowledge::new(&support, &text);
+        let parameters = Parameters {
+            gamma: 0.6,
+            channels: Some(9),
+            ..Parameters::default()
+        };
+        let (parts, progress) = (Parts::folds(&support), Progress::silent());
+        let judge =
+            ApeJudge::with_parts(Method::Ape, &parameters, &knowledge, parts, &progress).unwrap();
+        let space = Space::single(Method::Ape, &parameters, true);
+        let found = held_out(&judge, &space, 0, &progress).unwrap();
+        assert_eq!(found.rows.len(), 43);
+        let zero_shot = support.features().cosines(&text);
+        for row in 0..43 {
+            let hidden = judge.parts.hidden(row);
+            let left: Vec<usize> = (0..43).filter(|row| !hidden.contains(row)).collect();
+            let rest = support.select(&left);
+            let fitted = fit(Method::Ape, &parameters, &Knowledge::new(&rest, &text)).unwrap();
+            let query = support.features().select(&[row]);
+            let logits = fitted.logits(Queries::new(&query)).unwrap().0;
+            for class in 0..4 {
+                let count =
+                    |rows: &[usize]| rows.iter().filter(|row| labels[**row] == class).count();
+                let all: Vec<usize> = (0..43).collect();
+                let scale = count(&all) as f32 / count(&left) as f32;
+                let text = LOGIT_SCALE * zero_shot.row(row)[class];
+                let expected = text + scale * (logits.row(0)[class] - text);
+                let got = found.logits.0.row(row)[class];
+                assert!((got - expected).abs() < 1e-3, "row {row}: {got} {expected}");
+            }
+        }
+    }
 }

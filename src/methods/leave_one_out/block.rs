@@ -44,14 +44,12 @@ pub(super) struct Votes {
     pub(super) scales: Vec<Lanes>,
 }
 
+/// Hears of a setting, its base and its term, `[num_classes]` each.
+pub(super) type Visit<'a> = dyn FnMut(usize, &[Lanes], &[Lanes]) + 'a;
+
 impl Block {
     /// `each(setting, base, term)` for the wanted settings, in their order.
-    pub(super) fn each(
-        &self,
-        space: &Space,
-        wanted: &[usize],
-        each: &mut dyn FnMut(usize, &[Lanes], &[Lanes]),
-    ) {
+    pub(super) fn each(&self, space: &Space, wanted: &[usize], each: &mut Visit<'_>) {
         let nothing = vec![[0.0; LANES]; self.text.len()];
         let if_names = |base| {
             if space.use_class_names {
@@ -81,13 +79,7 @@ impl Block {
 }
 
 impl Votes {
-    fn each(
-        &self,
-        text: &[Lanes],
-        space: &Space,
-        wanted: &[usize],
-        each: &mut dyn FnMut(usize, &[Lanes], &[Lanes]),
-    ) {
+    fn each(&self, text: &[Lanes], space: &Space, wanted: &[usize], each: &mut Visit<'_>) {
         let mut sums = vec![[0.0; LANES]; self.ends.len()];
         let mut base = text.to_vec();
         let weights = vec![0.0; self.cosines.len()];

@@ -1,6 +1,6 @@
 //! GDA without a part of the photos, in closed form.
 //!
-//! In the eigenbasis of the whole scatter S a ridge is a diagonal. Taking rows out of a class c of n_c rows changes S by
+//! In the eigenbasis of the whole scatter S a ridge is a diagonal. Taking rows out of a class c of `n_c` rows changes S by
 //! `-U (I + 1 1ᵀ / (n_c - m)) Uᵀ`, where the m columns of U are those rows less their class mean; it moves the mean by
 //! `-U 1 / (n_c - m)`. Woodbury's identity then gives the precision without any decomposition for each photo.
 
@@ -33,7 +33,7 @@ pub(super) fn judge<'a>(
     for (part, scores) in scores.into_iter().enumerate() {
         let rows = parts.rows_of(part);
         let Some(scores) = scores else {
-            rows.iter().for_each(|row| given.is_judged[*row] = false);
+            given.leave_out(rows);
             continue;
         };
         given.fill(rows, &[], &[scores]);

@@ -18,7 +18,7 @@ pub(super) struct Given<'a> {
     /// Zero-shot logits, `[num_rows, num_classes]`.
     text: Matrix,
     /// Whether each row can be judged.
-    pub(super) is_judged: Vec<bool>,
+    is_judged: Vec<bool>,
     /// What class names give in place of zero-shot, `[num_rows, num_classes]` each; empty where zero-shot stands.
     pub(super) bases: Vec<Matrix>,
     /// What α multiplies, `[num_rows, num_classes]` each.
@@ -47,6 +47,13 @@ impl<'a> Given<'a> {
         }
     }
 
+    /// These rows cannot be judged.
+    pub(super) fn leave_out(&mut self, rows: &[usize]) {
+        for row in rows {
+            self.is_judged[*row] = false;
+        }
+    }
+
     /// Sets rows of all bases and terms; the matrices given hold these rows only.
     pub(super) fn fill(&mut self, rows: &[usize], bases: &[Matrix], terms: &[Matrix]) {
         let pairs = self.bases.iter_mut().zip(bases);
@@ -70,12 +77,15 @@ impl Judge for Given<'_> {
     fn blocks(&self, rows: Range<usize>) -> Result<Vec<Block>, MethodError> {
         let blocks = rows.clone().step_by(LANES).map(|first| {
             let len = LANES.min(rows.end - first);
-            let mut labels = [u32::MAX; LANES];
-            for lane in 0..len {
-                if self.is_judged[first + lane] {
-                    labels[lane] = self.support.labels()[first + lane] as u32;
+            let label = |lane: usize| {
+                let row = first + lane;
+                if lane < len && self.is_judged[row] {
+                    self.support.labels()[row] as u32
+                } else {
+                    u32::MAX
                 }
-            }
+            };
+            let labels = std::array::from_fn(label);
             let lanes = |matrices: &[Matrix]| {
                 let lanes = matrices
                     .iter()

@@ -13,6 +13,7 @@ mod gda;
 mod given;
 mod parts;
 mod proker;
+mod refined;
 mod refit;
 mod search;
 mod space;
@@ -137,6 +138,9 @@ impl LeaveOneOut {
 
 /// Chooses the parameters of `method` by leaving one out; `parameters` keep their other values and are the fallback.
 ///
+/// A trained method is trained at `parameters` for each of five folds, and α and β then weigh what was trained, where it is a
+/// cache: train at `parameters`, and take [`super::Classifier::at`] the result ([`super::fit_tuned`] does).
+///
 /// # Errors
 /// When features are missing or do not fit, a parameter is no number, or somebody asked to stop.
 pub fn tune_on_support(
@@ -157,7 +161,7 @@ pub fn tune_on_support(
     let pieces: Result<Vec<Piece>, MethodError> = space
         .pieces(method)
         .into_par_iter()
-        .map(|space| Piece::new(method, space, knowledge, progress))
+        .map(|space| Piece::new(method, parameters, space, knowledge, progress))
         .collect();
     let pieces = pieces?;
     let Some(best) = best_of(&pieces) else {
@@ -206,7 +210,7 @@ pub fn held_out(
         return Ok(HeldOut::default());
     }
     let space = Space::single(method, parameters, names_count(method, knowledge));
-    let judge = judge_of(method, &space, knowledge, progress)?;
+    let judge = judge_of(method, parameters, &space, knowledge, progress)?;
     search::held_out(&*judge, &space, 0, progress)
 }
 
@@ -237,11 +241,12 @@ struct Piece<'a> {
 impl<'a> Piece<'a> {
     fn new(
         method: Method,
+        parameters: &Parameters,
         space: Space,
         knowledge: &Knowledge<'a>,
         progress: &Progress<'_>,
     ) -> Result<Self, MethodError> {
-        let judge = judge_of(method, &space, knowledge, progress)?;
+        let judge = judge_of(method, parameters, &space, knowledge, progress)?;
         let counts = search::count(&*judge, &space, progress)?;
         let temperature = default_temperature(method);
         let best = search::best(&*judge, &space, &counts, temperature, &progress.quiet())?;
@@ -300,6 +305,7 @@ fn can_judge(
 /// The support set as the others see it under `method`.
 fn judge_of<'a>(
     method: Method,
+    parameters: &Parameters,
     space: &Space,
     knowledge: &Knowledge<'a>,
     progress: &Progress<'_>,
@@ -309,12 +315,9 @@ fn judge_of<'a>(
             Box::new(CacheJudge::tip_adapter(method, knowledge)?)
         }
         Method::TipX | Method::TipXPp => Box::new(CacheJudge::tip_x(method, knowledge)?),
-        Method::Ape | Method::ApePp => Box::new(ApeJudge::new(
-            method,
-            &space.settings[0],
-            knowledge,
-            progress,
-        )?),
+        Method::Ape | Method::ApePp => {
+            Box::new(ApeJudge::new(method, parameters, knowledge, progress)?)
+        }
         Method::Gda | Method::GdaPp => Box::new(gda::judge(method, knowledge, progress)?),
         Method::ProKeR | Method::ProKeRPp => {
             Box::new(proker::judge(method, space, knowledge, progress)?)
@@ -324,6 +327,8 @@ fn judge_of<'a>(
             &Parts::by_photo(knowledge.support),
         )),
         Method::Timo | Method::TimoS => Box::new(timo::judge(method, space, knowledge, progress)?),
-        _ => Box::new(refit::judge(method, space, knowledge, progress)?),
+        _ => Box::new(refit::judge(
+            method, parameters, space, knowledge, progress,
+        )?),
     })
 }

@@ -43,10 +43,7 @@ pub(super) fn judge<'a>(
     let hidden = parts.hidden_of_fit(knowledge.support, &rows);
     for (part, hidden) in hidden.iter().enumerate() {
         if hidden.is_empty() {
-            parts
-                .rows_of(part)
-                .iter()
-                .for_each(|row| given.is_judged[*row] = false);
+            given.leave_out(parts.rows_of(part));
         }
     }
     let mut spectrum: Option<Spectrum> = None;

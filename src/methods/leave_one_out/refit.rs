@@ -1,18 +1,23 @@
 //! Methods without a closed form: fitted anew for every fold.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use rayon::prelude::*;
 
 use super::given::Given;
 use super::parts::Parts;
 use super::space::Space;
 use crate::features::{Features, Matrix};
-use crate::methods::{Knowledge, Method, MethodError, Queries, Views, fit};
+use crate::methods::{
+    Knowledge, Method, MethodError, Monitor, Parameters, Queries, TrainStep, Views, fit_watched,
+};
 use crate::progress::Progress;
 use crate::support::SupportSet;
 
-/// Every photo under the method fitted to the other folds; sliders that only weigh cost no further fit.
+/// Every photo under the method fitted to the other folds at `parameters`; the space only weighs what was fitted.
 pub(super) fn judge<'a>(
     method: Method,
+    parameters: &Parameters,
     space: &Space,
     knowledge: &Knowledge<'a>,
     progress: &Progress<'_>,
@@ -22,21 +27,34 @@ pub(super) fn judge<'a>(
     let nothing = given.terms[0].clone();
     given.terms = vec![nothing.clone(); space.settings.len()];
     given.bases = vec![nothing; space.settings.len()];
-    let finished = std::sync::atomic::AtomicUsize::new(0);
-    let folds: Result<Vec<Option<Vec<(Matrix, Matrix)>>>, MethodError> = (0..parts.len())
+    let finished = AtomicUsize::new(0);
+    let report = |step: TrainStep| {
+        let done = finished.fetch_add(1, Ordering::Relaxed) + 1;
+        progress.report(done.min(parts.len() * step.total), parts.len() * step.total);
+    };
+    let monitor = Monitor::new(&report, progress.cancel_token());
+    let folds: Result<Vec<Option<Terms>>, MethodError> = (0..parts.len())
         .into_par_iter()
         .map(|fold| {
+            let terms = terms_of_fold(
+                method,
+                parameters,
+                space,
+                &Fold {
+                    knowledge,
+                    hidden: parts.rows_of(fold),
+                    monitor: &monitor,
+                },
+            )?;
+            // A training that was cancelled gives what it has.
             progress.check()?;
-            let terms = terms_of_fold(method, space, knowledge, parts.rows_of(fold), progress)?;
-            let done = finished.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
-            progress.step(done, parts.len())?;
             Ok(terms)
         })
         .collect();
     for (fold, terms) in folds?.into_iter().enumerate() {
         let rows = parts.rows_of(fold);
         let Some(terms) = terms else {
-            rows.iter().for_each(|row| given.is_judged[*row] = false);
+            given.leave_out(rows);
             continue;
         };
         let (bases, terms): (Vec<Matrix>, Vec<Matrix>) = terms.into_iter().unzip();
@@ -45,22 +63,34 @@ pub(super) fn judge<'a>(
     Ok(given)
 }
 
-/// Base and term of the photos of a fold for every setting, `[num_photos, num_classes]` each; `None` where too little is
-/// left to fit.
+/// Base and term of the photos of a fold for every setting, `[num_photos, num_classes]` each.
+type Terms = Vec<(Matrix, Matrix)>;
+
+/// A fold, and who watches it being learnt without.
+struct Fold<'a> {
+    knowledge: &'a Knowledge<'a>,
+    hidden: &'a [usize],
+    monitor: &'a Monitor<'a>,
+}
+
+/// `None` where too little is left to fit.
 fn terms_of_fold(
     method: Method,
+    parameters: &Parameters,
     space: &Space,
-    knowledge: &Knowledge<'_>,
-    hidden: &[usize],
-    progress: &Progress<'_>,
-) -> Result<Option<Vec<(Matrix, Matrix)>>, MethodError> {
+    fold: &Fold<'_>,
+) -> Result<Option<Terms>, MethodError> {
+    let Fold {
+        knowledge,
+        hidden,
+        monitor,
+    } = fold;
     let rest = Rest::new(knowledge, hidden);
-    let classifier = match fit(method, &space.settings[0], &rest.knowledge(knowledge)) {
+    let classifier = match fit_watched(method, parameters, &rest.knowledge(knowledge), monitor) {
         Ok(classifier) => classifier,
         Err(MethodError::TooFewShots { .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
-    progress.check()?;
     let original = knowledge.support.features().select(hidden);
     let adapted = knowledge.adapted_keys.map(|keys| keys.select(hidden));
     let queries = Queries {

@@ -204,7 +204,7 @@ pub(super) fn held_out(
         let mut found = Vec::new();
         block.each(space, &[setting], &mut |_, base, term| {
             for lane in judged_lanes(&block.labels) {
-                found.push(Row {
+                found.push(Judgement {
                     row: block.first + lane,
                     label: block.labels[lane] as usize,
                     base: base.iter().map(|class| class[lane]).collect(),
@@ -216,7 +216,7 @@ pub(super) fn held_out(
     })?;
     let rows = blocks.concat();
     let num_classes = rows.first().map_or(0, |row| row.base.len());
-    let matrix = |value: &dyn Fn(&Row, usize) -> f32| {
+    let matrix = |value: &dyn Fn(&Judgement, usize) -> f32| {
         Matrix::from_fn(rows.len(), num_classes, |row, class| {
             value(&rows[row], class)
         })
@@ -234,7 +234,7 @@ pub(super) fn held_out(
 
 /// A judged row under one setting.
 #[derive(Clone)]
-struct Row {
+struct Judgement {
     row: usize,
     label: usize,
     base: Vec<f32>,

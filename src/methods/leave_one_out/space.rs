@@ -95,7 +95,9 @@ impl Space {
         if !matches!(method, Method::ProKeR | Method::ProKeRPp) {
             return vec![self.clone()];
         }
-        let pieces = self.settings.chunk_by(|a, b| a.beta == b.beta);
+        let pieces = self
+            .settings
+            .chunk_by(|a, b| a.beta.total_cmp(&b.beta).is_eq());
         let piece = |settings: &[Parameters]| Self {
             settings: settings.to_vec(),
             ..self.clone()
@@ -129,14 +131,16 @@ pub(super) fn third_of(method: Method, parameters: &Parameters) -> Option<f32> {
     }
 }
 
+/// Whether α only weighs: where it takes another fit, it is not searched.
 fn has_alpha(method: Method) -> bool {
-    method.parameters().contains(&Parameter::Alpha)
+    method.follows(Parameter::Alpha)
 }
 
 /// 0 where the range has it, then six to the decade.
 fn alphas_of(method: Method) -> Vec<f32> {
-    let Some(range) = method.range(Parameter::Alpha) else {
-        return vec![1.0];
+    let range = match method.range(Parameter::Alpha) {
+        Some(range) if has_alpha(method) => range,
+        _ => return vec![1.0],
     };
     let low = f64::from(range.min).log10().round();
     let steps = ((f64::from(range.max).log10() - low) * 6.0).round() as i32;

@@ -46,7 +46,7 @@ pub(super) fn judge<'a>(
             Some(terms) => {
                 given.fill(rows, &terms.bases, &terms.terms);
             }
-            None => rows.iter().for_each(|row| given.is_judged[*row] = false),
+            None => given.leave_out(rows),
         }
     }
     Ok(given)
@@ -106,7 +106,10 @@ impl Axes {
                 .num_prompts
                 .iter()
                 .position(|num| *num == setting.num_prompts);
-            let term = self.gammas.iter().position(|gamma| *gamma == setting.gamma);
+            let term = self
+                .gammas
+                .iter()
+                .position(|gamma| gamma.total_cmp(&setting.gamma).is_eq());
             (base.unwrap_or_default(), term.unwrap_or_default())
         };
         space.settings.iter().map(place).collect()

@@ -8,7 +8,7 @@
 //! `AdamW`, ε = 1e-3, weight decay 0.1.
 
 use super::super::ape::choose_channels;
-use super::super::{Knowledge, MethodError, Parameters};
+use super::super::{Knowledge, Parameters};
 use super::descent::Start;
 use super::kernels::{add_votes, cross_entropy, exp_all, zip_rows};
 use super::optimiser::{Rule, Update};
@@ -49,7 +49,7 @@ pub(super) fn start(
     support: &SupportSet,
     channels: &[usize],
     learning_rate: f32,
-) -> Result<Start<ApeT>, MethodError> {
+) -> Start<ApeT> {
     let text_scale = text_scale(knowledge);
     let model = ApeT {
         text: scaled(knowledge.text.matrix(), text_scale),
@@ -72,10 +72,10 @@ pub(super) fn start(
         learning_rate,
         every: 1,
     };
-    Ok(Start {
+    Start {
         model,
         rules: vec![rule; 2],
-    })
+    }
 }
 
 /// What a pass forward leaves for the pass back.

@@ -4,7 +4,7 @@
 //! `z = α a + (1 - α) x`, `logits = 100 · z / ‖z‖ · Wᵀ`. Of unit features rather than raw ones, which gives the same: the
 //! bottleneck scales with its input. SGD as in `CoOp`'s trainer, into which the authors' code goes: momentum 0.9, L2 5e-4.
 
-use super::super::{Knowledge, LOGIT_SCALE, MethodError, Parameters};
+use super::super::{Knowledge, LOGIT_SCALE, Parameters};
 use super::descent::Start;
 use super::kernels::{cross_entropy, zip_rows};
 use super::optimiser::{Rule, Update};
@@ -27,7 +27,7 @@ pub(super) fn start(
     parameters: &Parameters,
     knowledge: &Knowledge<'_>,
     learning_rate: f32,
-) -> Result<Start<ClipAdapter>, MethodError> {
+) -> Start<ClipAdapter> {
     let dim = knowledge.text.dim();
     let width = (dim / 4).max(1);
     let mut random = Random::new(parameters.seed);
@@ -46,10 +46,10 @@ pub(super) fn start(
         learning_rate,
         every: 1,
     };
-    Ok(Start {
+    Start {
         model,
         rules: vec![rule; 2],
-    })
+    }
 }
 
 /// `PyTorch`'s first weights of a linear layer: even between -1/√cols and 1/√cols, row by row, of the upper 24 bits of each
@@ -89,7 +89,9 @@ impl ClipAdapter {
         let lengths: Vec<f32> = mixed.iter_rows().map(length).collect();
         let lengths = Matrix::from_fn(rows.rows(), 1, |row, _| lengths[row]);
         zip_rows(&mut mixed, &lengths, |mixed, length| {
-            mixed.iter_mut().for_each(|z| *z /= length[0]);
+            for z in mixed {
+                *z /= length[0];
+            }
         });
         Forward {
             logits: mixed.times_transposed(&self.text),
@@ -123,7 +125,9 @@ impl Model for ClipAdapter {
         through_length(&mut by_mixed, &mixed);
         zip_rows(&mut by_mixed, &lengths, |derivative, length| {
             let factor = self.share / length[0];
-            derivative.iter_mut().for_each(|x| *x *= factor);
+            for x in derivative {
+                *x *= factor;
+            }
         });
         let by_adapted = through_relu(by_mixed, &adapted);
         let by_hidden = through_relu(by_adapted.times(&self.up), &hidden);

@@ -22,7 +22,7 @@ pub(super) struct Course {
     batch: usize,
     is_cosine: bool,
     /// Of the first step, where the method does not compute its own.
-    pub(super) learning_rate: f32,
+    learning_rate: f32,
     seed: u64,
 }
 
@@ -94,14 +94,14 @@ struct Descent<'a> {
 }
 
 impl Training<'_> {
-    /// Trains from `start(photos to learn from)`.
+    /// Trains from `start(photos to learn from, learning rate)`.
     ///
     /// A quarter of the photos tells the best epoch, by accuracy, then likelihood; then all photos are learnt from for as
     /// many. Without a choice of epochs (one photo a class, or a number asked for) all photos are learnt from at once.
     /// A cancelled training gives the best epoch's state, or the latest state where no epoch was judged.
     pub(super) fn run<M: Model + 'static>(
         &self,
-        start: impl Fn(&SupportSet, &Course) -> Result<Start<M>, MethodError>,
+        start: impl Fn(&SupportSet, f32) -> Result<Start<M>, MethodError>,
     ) -> Result<Box<dyn Classifier>, MethodError> {
         let model = self.best_model(start)?;
         Ok(Box::new(Trained {
@@ -113,10 +113,11 @@ impl Training<'_> {
 
     fn best_model<M: Model>(
         &self,
-        start: impl Fn(&SupportSet, &Course) -> Result<Start<M>, MethodError>,
+        start: impl Fn(&SupportSet, f32) -> Result<Start<M>, MethodError>,
     ) -> Result<M, MethodError> {
         let course = &self.course;
-        let begin = |photos: &[usize]| start(&self.photos.support.select(photos), course);
+        let begin =
+            |photos: &[usize]| start(&self.photos.support.select(photos), course.learning_rate);
         let all: Vec<usize> = (0..self.photos.len()).collect();
         let steps = |photos: &[usize], epochs| epochs * course.steps_an_epoch(photos.len());
         let Holdout { train, held_out } = self.photos.hold_out(course.seed);

@@ -94,7 +94,7 @@ fn of_tip_adapter_f() {
     let scene = Scene::new();
     let parameters = Parameters::default();
     let start = tip_adapter_f::start(&parameters, &scene.knowledge(), &scene.support, 1.0);
-    scene.check(start.unwrap(), 0.1);
+    scene.check(start, 0.1);
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn of_ape_t() {
     let channels = ape_t::channels(&parameters, &knowledge);
     assert_eq!(channels.len(), 7);
     let start = ape_t::start(&parameters, &knowledge, &scene.support, &channels, 1.0);
-    scene.check(start.unwrap(), 0.02);
+    scene.check(start, 0.02);
 }
 
 #[test]
@@ -120,7 +120,7 @@ fn of_clip_adapter() {
         ..Parameters::default()
     };
     let start = clip_adapter::start(&parameters, &scene.knowledge(), 1.0);
-    scene.check(start.unwrap(), 0.0);
+    scene.check(start, 0.0);
 }
 
 #[test]
@@ -131,7 +131,7 @@ fn of_taskres() {
         ..Parameters::default()
     };
     let start = taskres::start(&parameters, &scene.knowledge(), 1.0);
-    scene.check(start.unwrap(), 0.05);
+    scene.check(start, 0.05);
 }
 
 #[test]

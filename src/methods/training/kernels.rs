@@ -95,7 +95,9 @@ fn loss_of_row(row: &mut [f32], label: usize, share: f32) -> f64 {
     exp_all(row, 1.0, -highest);
     let total: f32 = row.iter().sum();
     let scale = share / total;
-    row.iter_mut().for_each(|x| *x *= scale);
+    for x in &mut *row {
+        *x *= scale;
+    }
     row[label] -= share;
     f64::from(total).ln() + f64::from(highest - own)
 }

@@ -18,7 +18,11 @@ mod tip_adapter_f;
 
 use rayon::prelude::*;
 
-use super::{Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Parameters, Queries, check};
+use super::evidence::{Keyring, logits_as_readings};
+use super::{
+    Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Parameters, Queries, Reading,
+    Weighing, check,
+};
 use crate::features::{Logits, Matrix};
 use crate::progress::{CancelToken, Progress};
 use descent::Course;
@@ -132,6 +136,42 @@ impl<M: Model + 'static> Classifier for Trained<M> {
         Ok(Logits(logits))
     }
 
+    fn read(&self, queries: Queries<'_>, hidden: &[&[usize]]) -> Result<Vec<Reading>, MethodError> {
+        let Some(cache) = self.model.cache() else {
+            return Ok(logits_as_readings(&self.logits(queries)?));
+        };
+        queries.check_dim(self.dim)?;
+        if queries.original.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = queries.original.matrix();
+        let (base, affinities) = (
+            rows.times_transposed(&cache.text),
+            rows.times_transposed(&cache.keys),
+        );
+        let reading = |query: usize| {
+            let mut affinities = affinities.row(query).to_vec();
+            for key in hidden.get(query).copied().unwrap_or_default() {
+                affinities[*key] = f32::NEG_INFINITY;
+            }
+            Reading {
+                base: base.row(query).to_vec(),
+                affinities,
+                ..Reading::default()
+            }
+        };
+        Ok((0..rows.rows()).map(reading).collect())
+    }
+
+    fn weighing(&self) -> Weighing {
+        self.model.cache().map_or(Weighing::Fixed, |cache| {
+            Weighing::Votes(Keyring {
+                values: cache.votes,
+                ..Keyring::new(&cache.labels)
+            })
+        })
+    }
+
     fn at(&self, parameters: &Parameters) -> Option<Box<dyn Classifier>> {
         Some(Box::new(Self {
             model: self.model.at(parameters)?,
@@ -167,21 +207,20 @@ pub(super) fn fit(
         monitor,
     };
     match method {
-        Method::TipAdapterF => training.run(|support, course| {
-            tip_adapter_f::start(parameters, knowledge, support, course.learning_rate)
-        }),
+        Method::TipAdapterF => training
+            .run(|support, rate| Ok(tip_adapter_f::start(parameters, knowledge, support, rate))),
         Method::ApeT => {
             let channels = ape_t::channels(parameters, knowledge);
-            training.run(|support, course| {
-                let rate = course.learning_rate;
-                ape_t::start(parameters, knowledge, support, &channels, rate)
+            training.run(|support, rate| {
+                Ok(ape_t::start(
+                    parameters, knowledge, support, &channels, rate,
+                ))
             })
         }
-        Method::ClipAdapter => training
-            .run(|_, course| clip_adapter::start(parameters, knowledge, course.learning_rate)),
-        Method::TaskRes => {
-            training.run(|_, course| taskres::start(parameters, knowledge, course.learning_rate))
+        Method::ClipAdapter => {
+            training.run(|_, rate| Ok(clip_adapter::start(parameters, knowledge, rate)))
         }
+        Method::TaskRes => training.run(|_, rate| Ok(taskres::start(parameters, knowledge, rate))),
         Method::LpPlusPlus => {
             training.run(|support, _| lp_pp::start(parameters, knowledge, support))
         }

@@ -2,7 +2,7 @@
 //!
 //! `t' = t + α r`, `logits = 100 · x · (t' / ‖t'‖)ᵀ`; `r` starts at 0. Adam with L2 5e-4, its trainer's default.
 
-use super::super::{Knowledge, LOGIT_SCALE, MethodError, Parameters};
+use super::super::{Knowledge, LOGIT_SCALE, Parameters};
 use super::clip_adapter::through_length;
 use super::descent::Start;
 use super::kernels::cross_entropy;
@@ -25,7 +25,7 @@ pub(super) fn start(
     parameters: &Parameters,
     knowledge: &Knowledge<'_>,
     learning_rate: f32,
-) -> Result<Start<TaskRes>, MethodError> {
+) -> Start<TaskRes> {
     let text = knowledge.text.matrix().clone();
     let model = TaskRes {
         residual: Matrix::zeros(text.rows(), text.cols()),
@@ -42,10 +42,10 @@ pub(super) fn start(
         learning_rate,
         every: 1,
     };
-    Ok(Start {
+    Start {
         model,
         rules: vec![rule],
-    })
+    }
 }
 
 impl TaskRes {
@@ -85,7 +85,9 @@ impl Model for TaskRes {
         for (class, length) in lengths.iter().enumerate() {
             let factor = LOGIT_SCALE * self.scale / length;
             let row = by_residual.row_mut(class);
-            row.iter_mut().for_each(|x| *x *= factor);
+            for x in row {
+                *x *= factor;
+            }
         }
         (loss, vec![by_residual])
     }

@@ -3,7 +3,7 @@
 //! `logits = 100 · x · Wᵀ + α · E · L`, `E = exp(-β (1 - x · Fᵀ))`. With `g` the derivative of the loss by the logits,
 //! `dF = (α β E ⊙ g Lᵀ)ᵀ · x`. `AdamW`, ε = 1e-4, weight decay 0.01.
 
-use super::super::{Knowledge, MethodError, Parameters};
+use super::super::{Knowledge, Parameters};
 use super::descent::Start;
 use super::kernels::{add_votes, cross_entropy, exp_all, zip_rows};
 use super::optimiser::{Rule, Update};
@@ -30,7 +30,7 @@ pub(super) fn start(
     knowledge: &Knowledge<'_>,
     support: &SupportSet,
     learning_rate: f32,
-) -> Result<Start<TipAdapterF>, MethodError> {
+) -> Start<TipAdapterF> {
     let model = TipAdapterF {
         text: scaled(knowledge.text.matrix(), text_scale(knowledge)),
         keys: support.features().matrix().clone(),
@@ -48,10 +48,10 @@ pub(super) fn start(
         learning_rate,
         every: 1,
     };
-    Ok(Start {
+    Start {
         model,
         rules: vec![rule],
-    })
+    }
 }
 
 impl TipAdapterF {

@@ -117,7 +117,7 @@ fn sort_out(
         match class_of(&folder, request.classes) {
             Some(class) => known.push((request.folder.join(&relative), class)),
             None if !unknown.iter().any(|name| *name == folder) => {
-                unknown.push(folder.into_owned())
+                unknown.push(folder.into_owned());
             }
             None => {}
         }

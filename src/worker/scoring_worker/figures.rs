@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::{FitRequest, FitSummary, ScoringThread};
-use crate::methods::calibration::{calibrate_on, default_temperature};
+use crate::methods::calibration::calibrate_on;
 use crate::methods::leave_one_out::{HeldOut, held_out};
 use crate::methods::{LeaveOneOut, Method, MethodError, Parameters, tune_on_support};
 use crate::progress::Progress;
-use crate::worker::lesson::{Fingerprint, Lesson};
+use crate::worker::lesson::{Fingerprint, Lesson, Trained};
 
 /// The last tuning, so that letting go of a slider does not search again.
 pub(super) struct KnownTuning {
@@ -22,16 +22,6 @@ pub(super) struct Figures {
     pub(super) summary: FitSummary,
     /// Nothing where that cannot be told.
     pub(super) held_out: HeldOut,
-}
-
-impl Figures {
-    /// Figures of a method whose shots cannot be scored by the others.
-    pub(super) fn of(summary: FitSummary) -> Self {
-        Self {
-            summary,
-            held_out: HeldOut::default(),
-        }
-    }
 }
 
 impl ScoringThread {
@@ -49,7 +39,7 @@ impl ScoringThread {
         if !request.tune {
             parameters = request.parameters;
             let progress = Progress::new(&|_, _| (), &request.cancel);
-            judged = judged_at(method, &parameters, lesson, &progress)?;
+            judged = held_out(method, &parameters, &lesson.knowledge(), &progress)?;
         }
         let summary = FitSummary {
             parameters,
@@ -92,14 +82,7 @@ impl ScoringThread {
         }
         let progress = Progress::new(&|_, _| (), &request.cancel);
         let knowledge = lesson.knowledge();
-        let found = match tune_on_support(method, &request.parameters, &knowledge, &progress) {
-            Err(MethodError::FixedOnly { .. }) => LeaveOneOut {
-                parameters: request.parameters,
-                held_out: HeldOut::default(),
-                ..tune_on_support(Method::ZeroShot, &request.parameters, &knowledge, &progress)?
-            },
-            found => found?,
-        };
+        let found = tune_on_support(method, &request.parameters, &knowledge, &progress)?;
         self.tuning = Some(KnownTuning {
             method,
             parameters,
@@ -114,14 +97,36 @@ impl ScoringThread {
 pub(super) fn trained_figures(
     base: FitSummary,
     request: &FitRequest,
+    trained: Option<&Trained>,
     lesson: &Lesson,
-) -> Result<FitSummary, MethodError> {
-    Ok(FitSummary {
-        parameters: request.parameters,
+) -> Result<Figures, MethodError> {
+    let method = base.method;
+    let judged = trained.and_then(|trained| trained.judged.as_deref());
+    let tuned = judged.filter(|judged| judged.is_tuned);
+    let in_use = tuned.filter(|_| request.tune);
+    // Folds tell of the parameters that they were judged at, and of methods without any.
+    let held_out = match judged {
+        Some(judged) if in_use.is_some() || judged.parameters == request.parameters => {
+            judged.held_out.clone()
+        }
+        _ => HeldOut::default(),
+    };
+    let accuracy = held_out.accuracy();
+    let trained_accuracy = trained.and_then(|trained| trained.training.accuracy());
+    let summary = FitSummary {
+        parameters: in_use.map_or(request.parameters, |tuned| tuned.parameters),
+        tuned: in_use.is_some(),
+        recommended: tuned.map(|tuned| tuned.parameters),
+        surface: judged
+            .and_then(|judged| judged.surface.clone())
+            .map(Arc::new),
         zero_shot_accuracy: zero_shot_accuracy(lesson)?,
-        temperature: default_temperature(base.method),
+        accuracy: share(accuracy).or(trained_accuracy),
+        temperature: calibrate_on(method, &held_out).temperature,
+        needs_training: trained.is_none(),
         ..base
-    })
+    };
+    Ok(Figures { summary, held_out })
 }
 
 fn zero_shot_accuracy(lesson: &Lesson) -> Result<Option<f32>, MethodError> {
@@ -133,19 +138,6 @@ fn zero_shot_accuracy(lesson: &Lesson) -> Result<Option<f32>, MethodError> {
         &Progress::silent(),
     )?;
     Ok(share(judged.accuracy()))
-}
-
-/// The shots scored by the others at fixed parameters; nothing where the method cannot be judged so.
-fn judged_at(
-    method: Method,
-    parameters: &Parameters,
-    lesson: &Lesson,
-    progress: &Progress<'_>,
-) -> Result<HeldOut, MethodError> {
-    match held_out(method, parameters, &lesson.knowledge(), progress) {
-        Err(MethodError::FixedOnly { .. }) => Ok(HeldOut::default()),
-        found => found,
-    }
 }
 
 fn share(percent: Option<f64>) -> Option<f32> {

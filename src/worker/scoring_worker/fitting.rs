@@ -81,7 +81,8 @@ impl Fit {
         let method = self.fitted.method;
         let is_followed = |parameter: &Parameter| {
             let (now, then) = (&self.summary.parameters, parameters);
-            method.follows(*parameter) || now.value(*parameter) == then.value(*parameter)
+            let bits = |values: &Parameters| values.value(*parameter).to_bits();
+            method.follows(*parameter) || bits(now) == bits(then)
         };
         let is_weighed = method.is_trained() || method.parameters().iter().all(is_followed);
         if is_weighed {
@@ -133,8 +134,8 @@ impl ScoringThread {
             adapter_note,
             key_hashes,
         } = self.ground(request)?;
-        let availability = availability(&lesson);
-        let (method, obstacle) = stand_in(request.method, &availability, adapter_note);
+        let availability = availability(&lesson, adapter_note.as_deref());
+        let (method, obstacle) = stand_in(request.method, &availability);
         let lesson = Arc::new(lesson);
         let base = FitSummary {
             generation: request.generation,
@@ -149,27 +150,17 @@ impl ScoringThread {
             ..FitSummary::default()
         };
         let (figures, classifier) = if method.is_trained() {
-            let summary = trained_figures(base, request, &lesson)?;
             let wanted = Training::new(method, &request.parameters, &lesson);
             let trained = self.trained.as_ref();
-            let found = trained.and_then(|trained| {
-                let classifier = trained.at(&wanted, &request.parameters)?;
-                Some((classifier, trained.training.accuracy()))
-            });
-            let Some((classifier, accuracy)) = found else {
-                let needs_training = true;
-                let summary = FitSummary {
-                    needs_training,
-                    ..summary
-                };
-                self.out.send(ScoreEvent::Fitted(Box::new(summary)));
+            let trained = trained.filter(|trained| trained.is_for(&wanted));
+            let figures = trained_figures(base, request, trained, &lesson)?;
+            let Some(trained) = trained else {
+                let summary = Box::new(figures.summary);
+                self.out.send(ScoreEvent::Fitted(summary));
                 return Ok(None);
             };
-            let summary = FitSummary {
-                accuracy,
-                ..summary
-            };
-            (Figures::of(summary), classifier)
+            let classifier = trained.at(&figures.summary.parameters);
+            (figures, classifier)
         } else {
             let figures = self.figures(base, request, &lesson)?;
             let parameters = &figures.summary.parameters;
@@ -215,26 +206,36 @@ impl ScoringThread {
     }
 }
 
-/// What can be fitted on a lesson, and why the rest cannot.
-pub fn availability(lesson: &Lesson) -> Vec<Availability> {
+/// Fifty features a photo instead of one would not fit beside a large pool.
+const NO_PARTS: &str = "CALIP looks at parts of photos, which the window does not keep: run it with `shotlens eval --methods calip` and CLIP's RN50 or RN101";
+
+/// What can be fitted on a lesson, and why the rest cannot; `adapter_note`: why there are no adapted features.
+fn availability(lesson: &Lesson, adapter_note: Option<&str>) -> Vec<Availability> {
     let knowledge = lesson.knowledge();
+    let obstacle = |method| {
+        let error = methods::check(method, &knowledge).err()?;
+        // Training gives what is missing.
+        if matches!(error, MethodError::NoLearnedText { .. }) {
+            return None;
+        }
+        if matches!(error, MethodError::NoParts { .. }) {
+            return Some(NO_PARTS.to_owned());
+        }
+        let lacks_adapter = matches!(error, MethodError::NoAdaptedFeatures { .. });
+        let note = adapter_note.filter(|_| lacks_adapter).map(str::to_owned);
+        Some(note.unwrap_or_else(|| error.to_string()))
+    };
     Method::ALL
         .into_iter()
         .map(|method| Availability {
             method,
-            obstacle: methods::check(method, &knowledge)
-                .err()
-                .map(|error| error.to_string()),
+            obstacle: obstacle(method),
         })
         .collect()
 }
 
 /// The method that predicts: the chosen one, or what comes nearest to it, and why it is not the chosen one.
-fn stand_in(
-    chosen: Method,
-    availability: &[Availability],
-    adapter_note: Option<String>,
-) -> (Method, Option<String>) {
+fn stand_in(chosen: Method, availability: &[Availability]) -> (Method, Option<String>) {
     let obstacle = |method: Method| {
         let found = availability.iter().find(|found| found.method == method);
         found.and_then(|found| found.obstacle.clone())
@@ -242,9 +243,6 @@ fn stand_in(
     let Some(reason) = obstacle(chosen) else {
         return (chosen, None);
     };
-    let reason = adapter_note
-        .filter(|_| chosen.needs_adapter())
-        .unwrap_or(reason);
     let candidates = [
         chosen.without_adapter(),
         Method::TipAdapter,
@@ -271,11 +269,11 @@ mod tests {
             found(Method::Gda, Some("GDA needs two photos")),
         ];
         assert_eq!(
-            stand_in(Method::Gda, &one_shot, None),
+            stand_in(Method::Gda, &one_shot),
             (Method::TipAdapter, Some("GDA needs two photos".to_owned()))
         );
         assert_eq!(
-            stand_in(Method::TipAdapter, &one_shot, None),
+            stand_in(Method::TipAdapter, &one_shot),
             (Method::TipAdapter, None)
         );
         let no_shots = [
@@ -283,10 +281,9 @@ mod tests {
             found(Method::TipAdapterPp, Some("needs adapted features")),
             found(Method::ZeroShot, None),
         ];
-        let note = Some("PCA needs words".to_owned());
         assert_eq!(
-            stand_in(Method::TipAdapterPp, &no_shots, note.clone()),
-            (Method::ZeroShot, note)
+            stand_in(Method::TipAdapterPp, &no_shots),
+            (Method::ZeroShot, Some("needs adapted features".to_owned()))
         );
     }
 }

@@ -65,7 +65,7 @@ impl ScoringThread {
         let kept: Vec<&StrayPhoto> = photos.iter().filter(|photo| !is_shot(photo)).collect();
         let rows = |values: Option<Vec<&[f32]>>| {
             let values = values?;
-            Matrix::from_rows(values.first()?.len(), values.into_iter()).ok()
+            Matrix::from_rows(values.first()?.len(), values).ok()
         };
         let raw = rows(
             kept.iter()

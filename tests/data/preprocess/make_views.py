@@ -10,7 +10,8 @@ from PIL import Image
 
 VIEWS = [
     ("0.jpg", 31, 17, 150, 130, False),
-    ("1.jpg", 0, 5, 99, 120, True),
+    ("0.jpg", 200, 300, 101, 123, True),
+    ("1.jpg", 10, 20, 300, 390, True),
     ("3_tall.png", 3, 40, 61, 80, False),
     ("7_tiny.png", 0, 1, 2, 2, True),
 ]

@@ -1,15 +1,20 @@
 //! Leaving one out in closed form against fitting anew without the photo.
 
+mod edges;
+mod scene;
+
 use shotlens::features::{Features, Logits, Matrix};
 use shotlens::methods::calibration::default_temperature;
 use shotlens::methods::leave_one_out::held_out;
 use shotlens::methods::{
-    HeldOut, Knowledge, Method, Parameters, Prompts, Protocol, Queries, Views, fit, tune_on_support,
+    Classifier, HeldOut, Knowledge, Method, Monitor, Parameters, Protocol, Queries, fit, fit_tuned,
+    tune_on_support,
 };
 use shotlens::progress::Progress;
 use shotlens::support::SupportSet;
 
-use crate::golden::{Golden, Scene, check_close};
+use self::scene::SmallScene;
+use crate::golden::check_close;
 
 /// Methods that are fitted without training, but for Tip-X, whose ψ keeps the ranges of the whole support set.
 const CLOSED_FORM: [Method; 10] = [
@@ -24,148 +29,6 @@ const CLOSED_FORM: [Method; 10] = [
     Method::Timo,
     Method::TimoS,
 ];
-
-/// Some shots of golden 2's first classes with duplicates: within a class, across classes, and near ones.
-struct SmallScene {
-    support: SupportSet,
-    adapted: Features,
-    text: Features,
-    prompts: Prompts,
-    /// Two views of every row, original and adapted.
-    views: (SupportSet, Features),
-    has_views: bool,
-}
-
-/// Every row twice, each time moved a little in another direction.
-fn views_of(rows: &Features, by: f32) -> Features {
-    let moved = Matrix::from_fn(2 * rows.len(), rows.dim(), |row, col| {
-        rows.row(row / 2)[col] + by * ((row * 31 + col * 17) as f32).sin()
-    });
-    Features::normalized(moved).unwrap()
-}
-
-impl SmallScene {
-    fn new() -> Self {
-        let scene = Scene::of(&Golden::open("2"));
-        let rows: Vec<usize> = (0..scene.support.len())
-            .filter(|row| scene.support.labels()[*row] < 5 && row % 3 != 0)
-            .collect();
-        let num_rows = rows.len();
-        // Class 5 has no photos, class 6 a single one.
-        let alone = (0..scene.support.len())
-            .find(|row| scene.support.labels()[*row] == 6)
-            .unwrap();
-        let rows = [rows.as_slice(), &rows[..4], &rows[..1], &[alone]].concat();
-        let chosen = scene.support.select(&rows);
-        let (mut labels, mut groups) = (chosen.labels().to_vec(), chosen.groups().to_vec());
-        // The same photo in two classes.
-        labels[num_rows + 1] = 3;
-        // A photo that is one of its class's two.
-        groups[num_rows - 1] = groups[num_rows - 2];
-        let twice = |numbers: &[usize]| numbers.iter().flat_map(|x| [*x, *x]).collect::<Vec<_>>();
-        let adapted = scene.adapted_keys.select(&rows);
-        let views = SupportSet::new(
-            views_of(chosen.features(), 0.03),
-            twice(&labels),
-            7,
-            twice(&groups),
-        );
-        let text = scene.text.select(&[0, 1, 2, 3, 4, 5, 6]);
-        Self {
-            support: SupportSet::new(chosen.features().clone(), labels, 7, groups).unwrap(),
-            views: (views.unwrap(), views_of(&adapted, 0.02)),
-            prompts: Prompts {
-                features: views_of(&views_of(&text, 0.05), 0.05),
-                classes: (0..28).map(|row| row / 4).collect(),
-            },
-            adapted,
-            text,
-            has_views: false,
-        }
-    }
-
-    fn knowledge(&self) -> Knowledge<'_> {
-        Knowledge {
-            prompts: Some(&self.prompts),
-            views: self.has_views.then_some(Views {
-                original: &self.views.0,
-                adapted: Some(&self.views.1),
-            }),
-            ..Knowledge::new(&self.support, &self.text).with_adapted_keys(Some(&self.adapted))
-        }
-    }
-
-    /// Rows of other groups than `row`'s.
-    fn others(&self, row: usize) -> Vec<usize> {
-        let groups = self.support.groups();
-        (0..self.support.len())
-            .filter(|other| groups[*other] != groups[row])
-            .collect()
-    }
-
-    /// Rows of its class over those in other groups; `None` where there are none.
-    fn scale(&self, row: usize) -> Option<f32> {
-        let labels = self.support.labels();
-        let count = |rows: &[usize]| {
-            rows.iter()
-                .filter(|other| labels[**other] == labels[row])
-                .count()
-        };
-        let left = count(&self.others(row));
-        let all: Vec<usize> = (0..self.support.len()).collect();
-        (left > 0).then(|| count(&all) as f32 / left as f32)
-    }
-
-    /// Logits of a row under `method` fitted to the other groups, and its class's votes scaled where it is a cache.
-    fn refitted(
-        &self,
-        method: Method,
-        parameters: &Parameters,
-        names: bool,
-        row: usize,
-    ) -> Vec<f32> {
-        let others = self.others(row);
-        let (support, adapted) = (self.support.select(&others), self.adapted.select(&others));
-        let groups = self.views.0.groups();
-        let views: Vec<usize> = (0..groups.len())
-            .filter(|view| groups[*view] != self.support.groups()[row])
-            .collect();
-        let views = (self.views.0.select(&views), self.views.1.select(&views));
-        let knowledge = Knowledge {
-            support: &support,
-            adapted_keys: Some(&adapted),
-            views: self.has_views.then_some(Views {
-                original: &views.0,
-                adapted: Some(&views.1),
-            }),
-            use_class_names: names,
-            ..self.knowledge()
-        };
-        let (original, probe) = (
-            self.support.features().select(&[row]),
-            self.adapted.select(&[row]),
-        );
-        let queries = Queries {
-            adapted: Some(&probe),
-            ..Queries::new(&original)
-        };
-        let score = |method| {
-            let classifier = fit(method, parameters, &knowledge).unwrap();
-            classifier.logits(queries).unwrap().0.into_vec()
-        };
-        let mut logits = score(method);
-        if is_cache(method) {
-            let own = self.support.labels()[row];
-            let base = if names {
-                score(Method::ZeroShot)[own]
-            } else {
-                0.0
-            };
-            logits[own] = base + (logits[own] - base) * self.scale(row).unwrap();
-        }
-        logits
-    }
-}
 
 fn is_cache(method: Method) -> bool {
     [
@@ -205,8 +68,8 @@ fn check_held_out(found: &HeldOut, scene: &SmallScene, expected: impl Fn(usize) 
 }
 
 #[track_caller]
-fn check_against_refits(scene: &SmallScene, method: Method) {
-    for use_class_names in [true, false] {
+fn check_against_refits(scene: &SmallScene, method: Method, names: &[bool]) {
+    for use_class_names in names.iter().copied() {
         let knowledge = Knowledge {
             use_class_names,
             ..scene.knowledge()
@@ -221,7 +84,7 @@ fn check_against_refits(scene: &SmallScene, method: Method) {
 #[test]
 fn leaving_one_out_is_fitting_anew_without_the_photo_and_its_duplicates() {
     for method in CLOSED_FORM {
-        check_against_refits(&SmallScene::new(), method);
+        check_against_refits(&SmallScene::new(), method, &[true, false]);
     }
 }
 
@@ -232,7 +95,7 @@ fn a_photo_is_left_out_with_all_its_views() {
         ..SmallScene::new()
     };
     for method in CLOSED_FORM.into_iter().filter(|method| !is_cache(*method)) {
-        check_against_refits(&scene, method);
+        check_against_refits(&scene, method, &[true]);
     }
 }
 
@@ -395,4 +258,93 @@ fn tuning_finds_the_best_of_its_surface_and_says_what_it_is_worth() {
             );
         }
     }
+}
+
+/// Every row's fold: the photos of a class go to five folds in turn.
+fn folds_of(support: &SupportSet) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..support.len()).collect();
+    order.sort_by_key(|row| support.labels()[*row]);
+    let (mut fold_of_group, mut next) = (std::collections::HashMap::new(), 0);
+    for row in order {
+        fold_of_group
+            .entry(support.groups()[row])
+            .or_insert_with(|| {
+                next += 1;
+                (next - 1) % 5
+            });
+    }
+    support
+        .groups()
+        .iter()
+        .map(|group| fold_of_group[group])
+        .collect()
+}
+
+#[test]
+fn trained_methods_are_judged_by_folds_that_they_were_not_trained_on() {
+    let scene = SmallScene::new();
+    let parameters = Parameters {
+        epochs: Some(2),
+        alpha: 0.6,
+        ..Parameters::default()
+    };
+    let folds = folds_of(&scene.support);
+    for method in [
+        Method::TipAdapterF,
+        Method::ApeT,
+        Method::ClipAdapter,
+        Method::LpPlusPlus,
+        Method::TaskRes,
+    ] {
+        let found = held_out(method, &parameters, &scene.knowledge(), &Progress::silent()).unwrap();
+        let by_fold: Vec<Matrix> = (0..5)
+            .map(|fold| {
+                let rest: Vec<usize> = (0..folds.len()).filter(|row| folds[*row] != fold).collect();
+                let support = scene.support.select(&rest);
+                let knowledge = Knowledge::new(&support, &scene.text);
+                let classifier = fit(method, &parameters, &knowledge).unwrap();
+                let queries = Queries::new(scene.support.features());
+                classifier.logits(queries).unwrap().0
+            })
+            .collect();
+        check_held_out(&found, &scene, |row| by_fold[folds[row]].row(row).to_vec());
+    }
+}
+
+#[test]
+fn a_trained_cache_is_tuned_without_another_training() {
+    let scene = SmallScene::new();
+    let knowledge = scene.knowledge();
+    let given = Parameters {
+        epochs: Some(2),
+        ..Parameters::default()
+    };
+    let method = Method::TipAdapterF;
+    let tuned = tune_on_support(method, &given, &knowledge, &Progress::silent()).unwrap();
+    assert!(tuned.is_tuned && tuned.protocol == Protocol::Folds(5));
+    let (alpha, beta) = (tuned.parameters.alpha, tuned.parameters.beta);
+    assert_eq!(
+        tuned.parameters,
+        Parameters {
+            alpha,
+            beta,
+            ..given
+        }
+    );
+    let watching = Monitor::silent();
+    let weighed = fit_tuned(method, &given, &tuned.parameters, &knowledge, &watching).unwrap();
+    let trained = fit(method, &given, &knowledge)
+        .unwrap()
+        .at(&tuned.parameters)
+        .unwrap();
+    let score = |classifier: &dyn Classifier| {
+        classifier
+            .logits(Queries::new(scene.support.features()))
+            .unwrap()
+            .0
+    };
+    assert_eq!(score(&*weighed), score(&*trained));
+    // What only another training could change stays.
+    let fixed = tune_on_support(Method::TaskRes, &given, &knowledge, &Progress::silent()).unwrap();
+    assert!(!fixed.is_tuned && fixed.accuracy.is_some() && fixed.parameters == given);
 }
