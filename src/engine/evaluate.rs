@@ -205,22 +205,27 @@ impl Engine {
                 progress.check()?;
                 let texts = Texts {
                     class: &text,
-                    learned: learned.as_ref(),
+                    learned: learned.as_ref().map(|(text, _)| text),
                 };
-                outcomes.push(plan.outcome(*method, *seed, &set, texts, &adapted, progress)?);
+                let outcome = plan.outcome(*method, *seed, &set, texts, &adapted, progress)?;
+                let learning = learned.as_ref().filter(|_| *method == Method::CoOp);
+                outcomes.push(Outcome {
+                    seconds: outcome.seconds + learning.map_or(0.0, |(_, seconds)| *seconds),
+                    ..outcome
+                });
             }
         }
         Ok(outcomes)
     }
 
-    /// Class texts with learned context, where a method asks for them.
+    /// Class texts with learned context, where a method asks for them, and the seconds that took.
     fn learned_for(
         &self,
         plan: &Plan<'_>,
         set: &SupportSet,
         seed: u64,
         progress: &Progress<'_>,
-    ) -> Result<Option<Features>, EngineError> {
+    ) -> Result<Option<(Features, f64)>, EngineError> {
         if !plan.methods.contains(&Method::CoOp) || set.is_empty() {
             return Ok(None);
         }
@@ -228,7 +233,9 @@ impl Engine {
             seed,
             ..Parameters::default()
         };
-        learned_text(self, plan.classes, set, None, &parameters, progress).map(Some)
+        let start = Instant::now();
+        let text = learned_text(self, plan.classes, set, None, &parameters, progress)?;
+        Ok(Some((text, start.elapsed().as_secs_f64())))
     }
 
     fn encoder_for(
