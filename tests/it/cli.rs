@@ -318,6 +318,80 @@ fn eval_compares_methods_and_never_reports_on_what_was_learnt() {
 }
 
 #[test]
+fn an_adapter_is_trained_tells_of_itself_and_is_not_measured_on_its_own_photos() {
+    let shell = Shell::new();
+    let (support, pool) = (project("assets/demo/support"), project("assets/demo/pool"));
+    let model = shell.path("model.safetensors");
+    std::fs::write(&model, crate::clip_data::checkpoint("openai_vit")).unwrap();
+    let (model, out) = (text(&model), shell.path("a.safetensors"));
+    let train = [
+        "--model",
+        model,
+        "adapter",
+        "train",
+        "--images",
+        text(&support),
+        "--out",
+        text(&out),
+    ];
+    let printed = shell.succeed(&[&train[..], &["--epochs", "1", "--json"]].concat());
+    let last: Value = serde_json::from_str(printed.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (&last["photos"], &last["held_out"], &last["steps"]),
+        (&36.into(), &12.into(), &1.into())
+    );
+    assert_eq!(last["finished"], true);
+    let info = shell.json(&["adapter", "info", text(&out), "--json"]);
+    assert_eq!(
+        (&info["trained_on"], &info["metadata"]["training"]["loss"]),
+        (&36.into(), &"ce".into())
+    );
+    let evaluate = |support: &Path, test: &Path| {
+        [
+            "--model",
+            model,
+            "eval",
+            "--methods",
+            "tip-adapter-pp",
+            "--adapter",
+            text(&out),
+            "--support",
+            text(support),
+            "--test",
+            text(test),
+        ]
+        .map(str::to_owned)
+    };
+    let arguments = evaluate(&pool, &support);
+    let message = shell.fail(&arguments.each_ref().map(String::as_str), 1);
+    assert!(
+        message.contains("36 photos") && message.contains("trained the adapter"),
+        "{message}"
+    );
+    let arguments = evaluate(&support, &pool);
+    let output = shell.run(&arguments.each_ref().map(String::as_str));
+    assert!(output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("tuned on the others"), "{said}");
+    let message = shell.fail(&["adapter", "info", model], 1);
+    assert!(message.contains("neither adapters nor"), "{message}");
+    let message = shell.fail(
+        &[
+            "adapter",
+            "train",
+            "--images",
+            text(&support),
+            "--out",
+            "x",
+            "--blocks",
+            "4",
+        ],
+        2,
+    );
+    assert!(message.contains("FIRST..END"), "{message}");
+}
+
+#[test]
 fn overlap_and_tune_print_the_keys_of_the_contract() {
     let shell = Shell::new();
     let file = project("tests/data/methods/0.safetensors");

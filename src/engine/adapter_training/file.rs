@@ -144,10 +144,8 @@ pub fn info(path: &Path) -> Result<AdapterInfo, EngineError> {
         .map(|(name, info)| (name, info.shape.clone()))
         .collect();
     tensors.sort();
-    if !tensors
-        .iter()
-        .any(|(name, _)| name.contains(".adaptmlp.") || name == "visual.proj")
-    {
+    let is_projection = matches!(&tensors[..], [(name, _)] if name == "visual.proj");
+    if !is_projection && !tensors.iter().any(|(name, _)| name.contains(".adaptmlp.")) {
         return Err(problem(
             "it has neither adapters nor a visual projection".to_owned(),
         ));
