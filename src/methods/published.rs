@@ -11,7 +11,7 @@ impl Parameters {
     ///   (RN50, `configs_proker/hyperparameters.json` of omarnust/BReg-Adapter at c89ce546).
     /// - TIMO: γ = 50 as on nine of eleven data sets (lyymuwu/TIMO at 75eca4cf). Its α comes from validation photos;
     ///   100, the weight of class texts in all other methods, stands in.
-    /// - CALIP: α = 1.12 and β = 0.02, the weights of its two further terms on `ImageNet` (run_calip_baseline.py of
+    /// - CALIP: α = 1.12 and β = 0.02, the weights of its two further terms on `ImageNet` (`run_calip_baseline.py` of
     ///   vishaal27/SuS-X at d7d4d378).
     /// - Tip-Adapter, Tip-Adapter-F: α = 1, β = 5.5 (ECCV 2022, Table 4).
     /// - APE-T: α = 2, β = 1, w = 0.2 and 0.8, as its training starts on most data sets
@@ -75,7 +75,7 @@ impl Parameters {
     }
 }
 
-/// CALIP's weights of its two further terms (run_calip_baseline.py of vishaal27/SuS-X at d7d4d378).
+/// CALIP's weights of its two further terms (`run_calip_baseline.py` of vishaal27/SuS-X at d7d4d378).
 const CALIP_WEIGHTS: [(&str, f32, f32); 11] = [
     ("imagenet", 1.12, 0.02),
     ("caltech101", 5.0, 0.18),

@@ -59,7 +59,7 @@ pub(super) fn from_benchmark(
         Tune::OwnValidation => {
             let whose = format!("{title}'s validation list");
             let split = embedder.validation(&photos(&splits.val), &whose)?;
-            apart_from(split, &test, title)?
+            apart_from(&split, &test, title)?
         }
         Tune::None | Tune::Validation(_) => Tuning::None,
     };
@@ -91,9 +91,9 @@ fn draws_of_benchmark(args: &EvalArgs, train: &[(PathBuf, usize)]) -> Vec<Drawin
     let labels: Vec<usize> = train.iter().map(|(_, label)| *label).collect();
     let all = || {
         let mut counts: HashMap<usize, usize> = HashMap::new();
-        labels
-            .iter()
-            .for_each(|label| *counts.entry(*label).or_default() += 1);
+        for label in &labels {
+            *counts.entry(*label).or_default() += 1;
+        }
         args.seeds.iter().map(move |seed| Drawing {
             seed: *seed,
             shots: counts.values().copied().max().unwrap_or(0),
@@ -132,7 +132,7 @@ fn tell_copies(support: &Split, test: &Split) {
 }
 
 /// Validation photos that are not reported on.
-fn apart_from(split: Split, test: &Split, title: &str) -> Result<Tuning> {
+fn apart_from(split: &Split, test: &Split, title: &str) -> Result<Tuning> {
     let (split, num_copies) = split.without(&test.hashes.iter().copied().collect());
     if num_copies > 0 {
         warn(&format!(

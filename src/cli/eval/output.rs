@@ -33,7 +33,7 @@ impl Report<'_> {
             "accuracy": confusion.map(Confusion::mean_recall),
             "accuracy_micro": confusion.map(Confusion::micro_accuracy),
             "alpha": digits(parameters.alpha), "beta": digits(parameters.beta), "gamma": digits(parameters.gamma),
-            "tuned": outcome.is_tuned,
+            "tuned": outcome.is_tuned, "class_names": outcome.use_class_names,
             "seconds": seconds.total(), "fit_seconds": seconds.fit, "predict_us": self.microseconds(outcome),
             "num_test": self.num_test, "model": self.model,
             "adapter": outcome.adapter, "reason": outcome.result.as_ref().err(),
@@ -108,7 +108,12 @@ impl Report<'_> {
                     write!(text, " {published:>9} {difference:>10}").ok();
                 }
                 let adapter = outcome.adapter.as_deref().unwrap_or_default();
-                writeln!(text, "  {adapter}").ok();
+                let names = if outcome.use_class_names {
+                    ""
+                } else {
+                    " class names left out"
+                };
+                writeln!(text, "  {adapter}{names}").ok();
             }
             Err(reason) => {
                 writeln!(text, "{head}         -  {reason}").ok();

@@ -14,7 +14,7 @@ use super::prompts::class_means;
 use super::{Engine, EngineError};
 use crate::features::Features;
 use crate::methods::metrics::Confusion;
-use crate::methods::{self, Method, Monitor, Parameters};
+use crate::methods::{self, Knowledge, Method, Monitor, Parameters};
 use crate::progress::Progress;
 use materials::{Common, Materials};
 use tuning::Ground;
@@ -89,6 +89,8 @@ pub struct Outcome {
     pub parameters: Parameters,
     /// Whether they were tuned.
     pub is_tuned: bool,
+    /// Whether class names took part: tuning leaves them out where the shots do better alone.
+    pub use_class_names: bool,
     /// How long it took.
     pub seconds: Seconds,
     /// The adapted features used, if any.
@@ -130,6 +132,7 @@ struct Scored {
     predicted: Vec<usize>,
     parameters: Parameters,
     is_tuned: bool,
+    use_class_names: bool,
     seconds: Seconds,
 }
 
@@ -158,6 +161,7 @@ impl Plan<'_> {
                     predicted: Vec::new(),
                     parameters: Parameters::default(),
                     is_tuned: false,
+                    use_class_names: true,
                     seconds: Seconds::default(),
                 },
             ),
@@ -170,6 +174,7 @@ impl Plan<'_> {
             predicted: scored.predicted,
             parameters: scored.parameters,
             is_tuned: scored.is_tuned,
+            use_class_names: scored.use_class_names,
             seconds: scored.seconds,
             adapter: materials.adapter_title(method),
         })
@@ -202,6 +207,10 @@ impl Plan<'_> {
         };
         let chosen = self.tuning.choose(method, defaults, &ground, progress)?;
         let tuned = Instant::now();
+        let knowledge = Knowledge {
+            use_class_names: chosen.use_class_names,
+            ..knowledge
+        };
         let watching = Monitor::silent();
         let classifier =
             methods::fit_tuned(method, &defaults, &chosen.parameters, &knowledge, &watching)?;
@@ -216,6 +225,7 @@ impl Plan<'_> {
             predicted: logits.top_classes(),
             parameters: chosen.parameters,
             is_tuned: chosen.is_tuned,
+            use_class_names: chosen.use_class_names,
             seconds,
         })
     }

@@ -33,6 +33,8 @@ impl Tuning {
 pub(super) struct Chosen {
     pub(super) parameters: Parameters,
     pub(super) is_tuned: bool,
+    /// Whether class names take part: left out where the shots do better alone.
+    pub(super) use_class_names: bool,
 }
 
 /// What parameters may be chosen on.
@@ -59,6 +61,7 @@ impl Tuning {
         let fixed = Chosen {
             parameters: defaults,
             is_tuned: false,
+            use_class_names: ground.knowledge.use_class_names,
         };
         if method.parameters().is_empty() {
             return Ok(fixed);
@@ -69,13 +72,10 @@ impl Tuning {
                 tune_apart(method, defaults, knowledge, unseen, progress).map(|parameters| Chosen {
                     parameters,
                     is_tuned: parameters != defaults,
+                    ..fixed
                 })
             }
-            (Self::LeaveOneOut, _, None) => tune_on_support(method, &defaults, knowledge, progress)
-                .map(|found| Chosen {
-                    parameters: found.parameters,
-                    is_tuned: found.is_tuned,
-                }),
+            (Self::LeaveOneOut, _, None) => leave_one_out(method, defaults, knowledge, progress),
             (Self::Validation(split), Some(queries), _) => {
                 let grid = grid_for(method, ground.dataset);
                 let labels = &split.labels;
@@ -85,6 +85,7 @@ impl Tuning {
                 .map(|found| Chosen {
                     parameters: found.parameters,
                     is_tuned: true,
+                    ..fixed
                 })
             }
             (Self::None, ..) | (Self::Validation(_), None, _) => Ok(fixed),
@@ -94,6 +95,30 @@ impl Tuning {
             other => Ok(other?),
         }
     }
+}
+
+/// By leave-one-out, without class names where the shots are better recognised without them: α alone cannot silence texts
+/// that mislead, since it ends at 100.
+fn leave_one_out(
+    method: Method,
+    defaults: Parameters,
+    knowledge: &Knowledge<'_>,
+    progress: &Progress<'_>,
+) -> Result<Chosen, MethodError> {
+    let mut found = tune_on_support(method, &defaults, knowledge, progress)?;
+    let use_class_names = knowledge.use_class_names && found.better_without_names.is_none();
+    if use_class_names != knowledge.use_class_names {
+        let silent = Knowledge {
+            use_class_names,
+            ..*knowledge
+        };
+        found = tune_on_support(method, &defaults, &silent, progress)?;
+    }
+    Ok(Chosen {
+        parameters: found.parameters,
+        is_tuned: found.is_tuned,
+        use_class_names,
+    })
 }
 
 /// The authors' grid for this data set, or the method's own.
