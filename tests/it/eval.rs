@@ -186,7 +186,7 @@ fn fgvc_aircraft_is_read_under_its_short_name() {
             for class in [1, 2, 0] {
                 let photo = format!("{:07}", 100 * number + class);
                 paint(&folder.join(format!("images/{photo}.jpg")), class, *number);
-                lines += &format!("{photo} DC {}\n", COLOURS[class]);
+                lines.extend([photo.as_str(), " DC ", COLOURS[class], "\n"]);
             }
         }
         lines
@@ -335,7 +335,11 @@ fn views_prompts_shots_and_the_table_go_together() {
     for row in of(&rows, "timo") {
         assert!(!reason(row).contains("several prompts"), "{row}");
     }
-    let document = fs::read_to_string(&table).unwrap();
+    check_table(&fs::read_to_string(&table).unwrap());
+}
+
+/// The table says how it was made, and has GDA's row.
+fn check_table(document: &str) {
     assert!(
         document.contains("shotlens eval --support") && document.contains("model embedded"),
         "{document}"
@@ -395,7 +399,7 @@ fn a_view_that_is_cached_is_not_made_again() {
             view,
         };
         let rows = engine
-            .embed_rows(&[photo.clone()], &[], lens, &Progress::silent())
+            .embed_rows(std::slice::from_ref(&photo), &[], lens, &Progress::silent())
             .unwrap();
         rows.features.into_vec()
     };

@@ -1,4 +1,4 @@
-//! Few-shot draws against Python's own, made by tests/data/sampling/make_sampling.py.
+//! Few-shot draws against Python's own, made by `tests/data/sampling/make_sampling.py`.
 
 use std::path::Path;
 

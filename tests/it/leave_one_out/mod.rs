@@ -190,7 +190,7 @@ fn account(HeldOut { logits, labels, .. }: &HeldOut, t: f64) -> (f64, f64) {
         let best = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let total: f64 = row.iter().map(|x| (f64::from(x - best) / t).exp()).sum();
         likelihood += f64::from(row[*label] - best) / t - total.ln();
-        right += usize::from(row.iter().position(|x| *x == best) == Some(*label));
+        right += usize::from(row.iter().position(|x| x.total_cmp(&best).is_eq()) == Some(*label));
     }
     let count = labels.len() as f64;
     (100.0 * right as f64 / count, likelihood / count)
