@@ -20,6 +20,7 @@ impl ZeroShot {
     /// The same with learned class texts (`CoOp`).
     pub(super) fn fit_learned(knowledge: &Knowledge<'_>) -> Result<Self, MethodError> {
         let method = Method::CoOp;
+        knowledge.keys_for(method)?;
         let text = knowledge
             .learned_text
             .ok_or(MethodError::NoLearnedText { method })?;

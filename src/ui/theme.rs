@@ -15,7 +15,7 @@ pub(super) const ROUNDING: u8 = 6;
 pub(super) const CARD_MARGIN: i8 = 10;
 
 const SEMIBOLD: &str = "semibold";
-// Inter, variable in weight and optical size: one file serves text and headings.
+// Inter, variable in weight: one file serves text and headings.
 const INTER: &[u8] = include_bytes!("../../assets/fonts/Inter.ttf");
 // Class names may hold emoji, on systems without a font for them too.
 const NOTO_EMOJI: &[u8] = include_bytes!("../../assets/fonts/NotoEmoji.ttf");
@@ -237,7 +237,7 @@ fn fonts() -> FontDefinitions {
     let mut fonts = FontDefinitions::default();
     let weighted = |weight| {
         Arc::new(FontData::from_static(INTER).tweak(FontTweak {
-            coords: VariationCoords::new([(b"wght", weight), (b"opsz", 14.0)]),
+            coords: VariationCoords::new([(b"wght", weight)]),
             ..FontTweak::default()
         }))
     };

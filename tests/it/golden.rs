@@ -1,12 +1,14 @@
 //! The reference's numbers for the methods (tests/data/methods, made by the float64 reference implementation).
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use safetensors::{Dtype, SafeTensors};
 use shotlens::features::{Features, Matrix};
 use shotlens::methods::{Knowledge, Method, Parameters, Prompts, Queries, SignatureRange, Views};
 use shotlens::support::SupportSet;
+
+use crate::clip_data::shared_golden;
 
 /// A file of tests/data/methods.
 pub(crate) struct Golden {
@@ -15,10 +17,36 @@ pub(crate) struct Golden {
     pub(crate) json: serde_json::Value,
 }
 
+/// The tensors of a golden: beside the tests, or in the development data where they are too large for that (`2`).
+pub(crate) fn tensors(name: &str) -> Option<PathBuf> {
+    let file = format!("{name}.safetensors");
+    let here = folder().join(&file);
+    let beside = || shared_golden(&format!("methods/{file}"));
+    let found = Some(here).filter(|here| here.exists()).or_else(beside);
+    if found.is_none() {
+        println!(
+            "skipped: the golden methods/{name}, which is too large to be kept here (set SHOTLENS_SHARED)"
+        );
+    }
+    found
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/methods")
+}
+
 impl Golden {
+    /// `None`, with a printed line, for one that is not at hand.
+    pub(crate) fn find(name: &str) -> Option<Self> {
+        tensors(name).map(|path| Self::read(&path, name))
+    }
+
     pub(crate) fn open(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/methods");
-        let bytes = std::fs::read(folder.join(format!("{name}.safetensors"))).expect("test data");
+        Self::find(name).expect("test data")
+    }
+
+    fn read(path: &Path, name: &str) -> Self {
+        let bytes = std::fs::read(path).expect("test data");
         let file = SafeTensors::deserialize(&bytes).expect("test data");
         let (mut matrices, mut integers) = (HashMap::new(), HashMap::new());
         for (key, view) in file.tensors() {
@@ -49,7 +77,7 @@ impl Golden {
                 other => panic!("{key} is {other:?}"),
             }
         }
-        let json = std::fs::read(folder.join(format!("{name}.json")))
+        let json = std::fs::read(folder().join(format!("{name}.json")))
             .map_or(serde_json::Value::Null, |text| {
                 serde_json::from_slice(&text).expect("test data")
             });
