@@ -63,9 +63,10 @@ def hidden(vision, files, side):
     return torch.cat(rows)
 
 
-def nearest_class_mean(keys, labels, queries, truth, num_classes):
-    """Percent right, mean over classes; class means are normalised."""
-    means = F.normalize(torch.stack([keys[labels == label].mean(0) for label in range(num_classes)]), dim=-1)
+def nearest_class_mean(keys, labels, queries, truth, num_classes, normalise=True):
+    """Percent right, mean over classes; class means are scaled to unit length, or keep theirs."""
+    means = torch.stack([keys[labels == label].mean(0) for label in range(num_classes)])
+    means = F.normalize(means, dim=-1) if normalise else means
     return macro((queries @ means.T).argmax(1), truth, num_classes)
 
 
@@ -116,23 +117,33 @@ def main():
     original = features.tower(options.work, side)
     theirs = [F.normalize(hidden(original, files, side), dim=-1) for files in (support, pool)]
     print(f"zero-shot {macro((ours[1] @ text.T).argmax(1), truth, len(names)):.1f}")
-    rows = []
+    names_of = {"ours": (*ours, text), "DINOv2": (*theirs, None)}
+    table = {}
     for seed in options.seeds:
         chance = random.Random(seed)
         chosen = [at for name in names for at in chance.sample([i for i, c in enumerate(support_class) if c == name], options.shots)]
         labels = label([support_class[at] for at in chosen])
-        row = []
-        for keys, queries, knows_text in ((ours[0][chosen], ours[1], True), (theirs[0][chosen], theirs[1], False)):
-            row.append(nearest_class_mean(keys, labels, queries, truth, len(names)))
-            zero = lambda x: 100 * x @ text.T if knows_text else torch.zeros(len(x), len(names))
-            none = lambda x: torch.zeros(len(x), len(names))
-            if knows_text:
-                row.append(tip_adapter(keys, labels, queries, truth, zero(keys), zero(queries), len(names))[0])
-            row.append(tip_adapter(keys, labels, queries, truth, none(keys), none(queries), len(names))[0])
-        rows.append(row)
-        print(f"seed {seed}: ours NCM {row[0]:.1f}, Tip {row[1]:.1f}, Tip without text {row[2]:.1f}; DINOv2 NCM {row[3]:.1f}, Tip without text {row[4]:.1f}", flush=True)
-    mean = np.mean(rows, 0)
-    print(f"mean: ours NCM {mean[0]:.1f}, Tip {mean[1]:.1f}, Tip without text {mean[2]:.1f}; DINOv2 NCM {mean[3]:.1f}, Tip without text {mean[4]:.1f}")
+        for whose, (keys, queries, text_of) in names_of.items():
+            scene = (keys[chosen], labels, queries, truth)
+            found = judge(scene, text_of, len(names))
+            for what, percent in found.items():
+                table.setdefault(f"{whose}: {what}", []).append(percent)
+    for what, percents in table.items():
+        print(f"{what:<45}", *(f"{percent:6.1f}" for percent in percents), f"  mean {np.mean(percents):.1f}")
+
+
+def judge(scene, text, num_classes):
+    """Percent right of each way to use the shots."""
+    keys, _, queries, _ = scene
+    none = lambda x: torch.zeros(len(x), num_classes)
+    found = {
+        "nearest class mean, means normalised": nearest_class_mean(*scene, num_classes),
+        "nearest class mean, means as they are": nearest_class_mean(*scene, num_classes, normalise=False),
+        "Tip-Adapter tuned, class names off": tip_adapter(*scene, none(keys), none(queries), num_classes)[0],
+    }
+    if text is not None:
+        found["Tip-Adapter tuned"] = tip_adapter(*scene, 100 * keys @ text.T, 100 * queries @ text.T, num_classes)[0]
+    return found
 
 
 if __name__ == "__main__":

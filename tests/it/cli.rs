@@ -181,13 +181,13 @@ fn embed_walks_folders_names_classes_and_skips_what_is_broken() {
     let shell = Shell::new();
     let photos = shell.path("photos");
     for (from, to) in [
-        ("birds/crow-01.jpg", "b/1.jpg"),
-        ("birds/crow-01.jpg", "a/2.jpg"),
-        ("birds/crow-01.jpg", "loose.jpg"),
+        ("bird/crow-01.jpg", "b/1.jpg"),
+        ("bird/crow-01.jpg", "a/2.jpg"),
+        ("bird/crow-01.jpg", "loose.jpg"),
     ] {
         let to = photos.join(to);
         std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-        let any = std::fs::read_dir(project("assets/demo/pool/birds"))
+        let any = std::fs::read_dir(project("assets/demo/pool/bird"))
             .unwrap()
             .next()
             .unwrap()

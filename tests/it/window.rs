@@ -114,14 +114,14 @@ fn newcomer() {
     wait(&mut window, "the model", is_idle);
     drop_on_window(
         &mut window,
-        &[assets("support/birds"), assets("support/bugs")],
+        &[assets("support/bird"), assets("support/bug")],
     );
     wait(&mut window, "two classes", |window| {
         window.state().app().project().classes().len() == 2
     });
     window.hover_at(egui::pos2(640.0, 300.0));
     window.run_steps(2);
-    drop_on_window(&mut window, &[assets("pool/birds"), assets("pool/bugs")]);
+    drop_on_window(&mut window, &[assets("pool/bird"), assets("pool/bug")]);
     wait(&mut window, "predictions of the pool", |window| {
         is_idle(window)
             && tiles(window).len() > 3
@@ -131,7 +131,7 @@ fn newcomer() {
     assert!(
         tuned
             .iter()
-            .all(|tile| tile.starts_with("birds") || tile.starts_with("bugs")),
+            .all(|tile| tile.starts_with("bird") || tile.starts_with("bug")),
         "{tuned:?}"
     );
 

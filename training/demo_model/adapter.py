@@ -1,7 +1,7 @@
 """The demo's bottleneck adapter: trained on the training pictures, never on the demo's own.
 
 As in "CLIP Adaptation by Intra-modal Overlap Reduction" (Kravets and Namboodiri, BMVC 2024): an adapter beside the MLP of
-the vision blocks, `Up(ReLU(Down(h)))`, a linear head that is thrown away, cross-entropy. Smaller than the paper's: 16 wide,
+the vision blocks, `Up(ReLU(Down(h)))`, a linear head that is thrown away, cross-entropy. Smaller than the paper's: 48 wide,
 and only the last four blocks' adapters learn (the others stay zero), so that what comes before them is computed once.
 """
 import random
@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from . import dino, features, pictures, refused
 
-BOTTLENECK, SCALE, BATCH, LEARNING_RATE = 16, 1.0, 96, 1e-3
+BOTTLENECK, SCALE, BATCH, LEARNING_RATE = 48, 1.0, 96, 1e-3
 FIRST_BLOCK = 8
 SMALLEST_CLASS, VIEWS = 12, 3
 # Kinds of things that can be touched; faces, signs, symbols and roles of people look too different within a kind.
@@ -98,11 +98,11 @@ def train(work: Path, clip, model: Path, target: Path, side: int, steps: int, se
 def _before_adapters(vision, images, side, seed):
     """What comes into the first adapted block, [pictures, views, tokens, 384] bf16."""
     rows = torch.empty((len(images), VIEWS, 1 + (side // dino.PATCH) ** 2, dino.WIDTH), dtype=torch.bfloat16)
-    for view in range(VIEWS):
+    for index in range(VIEWS):
         for start in range(0, len(images), 64):
-            batch = [features.view(image, view, random.Random(f"{seed} {view} {start + i}"), side) for i, image in enumerate(images[start:start + 64])]
+            batch = [features.view(image, index, random.Random(f"{seed} {index} {start + i}"), side) for i, image in enumerate(images[start:start + 64])]
             hidden = vision.pre_layrnorm(vision.embeddings(features.pixels(batch)))
-            rows[start:start + 64, view] = _through(vision.encoder.layers[:FIRST_BLOCK], hidden).bfloat16()
+            rows[start:start + 64, index] = _through(vision.encoder.layers[:FIRST_BLOCK], hidden).bfloat16()
     return rows
 
 

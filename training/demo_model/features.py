@@ -17,11 +17,11 @@ def make_features(work: Path, side: int, seed: int) -> None:
     found = pictures.all_pictures(work)
     vision = tower(work, side)
     rows = np.empty((len(found), VIEWS, dino.WIDTH), np.float16)
-    for view in range(VIEWS):
+    for index in range(VIEWS):
         for start in range(0, len(found), BATCH):
-            batch = [view(p.image, view, random.Random(f"{seed} {view} {p.key}"), side) for p in found[start:start + BATCH]]
-            rows[start:start + BATCH, view] = encode(vision, batch)
-        print(f"view {view + 1} of {VIEWS}", flush=True)
+            batch = [view(p.image, index, random.Random(f"{seed} {index} {p.key}"), side) for p in found[start:start + BATCH]]
+            rows[start:start + BATCH, index] = encode(vision, batch)
+        print(f"view {index + 1} of {VIEWS}", flush=True)
     np.savez(work / "features.npz", rows=rows, sources=np.array([p.source for p in found]))
     lines = ["\t".join((p.source, p.key, *p.captions)) for p in found]
     (work / "captions.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
