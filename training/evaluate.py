@@ -22,7 +22,7 @@ from demo_model import dino, features, tokens
 
 MODEL = Path(__file__).resolve().parents[1] / "assets/demo-model"
 ALPHAS = [0.0, *(10 ** (-2 + step / 6) for step in range(25))]
-BETAS = sorted([5.5, *(0.1 * 100 ** (step / 19) for step in range(20))])
+BETAS = sorted([5.5, *(0.1 * 500 ** (step / 26) for step in range(27))])
 
 
 def load():
