@@ -82,7 +82,11 @@ impl Locations {
 
 /// Writes a whole file or leaves the old one: temporary file beside it, flush to disk, rename. Makes the folder.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    // A bare file name has the parent "", which is no folder that could be opened.
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
     std::fs::create_dir_all(folder)?;
     let mut name = OsStr::new(".").to_owned();
     name.push(path.file_name().unwrap_or_default());

@@ -121,7 +121,7 @@ fn newcomer() {
     });
     window.hover_at(egui::pos2(640.0, 300.0));
     window.run_steps(2);
-    drop_on_window(&mut window, &[assets("pool/bird"), assets("pool/bug")]);
+    drop_on_window(&mut window, &[assets("pool/bug"), assets("pool/bird")]);
     wait(&mut window, "predictions of the pool", |window| {
         is_idle(window)
             && tiles(window).len() > 3

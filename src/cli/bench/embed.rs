@@ -52,6 +52,7 @@ pub(in crate::cli) fn run(args: &BenchEmbedArgs, common: &Common) -> Result<()> 
     if matches!(args.dtype, Dtype::Bf16 | Dtype::F16) {
         bail!("the encoder computes in f32 so far; leave --dtype out, or give f32");
     }
+    let start = Instant::now();
     let engine = match args.backbone {
         Some(architecture) => {
             let clip = Clip::random(architecture, 1, session::open_options(common).device)?;
@@ -63,6 +64,7 @@ pub(in crate::cli) fn run(args: &BenchEmbedArgs, common: &Common) -> Result<()> 
             None,
         )?,
     };
+    let load_milliseconds = 1e3 * start.elapsed().as_secs_f64();
     let batch = args.batch as usize;
     let encode = encode_rate(&engine, batch)?;
     let pipeline = pipeline_rate(&engine, batch)?;
@@ -73,6 +75,7 @@ pub(in crate::cli) fn run(args: &BenchEmbedArgs, common: &Common) -> Result<()> 
         let row = serde_json::json!({
             "backbone": engine.name(), "device": device, "dtype": "f32", "threads": threads, "batch": batch,
             "encode_images_per_second": encode, "pipeline_images_per_second": pipeline,
+            "load_milliseconds": load_milliseconds,
         });
         println!("{}", serde_json::Value::from(vec![row]));
     } else {
@@ -80,6 +83,7 @@ pub(in crate::cli) fn run(args: &BenchEmbedArgs, common: &Common) -> Result<()> 
             "{} on {device}, f32, {threads} threads, batch {batch}",
             engine.name()
         );
+        println!("loaded in          {load_milliseconds:8.0} ms");
         println!("encoder alone      {encode:8.1} photos/s");
         println!("files to features  {pipeline:8.1} photos/s  (500 x 375 JPEG)");
     }
