@@ -2,7 +2,7 @@
 //!
 //! Only a better combination replaces the best, so the first of equals in the authors' loops wins. Products of features
 //! are taken once, exponentials once for each β (evenly spaced ones mostly by multiplication), and all α of a line in one
-//! pass over the classes ([`super::lines`]). The counts equal those of [`super::fit`] and its logits at every combination.
+//! pass over the classes (`methods/lines.rs`). The counts equal those of [`super::fit`] and its logits at every combination.
 
 mod ape;
 mod cache;
