@@ -51,6 +51,7 @@ pub struct AdapterTensors {
 impl BottleneckAdapter {
     /// Opens a file with the authors' names, `visual.transformer.resblocks.{i}.adaptmlp.{down_proj,up_proj}.{weight,bias}`.
     ///
+    /// A file may begin at a later block: those before have no adapter. From there on every block must be whole.
     /// The scale comes from `scale`, else from the metadata. `base_model_hash` in the metadata must be `clip`'s.
     pub fn open(
         path: &FilePath,
@@ -72,13 +73,14 @@ impl BottleneckAdapter {
                 path: path.to_owned(),
             });
         };
-        let blocks = (0..num_blocks)
+        let first = first_block(&tensors, num_blocks);
+        let blocks = (first..num_blocks)
             .map(|index| frozen_block(&tensors, index, width, scale, clip.placement()));
         let blocks = blocks.collect::<std::result::Result<_, _>>()?;
         let notes = AdapterNotes::of(&tensors);
         tensors.finish()?;
         Ok(Self {
-            first: 0,
+            first,
             blocks,
             dropout: None,
             id: format!("bottleneck-{}-{scale}", file.hash()),
@@ -210,6 +212,24 @@ impl AdaptedProjection {
 
 /// The visual projection under `OpenAI`'s name.
 const PROJECTION: &str = "visual.proj";
+
+/// The first block of which the file has anything; 0 where it has nothing at all.
+fn first_block(tensors: &FileTensors<'_>, num_blocks: usize) -> usize {
+    let is_there = |index: &usize| {
+        [
+            "down_proj.weight",
+            "down_proj.bias",
+            "up_proj.weight",
+            "up_proj.bias",
+        ]
+        .iter()
+        .any(|name| {
+            let name = format!("visual.transformer.resblocks.{index}.adaptmlp.{name}");
+            tensors.shape(&name).is_some()
+        })
+    };
+    (0..num_blocks).find(is_there).unwrap_or(0)
+}
 
 fn frozen_block(
     tensors: &FileTensors<'_>,

@@ -423,6 +423,27 @@ fn an_adapter_without_scale_of_another_model_or_incomplete_is_refused() {
 }
 
 #[test]
+fn an_adapter_may_begin_at_a_later_block() {
+    let folder = tempfile::tempdir().unwrap();
+    let clip = open("openai_vit");
+    let features = |without| {
+        let path = adapter_file(folder.path(), &[("scale", "0.1")], without);
+        let adapter = BottleneckAdapter::open(&path, None, &clip).unwrap();
+        let size = clip.preprocess().size;
+        clip.encode_crops(&crops(size), Some(&adapter))
+            .unwrap()
+            .features
+    };
+    let size = clip.preprocess().size;
+    let (whole, later) = (features(None), features(Some("resblocks.0.")));
+    assert_ne!(later, whole);
+    assert_ne!(
+        later,
+        clip.encode_crops(&crops(size), None).unwrap().features
+    );
+}
+
+#[test]
 fn the_activation_asked_for_is_used() {
     use shotlens::clip::Activation;
     let open = |activation| {

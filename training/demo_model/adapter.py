@@ -133,10 +133,11 @@ def _report(step, clip, hidden, labels):
 
 
 def write(adapters, target: Path, metadata: dict[str, str]) -> None:
-    """The authors' names, f16."""
+    """The authors' names, f16; blocks before the first that learnt are left out."""
     tensors = {
         f"visual.transformer.resblocks.{index}.adaptmlp.{name}": tensor.detach().half().contiguous()
         for index, adapter in enumerate(adapters)
+        if index >= FIRST_BLOCK
         for name, tensor in adapter.state_dict().items()
     }
     save_file(tensors, str(target), metadata=metadata)
