@@ -124,13 +124,15 @@ impl Clip {
         let config = Config::new(&files.config, options.activation, &tensors)?;
         // Present in every CLIP; the methods bring their own scale of 100.
         tensors.take("logit_scale", &[])?;
-        let (image, text) = towers(&tensors, &config, &placement)?;
+        let (towers, tokenizer) =
+            rayon::join(|| towers(&tensors, &config, &placement), Tokenizer::new);
+        let (image, text) = towers?;
         tensors.finish()?;
         let weights = Weights::File(file);
         Ok(Self {
             image,
             text,
-            tokenizer: Tokenizer::new(),
+            tokenizer,
             config,
             weights,
             placement,

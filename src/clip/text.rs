@@ -7,7 +7,7 @@ use super::checkpoint::{Dialect, TensorSource, TextConfig, norm};
 use super::ops::{LayerNorm, Linear};
 use super::tokenizer::END_OF_TEXT;
 use super::towers::{TextTower, matrix};
-use super::transformer::{Block, BlockOptions, Parts, Placement, behind, pooled};
+use super::transformer::{Block, BlockOptions, Parts, Placement, behind, blocks, pooled};
 use crate::features::Matrix;
 
 /// Texts of a batch.
@@ -49,16 +49,16 @@ impl TextTransformer {
             activation: config.activation,
             eps,
         };
-        let blocks = (0..config.num_blocks).map(|index| {
+        let blocks = blocks(config.num_blocks, |index| {
             let prefix = format!("{}.{index}", names.blocks);
             let weights = dialect.block(source, &prefix, width, config.mlp_width)?;
             Ok(Block::new(weights, options, placement)?)
-        });
+        })?;
         let projection = dialect.projection(source, names.projection, dim, width)?;
         Ok(Self {
             token: Tensor::from_vec(token, (vocabulary, width), &placement.device)?,
             position: Tensor::from_vec(position, (num_positions, width), &placement.device)?,
-            blocks: blocks.collect::<Result<_, ClipError>>()?,
+            blocks,
             norm_after: placement.norm(norm(source, names.norm_after, width)?, eps)?,
             project: placement.linear(&projection, None, dim)?,
             projection: Matrix::new(dim, width, projection)?,

@@ -1,7 +1,9 @@
 //! The pre-norm transformer blocks that both towers are made of (`ResidualAttentionBlock` of OpenAI's `clip/model.py`).
 
 use candle_core::{Device, Result, Tensor};
+use rayon::prelude::*;
 
+use super::ClipError;
 use super::checkpoint::{Activation, BlockWeights, NormWeights};
 use super::ops::{Elementwise, LayerNorm, Linear, Path, attention};
 
@@ -142,6 +144,15 @@ impl Block {
             rest: part(attended.narrow(1, num_prefix, num_rest)?, rest)?,
         })
     }
+}
+
+/// `num_blocks` blocks, read on all cores; of several errors the first block's is told.
+pub(super) fn blocks(
+    num_blocks: usize,
+    read: impl Fn(usize) -> std::result::Result<Block, ClipError> + Send + Sync,
+) -> std::result::Result<Vec<Block>, ClipError> {
+    let read: Vec<_> = (0..num_blocks).into_par_iter().map(read).collect();
+    read.into_iter().collect()
 }
 
 /// Sequences that begin alike.

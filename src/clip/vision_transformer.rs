@@ -9,7 +9,7 @@ use super::checkpoint::{Dialect, TensorSource, VitConfig, norm};
 use super::ops::{LayerNorm, Linear};
 use super::preprocess::{Crop, Preprocess};
 use super::towers::{ImageTensors, ImageTower, PixelValues};
-use super::transformer::{Block, BlockOptions, Placement, pooled};
+use super::transformer::{Block, BlockOptions, Placement, blocks, pooled};
 use crate::features::Matrix;
 
 /// Tokens of a batch on a CPU: with fewer, weights are read from memory too often; with more, activations are.
@@ -64,18 +64,18 @@ impl VisionTransformer {
             activation: config.activation,
             eps,
         };
-        let blocks = (0..config.num_blocks).map(|index| {
+        let blocks = blocks(config.num_blocks, |index| {
             let prefix = format!("{}.{index}", names.blocks);
             let weights = dialect.block(source, &prefix, width, config.mlp_width)?;
             Ok(Block::new(weights, options, placement)?)
-        });
+        })?;
         let projection = dialect.projection(source, names.projection, dim, width)?;
         Ok(Self {
             pixels: PixelScale::new(preprocess, patch),
             patch: placement.linear(&pixels_last(&kernel, patch), None, width)?,
             position: Tensor::from_vec(position, (num_tokens, width), &placement.device)?,
             norm_before: placement.norm(norm(source, names.norm_before, width)?, eps)?,
-            blocks: blocks.collect::<std::result::Result<_, ClipError>>()?,
+            blocks,
             norm_after: placement.norm(norm(source, names.norm_after, width)?, eps)?,
             project: placement.linear(&projection, None, dim)?,
             projection: Matrix::new(dim, width, projection)?,

@@ -21,7 +21,7 @@ fn write(folder: &Path, names: &[&str]) {
 fn weights_name(files: &CheckpointFiles) -> String {
     match &files.weights {
         WeightsSource::File(path) => path.file_name().unwrap().to_str().unwrap().to_owned(),
-        WeightsSource::Bytes(_) => "embedded".to_owned(),
+        WeightsSource::Bytes(_) | WeightsSource::Hashed { .. } => "embedded".to_owned(),
     }
 }
 
@@ -130,9 +130,10 @@ fn a_known_model_that_is_not_here_names_the_command_that_brings_it() {
 #[test]
 fn without_a_name_the_embedded_model_comes() {
     let resolved = resolve(None).unwrap();
-    let WeightsSource::Bytes(bytes) = resolved.files.weights else {
+    let WeightsSource::Hashed { bytes, sha256 } = resolved.files.weights else {
         panic!("{:?}", resolved.files.weights)
     };
+    assert_eq!(sha256, format!("{:x}", Sha256::digest(bytes)));
     let tensors = safetensors::SafeTensors::deserialize(bytes).unwrap();
     assert!(tensors.tensor("visual_projection.weight").is_ok());
     assert!(matches!(

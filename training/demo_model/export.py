@@ -1,4 +1,5 @@
 """The finished model as Hugging Face files, large matrices as rows of i8."""
+import hashlib
 import json
 import math
 from pathlib import Path
@@ -24,6 +25,9 @@ def export(clip, target: Path, side: int) -> None:
             tensors.update(_stored(name, tensor.detach().contiguous()))
     save_file(tensors, str(target / "model-int8.safetensors"),
               metadata={"format": "pt", "quantization": "int8 rows: weight = i8 * scale[row]"})
+    # The program trusts this instead of hashing 29 MB at every start; a test compares the two.
+    digest = hashlib.sha256((target / "model-int8.safetensors").read_bytes()).hexdigest()
+    (target / "model-int8.safetensors.sha256").write_text(digest + "\n", encoding="utf-8")
     clip.config.architectures = ["CLIPModel"]
     (target / "config.json").write_text(clip.config.to_json_string(use_diff=True), encoding="utf-8")
     (target / "preprocessor_config.json").write_text(json.dumps(_preprocessor(side), indent=1) + "\n", encoding="utf-8")

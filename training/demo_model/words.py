@@ -126,9 +126,7 @@ class Text(torch.nn.Module):
 
     def forward(self, ids):
         """Unit rows [n, 256] of padded token ids [n, t]."""
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            pooled = self.tower(input_ids=ids).pooler_output
-        return F.normalize(self.project(pooled.float()), dim=-1)
+        return F.normalize(self.project(self.tower(input_ids=ids).pooler_output), dim=-1)
 
 
 class Prompts:

@@ -25,14 +25,19 @@ enum Content {
 impl WeightBytes {
     /// Maps the file, or takes the bytes in the program.
     pub(in crate::clip) fn open(source: &WeightsSource) -> Result<Self, ClipError> {
+        let hash = OnceLock::new();
         let content = match source {
             WeightsSource::File(path) => map(path)?,
             WeightsSource::Bytes(bytes) => Content::Static(bytes),
+            WeightsSource::Hashed { bytes, sha256 } => {
+                hash.get_or_init(|| (*sha256).to_owned());
+                Content::Static(bytes)
+            }
         };
         Ok(Self {
             content,
             path: source.path(),
-            hash: OnceLock::new(),
+            hash,
         })
     }
 

@@ -37,6 +37,13 @@ pub enum WeightsSource {
     File(PathBuf),
     /// The same inside the program.
     Bytes(&'static [u8]),
+    /// Bytes inside the program whose SHA-256, in hexadecimal, was written down when they were made.
+    Hashed {
+        /// The file.
+        bytes: &'static [u8],
+        /// Its hash.
+        sha256: &'static str,
+    },
 }
 
 impl WeightsSource {
@@ -44,7 +51,7 @@ impl WeightsSource {
     pub(super) fn path(&self) -> PathBuf {
         match self {
             Self::File(path) => path.clone(),
-            Self::Bytes(_) => PathBuf::from("(embedded model)"),
+            Self::Bytes(_) | Self::Hashed { .. } => PathBuf::from("(embedded model)"),
         }
     }
 }

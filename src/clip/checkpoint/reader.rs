@@ -21,7 +21,7 @@ const IGNORED: [&str; 5] = [
 const IGNORED_ENDS: [&str; 2] = [".position_ids", ".num_batches_tracked"];
 
 /// Where the towers take their tensors from.
-pub(in crate::clip) trait TensorSource {
+pub(in crate::clip) trait TensorSource: Sync {
     /// The numbers of `name`, row by row, when it has this shape.
     fn take(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ClipError>;
 }
@@ -140,13 +140,12 @@ impl<'a> FileTensors<'a> {
         let num_rows = view.shape().first().copied().unwrap_or(1);
         let scales = self.take(&format!("{name}.scale"), &[num_rows])?;
         let width = (view.data().len() / num_rows.max(1)).max(1);
-        let rows = view.data().chunks_exact(width).zip(scales);
-        Ok(rows
-            .flat_map(|(row, scale)| {
-                row.iter()
-                    .map(move |byte| f32::from(byte.cast_signed()) * scale)
-            })
-            .collect())
+        // Row by row, because a `flat_map` does not vectorise.
+        let mut numbers = Vec::with_capacity(view.data().len());
+        for (row, scale) in view.data().chunks_exact(width).zip(scales) {
+            numbers.extend(row.iter().map(|x| f32::from(x.cast_signed()) * scale));
+        }
+        Ok(numbers)
     }
 }
 

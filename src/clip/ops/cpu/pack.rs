@@ -50,17 +50,27 @@ impl Strided<'_> {
         let first = panel * panel_width();
         let width = target.len() / self.inner;
         let used = width.min(self.outputs - first);
-        for (k, row) in target.chunks_exact_mut(width).enumerate() {
-            let start = first * self.output_stride + k * self.inner_stride;
-            if self.output_stride == 1 {
+        if self.output_stride == 1 {
+            for (k, row) in target.chunks_exact_mut(width).enumerate() {
+                let start = first + k * self.inner_stride;
                 row[..used].copy_from_slice(&self.data[start..start + used]);
-            } else {
-                let column = self.data[start..].iter().step_by(self.output_stride);
-                for (cell, value) in row[..used].iter_mut().zip(column) {
-                    *cell = *value;
+                row[used..].fill(0.0);
+            }
+            return;
+        }
+        // A cache line of every column at a time: they and the rows they go to stay in the nearest cache.
+        for (tile, rows) in target.chunks_mut(LINE * width).enumerate() {
+            for column in 0..used {
+                let start = (first + column) * self.output_stride + tile * LINE * self.inner_stride;
+                let numbers = self.data[start..].iter().step_by(self.inner_stride);
+                let cells = rows[column..].iter_mut().step_by(width);
+                for (cell, number) in cells.zip(numbers) {
+                    *cell = *number;
                 }
             }
-            row[used..].fill(0.0);
+            for row in rows.chunks_exact_mut(width) {
+                row[used..].fill(0.0);
+            }
         }
     }
 
