@@ -2,11 +2,12 @@
 //!
 //! Follows `clip/simple_tokenizer.py` and `clip.tokenize(truncate=True)`; the vocabulary is OpenAI's own file (MIT).
 
+use std::collections::HashMap;
 use std::io::Read as _;
 use std::sync::LazyLock;
 
 use flate2::read::GzDecoder;
-use foldhash::{HashMap, HashMapExt as _};
+use foldhash::fast::RandomState;
 use regex::Regex;
 
 use super::clean_text::clean_text;
@@ -79,12 +80,15 @@ static WORD: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(source).unwrap_or_else(|error| unreachable!("constant pattern: {error}"))
 });
 
+/// A map whose hashes are cheap; nobody outside chooses the keys.
+type Fast<K, V> = HashMap<K, V, RandomState>;
+
 /// The pieces that words are made of and the order in which they grow together.
 struct Vocabulary {
     /// Id of each byte inside a word; at the end of a word it is [`NUM_BYTES`] higher.
     ids_of_bytes: [u32; NUM_BYTES],
     /// Two neighbouring pieces to how early they grow together (lower is earlier) and the piece they become.
-    merges: HashMap<(u32, u32), (u32, u32)>,
+    merges: Fast<(u32, u32), (u32, u32)>,
 }
 
 impl Vocabulary {
@@ -105,7 +109,8 @@ impl Vocabulary {
             .map(|(byte, letter)| (byte, format!("{letter}</w>")))
             .collect();
         let mut ids_of_bytes = [0; NUM_BYTES];
-        let mut ids_of_pieces = HashMap::with_capacity(VOCABULARY_SIZE);
+        let mut ids_of_pieces =
+            Fast::with_capacity_and_hasher(VOCABULARY_SIZE, RandomState::default());
         for (id, (byte, ending)) in (0..).zip(&letters) {
             ids_of_bytes[usize::from(*byte)] = id;
             ids_of_pieces.insert(ending.trim_end_matches("</w>"), id);
@@ -132,7 +137,7 @@ impl Vocabulary {
         for (id, (_, _, both)) in (2 * NUM_BYTES as u32..).zip(&pairs) {
             ids_of_pieces.insert(both, id);
         }
-        let mut merges = HashMap::with_capacity(pairs.len());
+        let mut merges = Fast::with_capacity_and_hasher(pairs.len(), RandomState::default());
         for (rank, (first, second, both)) in (0..).zip(&pairs) {
             let ids = [first, second, both].map(|piece| ids_of_pieces.get(*piece).copied());
             if let [Some(first), Some(second), Some(both)] = ids {
