@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::ids::{ClassId, PhotoId};
 pub use crate::methods::Parameter;
 
+use super::adapters::AdapterRequest;
 use super::gallery::{Filter, Sort};
 
 /// Where dropped or chosen files go.
@@ -135,6 +136,14 @@ pub enum Command {
     SetUseClassNames(bool),
     /// Choose the adapted features.
     SetAdapter(AdapterChoice),
+    /// Show or hide the dialog for training an adapter.
+    ShowAdapterTraining(bool),
+    /// Learn the next adapter from this folder of class folders, or (`None`) from the support set.
+    LearnAdapterFrom(Option<PathBuf>),
+    /// Train an adapter.
+    TrainAdapter(Box<AdapterRequest>),
+    /// End that training; the best so far is kept.
+    EndAdapterTraining,
     /// List the pairs of photos whose cosine lies in `[low, high)`, of the adapted features where the last is true.
     ShowPairs(PairKind, f32, f32, bool),
     /// Close that list.

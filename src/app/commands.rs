@@ -50,6 +50,10 @@ impl App {
             | Command::SetUseClassNames(_)
             | Command::SetLearnFromLabels(_)
             | Command::SetAdapter(_)
+            | Command::ShowAdapterTraining(_)
+            | Command::LearnAdapterFrom(_)
+            | Command::TrainAdapter(_)
+            | Command::EndAdapterTraining
             | Command::ShowPairs(..)
             | Command::HidePairs => self.apply_to_method(command),
             Command::LoadPrompts(path) => self.load_prompts(path),
@@ -147,6 +151,12 @@ impl App {
             Command::SetAdapter(choice) => {
                 self.change_settings(|settings| settings.adapter = adapter_setting(&choice));
             }
+            Command::ShowAdapterTraining(is_open) => self.show_adapter_training(is_open),
+            Command::LearnAdapterFrom(folder) => {
+                self.trained_adapters.view.folder = folder;
+            }
+            Command::TrainAdapter(request) => self.train_adapter(*request),
+            Command::EndAdapterTraining => self.end_adapter_training(),
             Command::ShowPairs(kind, low, high, adapted) => {
                 self.show_pairs(kind, low, high, adapted);
             }

@@ -46,6 +46,11 @@ impl Embedding {
         self.embedded.insert(photo);
     }
 
+    /// Another one with every project and model.
+    pub(super) fn epoch(&self) -> Generation {
+        self.oldest
+    }
+
     /// Whether a photo has features.
     pub(super) fn has(&self, photo: PhotoId) -> bool {
         self.embedded.contains(&photo)
@@ -197,6 +202,11 @@ impl App {
                     self.submit_scoring(ScoreJob::SetWords(words));
                     self.scoring.mark_dirty();
                 }
+                ClipEvent::Adapter(generation, event) => self.take_in_adapter(generation, event),
+                ClipEvent::Adapters(found) => self.adapters_listed(found),
+                ClipEvent::AdapterOpened(trained_on) => {
+                    self.submit_scoring(ScoreJob::SetTrainedOn(trained_on));
+                }
                 ClipEvent::Failed(message) => self.error(message),
                 ClipEvent::Note(message) => self.warn(message),
             }
@@ -221,6 +231,8 @@ impl App {
             self.warn(note.clone());
         }
         self.adapters = super::scoring::adapter_options(&info);
+        self.offer_adapters();
+        self.list_adapters();
         self.scoring.forget_features();
         self.submit_scoring(ScoreJob::Reset(info));
         self.follow_settings();

@@ -110,6 +110,8 @@ pub struct AdapterOption {
     pub choice: AdapterChoice,
     /// As "IsoCLIP (no training)".
     pub title: String,
+    /// What is known of it, as lines; empty where the title says all.
+    pub summary: String,
     /// Why it cannot be chosen with this model.
     pub unavailable: Option<String>,
 }

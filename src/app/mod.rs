@@ -1,6 +1,7 @@
 //! All state of the window, without a window: panels read [`App`] and push [`Command`]s, [`App::apply`] carries them out,
 //! [`App::poll`] takes in what the worker threads finished. No egui types here, and nothing that waits.
 
+mod adapters;
 mod command;
 mod commands;
 mod comparison;
@@ -26,6 +27,7 @@ mod validation;
 use std::sync::Arc;
 use std::time::Instant;
 
+pub use adapters::{AdapterRequest, AdapterStage, AdapterTrainingView};
 pub use command::{AdapterChoice, Command, Destination, PairKind, Parameter, Step};
 pub use comparison::{ComparisonView, FEWEST_LABELLED};
 pub use fit::{AdapterOption, FitStatus, OverlapFigures, OverlapView, PairList};
@@ -67,6 +69,7 @@ pub struct App {
     pub(crate) training: training::Training,
     pub(crate) comparison: comparison::Comparison,
     pub(crate) validation: validation::Validation,
+    pub(crate) trained_adapters: adapters::Adapters,
     pub(crate) embedding: embedding::Embedding,
     pub(crate) files: files::PendingFiles,
     pub(crate) threads: Option<Threads>,

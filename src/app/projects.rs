@@ -106,6 +106,7 @@ impl App {
         if self.scoring.bottleneck_file() != before {
             self.submit_scoring(ScoreJob::ClearBottleneck);
             self.embed_again();
+            self.offer_adapters();
         }
         if self.has_model && self.scoring.takes_words() {
             self.submit_clip(ClipJob::EmbedWords);

@@ -19,7 +19,7 @@ use crate::worker::scoring_worker::{
     FitRequest, FitSummary, PoolPredictions, ScoreEvent, ScoreJob,
 };
 
-mod inspecting;
+pub(super) mod inspecting;
 mod parameters;
 
 /// While shots trickle in, the method is refitted this often.
@@ -209,6 +209,7 @@ pub(super) fn adapter_options(model: &ModelInfo) -> Vec<AdapterOption> {
     let option = |choice, title: &str, unavailable| AdapterOption {
         choice,
         title: title.to_owned(),
+        summary: String::new(),
         unavailable,
     };
     vec![
@@ -232,7 +233,7 @@ impl App {
     }
 
     /// The support set: shots, and labelled photos where the project learns from them.
-    fn support(&self) -> Vec<(PhotoId, usize)> {
+    pub(super) fn support(&self) -> Vec<(PhotoId, usize)> {
         let learns = self.project().settings().learn_from_labels;
         let mut support = Vec::new();
         for (index, class) in self.project().classes().iter().enumerate() {

@@ -3,6 +3,7 @@
 mod embed;
 mod score;
 mod synthetic;
+mod train;
 mod tune;
 
 use std::time::Instant;
@@ -19,6 +20,8 @@ pub enum Bench {
     Embed(embed::BenchEmbedArgs),
     /// Fitting and scoring, for every method in closed form, on made-up features
     Score(score::BenchScoreArgs),
+    /// Photos a second of an adapter's training step, on made-up pictures
+    Train(train::BenchTrainArgs),
     /// The papers' grid searches, on made-up features
     Tune(tune::BenchTuneArgs),
     /// Frame times of the window: dragging a slider and scrolling, without a display
@@ -29,6 +32,7 @@ pub(super) fn run(what: &Bench, common: &Common) -> Result<()> {
     match what {
         Bench::Embed(args) => embed::run(args, common),
         Bench::Score(args) => score::run(args, common),
+        Bench::Train(args) => train::run(args, common),
         Bench::Tune(args) => tune::run(args, common),
         Bench::Ui => anyhow::bail!("`bench ui` is run by the window's part of the program"),
     }

@@ -15,7 +15,7 @@ pub mod parts;
 pub mod prompts;
 pub mod rows;
 pub mod trained_on;
-mod tune_apart;
+pub mod tune_apart;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};

@@ -1,9 +1,12 @@
 //! Tuning with an adapter that some of the shots have trained: it has pulled those together, so none of them may judge.
 
-use crate::features::Features;
-use crate::methods::grid::{self, Grid};
-use crate::methods::{Knowledge, Method, MethodError, Parameters, Queries};
+use crate::features::{Features, Logits};
+use crate::methods::grid::{self, Grid, Tuned};
+use crate::methods::{
+    self, HeldOut, Knowledge, LeaveOneOut, Method, MethodError, Parameters, Queries,
+};
 use crate::progress::Progress;
+use crate::support::SupportSet;
 
 /// Parameters of a ++ method that let the shots that trained the adapter classify the shots that did not (`unseen`, rows of the
 /// support set); `defaults` where all shots trained it, or none is left to be a key.
@@ -14,40 +17,116 @@ pub(super) fn tune_apart(
     unseen: &[usize],
     progress: &Progress<'_>,
 ) -> Result<Parameters, MethodError> {
-    let support = knowledge.support;
-    let keys: Vec<usize> = (0..support.len())
-        .filter(|row| !shares_group(knowledge, *row, unseen))
-        .collect();
-    let Some(adapted) = knowledge
-        .adapted_keys
-        .filter(|_| !unseen.is_empty() && !keys.is_empty())
-    else {
-        return Ok(defaults);
+    let apart = Apart::new(knowledge, unseen);
+    Ok(apart
+        .map(|apart| apart.tuned(method, &defaults, progress))
+        .transpose()?
+        .map_or(defaults, |tuned| tuned.parameters))
+}
+
+/// The same with all that is told of leaving shots out: what the shots that trained the adapter give the ones that did not, at
+/// `parameters`, or (`tunes`) at the best. Nothing is judged where all shots trained it, or none is left to be a key.
+///
+/// # Errors
+/// As [`crate::methods::tune_on_support`].
+pub fn judge_apart(
+    method: Method,
+    parameters: &Parameters,
+    knowledge: &Knowledge<'_>,
+    unseen: &[usize],
+    tunes: bool,
+    progress: &Progress<'_>,
+) -> Result<LeaveOneOut, MethodError> {
+    let Some(apart) = Apart::new(knowledge, unseen) else {
+        return Ok(LeaveOneOut::untuned(parameters));
     };
-    let (support_apart, keys_apart) = (support.select(&keys), adapted.select(&keys));
-    let (original, judged): (Features, Features) =
-        (support.features().select(unseen), adapted.select(unseen));
-    let labels: Vec<usize> = unseen.iter().map(|row| support.labels()[*row]).collect();
-    let apart = Knowledge {
-        support: &support_apart,
-        adapted_keys: Some(&keys_apart),
-        views: None,
-        ..*knowledge
-    };
-    let queries = Queries {
-        adapted: Some(&judged),
-        ..Queries::new(&original)
-    };
-    let tuned = grid::tune(
-        method,
-        &defaults,
-        &apart,
-        queries,
-        &labels,
-        &Grid::of(method),
-        progress,
-    )?;
-    Ok(tuned.parameters)
+    let mut judged = LeaveOneOut::untuned(parameters);
+    if tunes && !method.parameters().is_empty() {
+        let tuned = apart.tuned(method, parameters, progress)?;
+        judged.parameters = tuned.parameters;
+        judged.num_combinations = tuned.num_combinations;
+        judged.surface = Some(tuned.surface);
+        judged.is_tuned = true;
+    }
+    let zero_shot = apart.logits(Method::ZeroShot, &Parameters::default())?;
+    judged.zero_shot_accuracy = apart.held_out(zero_shot).accuracy();
+    judged.held_out = apart.held_out(apart.logits(method, &judged.parameters)?);
+    judged.accuracy = judged.held_out.accuracy();
+    judged.num_judged = unseen.len();
+    Ok(judged)
+}
+
+/// A support set in two parts: keys that trained the adapter, and photos that did not and judge.
+struct Apart<'a> {
+    knowledge: &'a Knowledge<'a>,
+    support: SupportSet,
+    keys: Features,
+    original: Features,
+    adapted: Features,
+    labels: Vec<usize>,
+}
+
+impl<'a> Apart<'a> {
+    /// `None` where there is nobody to judge, or no key.
+    fn new(knowledge: &'a Knowledge<'a>, unseen: &[usize]) -> Option<Self> {
+        let support = knowledge.support;
+        let keys: Vec<usize> = (0..support.len())
+            .filter(|row| !shares_group(knowledge, *row, unseen))
+            .collect();
+        let adapted = knowledge
+            .adapted_keys
+            .filter(|_| !unseen.is_empty() && !keys.is_empty())?;
+        Some(Self {
+            knowledge,
+            support: support.select(&keys),
+            keys: adapted.select(&keys),
+            original: support.features().select(unseen),
+            adapted: adapted.select(unseen),
+            labels: unseen.iter().map(|row| support.labels()[*row]).collect(),
+        })
+    }
+
+    fn knowledge(&self) -> Knowledge<'_> {
+        Knowledge {
+            support: &self.support,
+            adapted_keys: Some(&self.keys),
+            views: None,
+            ..*self.knowledge
+        }
+    }
+
+    fn queries(&self) -> Queries<'_> {
+        Queries {
+            adapted: Some(&self.adapted),
+            ..Queries::new(&self.original)
+        }
+    }
+
+    fn tuned(
+        &self,
+        method: Method,
+        defaults: &Parameters,
+        progress: &Progress<'_>,
+    ) -> Result<Tuned, MethodError> {
+        let (knowledge, grid) = (self.knowledge(), Grid::of(method));
+        let (queries, labels) = (self.queries(), &self.labels);
+        grid::tune(
+            method, defaults, &knowledge, queries, labels, &grid, progress,
+        )
+    }
+
+    fn logits(&self, method: Method, parameters: &Parameters) -> Result<Logits, MethodError> {
+        methods::fit(method, parameters, &self.knowledge())?.logits(self.queries())
+    }
+
+    /// Without rows: what a slider changes is not followed for single shots.
+    fn held_out(&self, logits: Logits) -> HeldOut {
+        HeldOut {
+            labels: self.labels.clone(),
+            logits,
+            ..HeldOut::default()
+        }
+    }
 }
 
 /// Whether a row is one of the unseen photos, or a copy or view of one.
@@ -60,7 +139,6 @@ fn shares_group(knowledge: &Knowledge<'_>, row: usize, unseen: &[usize]) -> bool
 mod tests {
     use super::*;
     use crate::features::Matrix;
-    use crate::support::SupportSet;
 
     fn features(rows: &[[f32; 2]]) -> Features {
         Features::normalized(Matrix::from_rows(2, rows.iter().map(<[f32; 2]>::as_slice)).unwrap())
@@ -68,7 +146,7 @@ mod tests {
     }
 
     /// Four shots that trained the adapter, pulled together by it, and two that did not, which it confuses.
-    fn tuned(unseen: &[usize]) -> Parameters {
+    fn with_scene<T>(look: impl Fn(&Knowledge<'_>) -> T) -> T {
         let original = features(&[
             [1.0, 0.1],
             [1.0, 0.0],
@@ -88,15 +166,47 @@ mod tests {
         let text = features(&[[1.0, 0.9], [0.9, 1.0]]);
         let support =
             SupportSet::new(original, vec![0, 0, 1, 1, 0, 1], 2, (0..6).collect()).unwrap();
-        let knowledge = Knowledge::new(&support, &text).with_adapted_keys(Some(&adapted));
-        tune_apart(
+        look(&Knowledge::new(&support, &text).with_adapted_keys(Some(&adapted)))
+    }
+
+    fn tuned(unseen: &[usize]) -> Parameters {
+        let (method, defaults) = (Method::TipAdapterPp, Parameters::default());
+        with_scene(|knowledge| {
+            tune_apart(method, defaults, knowledge, unseen, &Progress::silent()).unwrap()
+        })
+    }
+
+    fn judged(unseen: &[usize], tunes: bool) -> LeaveOneOut {
+        let (method, parameters) = (
             Method::TipAdapterPp,
-            Parameters::default(),
-            &knowledge,
-            unseen,
-            &Progress::silent(),
-        )
-        .unwrap()
+            Parameters {
+                alpha: 20.0,
+                ..Parameters::default()
+            },
+        );
+        with_scene(|knowledge| {
+            judge_apart(
+                method,
+                &parameters,
+                knowledge,
+                unseen,
+                tunes,
+                &Progress::silent(),
+            )
+            .unwrap()
+        })
+    }
+
+    #[test]
+    fn what_is_told_is_of_the_photos_apart_at_the_parameters_in_use() {
+        // At α = 20 the misled votes win; tuned, the texts do.
+        let fixed = judged(&[4, 5], false);
+        assert_eq!((fixed.accuracy, fixed.is_tuned), (Some(0.0), false));
+        let best = judged(&[4, 5], true);
+        assert_eq!((best.accuracy, best.is_tuned), (Some(100.0), true));
+        assert_eq!(best.parameters, tuned(&[4, 5]));
+        assert_eq!(best.zero_shot_accuracy, Some(100.0));
+        assert_eq!(judged(&[], true).accuracy, None);
     }
 
     #[test]

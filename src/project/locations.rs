@@ -60,6 +60,11 @@ impl Locations {
         self.cache.join("thumbnails.sqlite")
     }
 
+    /// The adapters that were trained here.
+    pub fn adapters(&self) -> PathBuf {
+        self.data.join("adapters")
+    }
+
     /// Where the path of the last project is remembered.
     pub fn last_project(&self) -> PathBuf {
         self.data.join("last-project")

@@ -54,6 +54,8 @@ fn option_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, option: &AdapterOption, set
     }
     if let Some(reason) = &option.unavailable {
         response.on_disabled_hover_text(reason);
+    } else if !option.summary.is_empty() {
+        response.on_hover_text(&option.summary);
     }
 }
 

@@ -40,6 +40,8 @@ pub(super) enum Ask {
     Adapter,
     /// A folder of class folders to choose parameters on.
     Validation,
+    /// A folder of class folders to train an adapter on.
+    Lesson,
     /// A file of prompts.
     Prompts,
 }
@@ -58,6 +60,7 @@ impl Ask {
             Self::Model => "Open a downloaded model",
             Self::Adapter => "Open an adapter file",
             Self::Validation => "Tune on a folder of photos in class folders",
+            Self::Lesson => "Train on a folder of photos in class folders",
             Self::Prompts => "Load prompts",
         }
     }
@@ -74,6 +77,7 @@ impl Ask {
             Self::Model => Command::OpenModel(Some(first.to_string_lossy().into_owned())),
             Self::Adapter => Command::SetAdapter(AdapterChoice::File(first)),
             Self::Validation => Command::TuneOnFolder(first),
+            Self::Lesson => Command::LearnAdapterFrom(Some(first)),
             Self::Prompts => Command::LoadPrompts(first),
         })
     }
@@ -173,7 +177,7 @@ fn dialog_future(ask: &Ask) -> Paths {
             let answer = dialog.add_filter("Photos", PHOTOS).pick_files();
             Box::pin(async { answer.await.map(|files| paths(&files)) })
         }
-        Ask::ProjectFolder | Ask::Validation => one(dialog.pick_folder()),
+        Ask::ProjectFolder | Ask::Validation | Ask::Lesson => one(dialog.pick_folder()),
         Ask::Prompts => one(dialog.add_filter("Prompts", &["json"]).pick_file()),
         Ask::Project => one(dialog
             .add_filter("Shotlens project", &["shotlens"])

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::app::{
-    Activity, AdapterChoice, AdapterOption, App, AvailableModel, ComparisonView, Inspection,
-    ModelState, ModelStatus, OverlapFigures, PairKind, PairList, SavedStatus, SkippedFile,
-    TrainingStage, TrainingView, Vote, scoring::Scoring,
+    Activity, AdapterChoice, AdapterOption, AdapterStage, AdapterTrainingView, App, AvailableModel,
+    ComparisonView, Inspection, ModelState, ModelStatus, OverlapFigures, PairKind, PairList,
+    SavedStatus, SkippedFile, TrainingStage, TrainingView, Vote, scoring::Scoring,
 };
+use crate::engine::adapter_training::{Plan, Preset, Step as TrainingStep};
 use crate::ids::{ClassId, PhotoId};
 use crate::methods::surface::Surface;
 use crate::methods::{Method, Parameters};
@@ -377,6 +378,47 @@ pub(super) fn training() -> App {
     app
 }
 
+/// The dialog for adapters, half way through a training.
+pub(super) fn adapter_training() -> App {
+    let mut app = demo();
+    let steps = (1..=150_u16).map(f64::from);
+    app.trained_adapters.view = AdapterTrainingView {
+        is_open: true,
+        stage: AdapterStage::Running,
+        name: "Demo adapter".to_owned(),
+        plan: Some(Plan {
+            preset: Preset::FewShot,
+            num_photos: 36,
+            num_held_out: 12,
+            skipped: Vec::new(),
+            steps: 300,
+            batch: 32,
+            part: 32,
+            bytes_of_activations: 5 << 20,
+            bytes_of_step: 210 << 20,
+        }),
+        step: Some(TrainingStep {
+            step: 150,
+            total: 300,
+            loss: 0.31,
+            images_per_second: 410.0,
+            seconds_left: 11.0,
+        }),
+        losses: steps
+            .map(|step| {
+                [
+                    step,
+                    1.7 * (-step / 45.0).exp() + 0.1 + 0.04 * (step * 1.7).sin(),
+                ]
+            })
+            .collect(),
+        before: app.overlap.before.clone(),
+        after: app.overlap.after.clone().map(|figures| (150, figures)),
+        ..AdapterTrainingView::default()
+    };
+    app
+}
+
 /// The comparison, open: some methods measured, one cannot be fitted, the trained ones are left out.
 pub(super) fn comparing() -> App {
     let mut app = demo();
@@ -516,6 +558,7 @@ fn model(app: &mut App) {
     .map(|(choice, title)| AdapterOption {
         choice,
         title: title.to_owned(),
+        summary: String::new(),
         unavailable: None,
     })
     .to_vec();

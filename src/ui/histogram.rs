@@ -3,10 +3,11 @@
 use std::ops::RangeInclusive;
 
 use egui::{Color32, Rect, Response, Role, Shape, Stroke, Ui, WidgetInfo, pos2};
-use egui_plot::{Bar, BarChart, Plot, PlotPoint, PlotTransform};
+use egui_plot::{Bar, BarChart, PlotPoint, PlotTransform};
 
 use crate::app::{Command, OverlapFigures, PairKind};
 
+use super::bare_plot::bare_plot;
 use super::format::{count, percent};
 use super::picture::hatch;
 use super::theme::Palette;
@@ -74,27 +75,11 @@ pub(super) fn histogram_ui(
     let palette = Palette::of(ui);
     let (x, top) = (axes.x.clone(), axes.top);
     let bars = paired_bars(figures, palette.paired);
-    let plot = Plot::new(("overlap", name))
-        .height(height)
-        .show_axes(false)
-        .show_grid(false)
-        .show_x(false)
-        .show_y(false)
-        .show_crosshair(false)
-        .show_background(false)
-        .allow_zoom(false)
-        .allow_drag(false)
-        .allow_scroll(false)
-        .allow_boxed_zoom(false)
-        .allow_double_click_reset(false)
-        .allow_axis_zoom_drag(false)
-        .set_margin_fraction(egui::Vec2::ZERO)
-        .label_formatter(|_| None)
-        .show(ui, |plot| {
-            plot.set_plot_bounds_x(x);
-            plot.set_plot_bounds_y(0.0..=top);
-            plot.bar_chart(bars);
-        });
+    let plot = bare_plot(("overlap", name), height).show(ui, |plot| {
+        plot.set_plot_bounds_x(x);
+        plot.set_plot_bounds_y(0.0..=top);
+        plot.bar_chart(bars);
+    });
     let response = plot.response;
     paint_unpaired(
         ui,

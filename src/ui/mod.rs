@@ -2,7 +2,9 @@
 //!
 //! One frame: take in what threads finished, read the keys, draw the bars and side panels, carry out what they asked for, then draw the gallery and the selected photo. So what a slider does is seen in the frame in which it moves.
 
+mod adapter_dialog;
 mod adapter_menu;
+mod bare_plot;
 pub mod bench;
 mod chip;
 mod class_card;
@@ -56,6 +58,7 @@ use egui::{CentralPanel, Panel, ScrollArea, Ui};
 
 use crate::app::{App, Command};
 
+use adapter_dialog::AdapterDialog;
 use clipboard::{Clipboard, Pasted};
 use context::{PanelContext, Request};
 use dialogs::{Answer, Dialogs};
@@ -105,6 +108,7 @@ pub struct ShotlensWindow {
     gallery: GalleryPanel,
     path_prompt: Option<PathPrompt>,
     prompt_editor: Option<PromptEditor>,
+    adapter_dialog: AdapterDialog,
     quick_pick: Option<QuickPick>,
     help: Help,
     said: Option<(String, Instant)>,
@@ -132,6 +136,7 @@ impl ShotlensWindow {
             gallery: GalleryPanel::default(),
             path_prompt: None,
             prompt_editor: None,
+            adapter_dialog: AdapterDialog::default(),
             quick_pick: None,
             help: Help::Closed,
             said: None,
@@ -251,11 +256,13 @@ impl ShotlensWindow {
 
     fn overlays_ui(&mut self, ui: &Ui, context: &egui::Context) {
         let mut said = self.said.take();
+        let mut dialog = std::mem::take(&mut self.adapter_dialog);
         let (mut cx, _, _) = self.context();
+        dialog.ui(context, &mut cx);
         pair_list::pair_list_ui(context, &mut cx);
         comparison_window::comparison_ui(context, &mut cx);
         notices::notices_ui(context, &mut cx, &mut said);
-        self.said = said;
+        (self.said, self.adapter_dialog) = (said, dialog);
         if help::help_ui(ui.ctx(), self.help) {
             self.help = Help::Closed;
         }

@@ -2,11 +2,12 @@
 
 use egui::{Align, Layout, RichText, Ui};
 
-use crate::app::{Command, OverlapFigures, OverlapView, PairKind};
+use crate::app::{AdapterStage, Command, OverlapFigures, OverlapView, PairKind};
 
 use super::adapter_menu::adapter_ui;
 use super::chip::question_ui;
 use super::context::{PanelContext, Request};
+use super::format::percent;
 use super::help::Topic;
 use super::histogram::{Axes, histogram_ui};
 use super::picture::hatch;
@@ -57,6 +58,7 @@ fn header_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
             if question_ui(ui, "Help on the overlap").clicked() {
                 cx.request(Request::Help(Some(Topic::Overlap)));
             }
+            train_button_ui(ui, cx);
         });
     });
 }
@@ -155,6 +157,25 @@ fn pairs_buttons_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, before: &OverlapFigu
             cx.push(Command::ShowPairs(PairKind::Paired, -1.0, high, false));
         }
     });
+}
+
+/// The way to an adapter of one's own; while one is trained, how far it is.
+fn train_button_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    let training = cx.app.adapter_training();
+    let said = match (&training.stage, &training.step) {
+        (AdapterStage::Running, Some(step)) => {
+            let share = step.step as f32 / step.total.max(1) as f32;
+            format!("Training: {}", percent(share))
+        }
+        (AdapterStage::Running | AdapterStage::Ending, _) => "Training…".to_owned(),
+        _ => "Train adapter…".to_owned(),
+    };
+    let button = ui
+        .button(said)
+        .on_hover_text("Teach CLIP's image encoder to tell your classes apart, and watch the two histograms separate");
+    if button.clicked() {
+        cx.push(Command::ShowAdapterTraining(!training.is_open));
+    }
 }
 
 /// The cosine above which about [`NUM_EXTREME_PAIRS`] pairs lie.

@@ -219,6 +219,20 @@ fn look_at_methods() {
     });
     let app = fixture::training();
     check("look training", app, SMALL, Theme::Light, |_| ());
+    let open = |harness: &mut Harness<'_, ShotlensWindow>| {
+        harness.get_by_label("Train adapter…").click();
+        harness.run_steps(6);
+        harness.get_by_label("More").click();
+    };
+    check(
+        "look adapter_form",
+        fixture::demo(),
+        SMALL,
+        Theme::Dark,
+        open,
+    );
+    let app = fixture::adapter_training();
+    check("look adapter_training", app, SMALL, Theme::Light, |_| ());
     let app = fixture::comparing();
     check("look comparing", app, SMALL, Theme::Light, |_| ());
     let app = fixture::comparing();

@@ -66,10 +66,18 @@ fn header_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
             if num_shots > 0 {
                 let classes = counted(project.classes().len(), "class", "classes");
                 let shots = counted(num_shots, "shot", "shots");
-                ui.add(
-                    egui::Label::new(egui::RichText::new(format!("{classes} · {shots}")).weak())
-                        .truncate(),
-                );
+                let both = format!("{classes} · {shots}");
+                // The shots alone where the panel is narrow: the classes below have numbers.
+                let font = egui::TextStyle::Body.resolve(ui.style());
+                let color = ui.visuals().weak_text_color();
+                let galley = ui.painter().layout_no_wrap(both.clone(), font, color);
+                let said = if galley.size().x <= ui.available_width() {
+                    both.clone()
+                } else {
+                    shots
+                };
+                ui.add(egui::Label::new(egui::RichText::new(said).weak()).truncate())
+                    .on_hover_text(both);
             }
         });
     });

@@ -1,10 +1,10 @@
 //! A training in the method's card: how far it is, its loss as a curve, and a way to end it.
 
 use egui::{Align, Layout, ProgressBar, RichText, Ui};
-use egui_plot::{Line, LineStyle, Plot};
 
 use crate::app::{Command, TrainingStage, TrainingView};
 
+use super::bare_plot::loss_curve_ui;
 use super::context::PanelContext;
 use super::format::{count, duration};
 use super::theme::{Palette, semibold};
@@ -78,60 +78,13 @@ fn title_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, training: &TrainingView, is_
 
 /// The loss, and the share of photos held out that are right where it was measured, both over the steps.
 fn curve_ui(ui: &mut Ui, training: &TrainingView) {
-    let palette = Palette::of(ui);
-    let top = training
-        .losses
-        .iter()
-        .map(|[_, loss]| *loss)
-        .fold(1e-6, f64::max);
-    // Both fill the height: the loss from 0 to its largest, the share from 0 to 1.
-    let loss = scaled(&training.losses, top);
-    let accuracy = scaled(&training.accuracies, 1.0);
-    let last = training.total.max(2) as f64;
-    let plot = Plot::new("loss")
-        .height(CURVE_HEIGHT)
-        .show_axes(false)
-        .show_grid(false)
-        .show_x(false)
-        .show_y(false)
-        .show_crosshair(false)
-        .show_background(false)
-        .allow_zoom(false)
-        .allow_drag(false)
-        .allow_scroll(false)
-        .allow_boxed_zoom(false)
-        .allow_double_click_reset(false)
-        .allow_axis_zoom_drag(false)
-        .set_margin_fraction(egui::Vec2::ZERO)
-        .label_formatter(|_| None)
-        .show(ui, |plot| {
-            plot.set_plot_bounds_x(0.0..=last);
-            plot.set_plot_bounds_y(-0.03..=1.05);
-            plot.line(Line::new("loss", loss).color(palette.unpaired).width(1.8));
-            let dashed = LineStyle::Dashed { length: 6.0 };
-            plot.line(
-                Line::new("held out", accuracy)
-                    .color(palette.paired)
-                    .width(1.8)
-                    .style(dashed),
-            );
-        });
-    let response = plot.response;
-    ui.painter().hline(
-        response.rect.x_range(),
-        response.rect.bottom(),
-        egui::Stroke::new(1.0, palette.edge),
-    );
-    response.widget_info(|| {
-        let last = training.losses.last().map_or(0.0, |[_, loss]| *loss);
-        let said = format!("Loss over the steps of training, now {last:.3}");
-        egui::WidgetInfo::labeled(egui::Role::Image, true, said)
-    });
-    response.on_hover_text("Solid: the loss, from 0 to its largest. Dashed: the share of the photos held out that are right, from 0 to 100 %. Where the loss jumps, the best number of passes is known, and training begins anew on all shots");
-}
-
-fn scaled(points: &[[f64; 2]], top: f64) -> Vec<[f64; 2]> {
-    points.iter().map(|[x, y]| [*x, y / top]).collect()
+    let TrainingView {
+        losses,
+        accuracies,
+        total,
+        ..
+    } = training;
+    loss_curve_ui(ui, CURVE_HEIGHT, losses, accuracies, *total).on_hover_text("Solid: the loss, from 0 to its largest. Dashed: the share of the photos held out that are right, from 0 to 100 %. Where the loss jumps, the best number of passes is known, and training begins anew on all shots");
 }
 
 fn figures_ui(ui: &mut Ui, training: &TrainingView) {

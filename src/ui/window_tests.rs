@@ -6,6 +6,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
 use crate::app::{App, Command, Destination, Filter, Parameter, Sort, Step};
+use crate::engine::adapter_training::Loss;
 use crate::ids::PhotoId;
 use crate::methods::Method;
 
@@ -391,4 +392,29 @@ fn every_control_has_a_name() {
         let unnamed = harness.unnamed_widgets();
         assert!(unnamed.is_empty(), "{unnamed:?}");
     }
+}
+
+#[test]
+fn an_adapter_is_asked_for_with_what_the_dialog_says() {
+    let mut harness = window(fixture::demo());
+    harness.get_by_label("Train adapter…").click();
+    assert_eq!(asked(&mut harness), [Command::ShowAdapterTraining(true)]);
+    harness
+        .get_by_role_and_label(Role::ComboBox, "Loss")
+        .click();
+    harness.run_steps(3);
+    harness.get_by_label("Contrastive").click();
+    harness.run_steps(3);
+    harness.get_by_label("Train").click();
+    let log = asked(&mut harness);
+    let [Command::TrainAdapter(request)] = &log[..] else {
+        panic!("{log:?}")
+    };
+    assert_eq!(
+        (request.name.as_str(), &request.folder),
+        ("Demo adapter", &None)
+    );
+    assert_eq!(request.options.loss, Loss::Contrastive);
+    harness.get_by_label("End now").click();
+    assert_eq!(asked(&mut harness), [Command::EndAdapterTraining]);
 }

@@ -1,20 +1,27 @@
 //! The thread that owns CLIP.
 
+mod adapters;
 mod context;
 mod folder;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
+pub use self::adapters::FoundAdapter;
+use self::adapters::open_adapter;
 pub use self::folder::EmbeddedFolder;
+use super::adapter_trainer::{self, AdapterEvent, AdapterJob};
 use super::training_worker::{TrainEvent, TrainJob};
 use super::{Outbox, Wake, Worker};
-use crate::clip::{Activation, BottleneckAdapter, DeviceChoice, OpenOptions};
+use crate::clip::{Activation, DeviceChoice, OpenOptions};
+use crate::engine::adapted::AdaptedEncoder;
 use crate::engine::embed::{PhotoFeatures, PhotoRequest};
 use crate::engine::prompts::class_means;
+use crate::engine::trained_on::TrainedOn;
 use crate::engine::{Engine, EngineError, adapted};
 use crate::features::{Features, Matrix};
 use crate::ids::{ClassId, Generation, PhotoId};
@@ -57,6 +64,10 @@ pub enum ClipJob {
     /// Learn the context words of `CoOp` through the text tower, for classes of these names. Prompts are embedded meanwhile,
     /// photos are not.
     LearnContext(TrainJob, Vec<String>),
+    /// Train an adapter, on a thread beside this one.
+    TrainAdapter(Box<AdapterJob>),
+    /// Look which adapter files are in this folder; quick, and done between two batches of photos.
+    ListAdapters(PathBuf),
     /// Embed a folder of class folders, of photos that stay outside the project.
     EmbedFolder {
         /// Comes back with everything that this job tells.
@@ -139,6 +150,12 @@ pub enum ClipEvent {
     Folder(Generation, Result<Box<EmbeddedFolder>, Option<String>>),
     /// The word list's features, `[num_words, dim]`.
     Words(Features),
+    /// How the training of an adapter goes.
+    Adapter(Generation, AdapterEvent),
+    /// The adapter files in the folder.
+    Adapters(Vec<FoundAdapter>),
+    /// The adapter file that photos are embedded with, and the photos that it was trained on.
+    AdapterOpened(TrainedOn),
     /// The bottleneck adapter cannot be used; photos are embedded without it.
     AdapterFailed(String),
     /// Something that did not work, as a sentence.
@@ -181,7 +198,7 @@ pub fn start(wake: Wake) -> std::io::Result<Worker<ClipJob, ClipEvent>> {
 }
 
 struct ClipThread {
-    engine: Option<Engine>,
+    engine: Option<Arc<Engine>>,
     jobs: Receiver<ClipJob>,
     out: Outbox<ClipEvent>,
     later: Vec<ClipJob>,
@@ -246,6 +263,17 @@ impl ClipThread {
                 self.out
                     .send(ClipEvent::Folder(generation, embedded.map(Box::new)));
             }
+            ClipJob::TrainAdapter(job) => {
+                if let Some(engine) = &self.engine {
+                    adapter_trainer::spawn(Arc::clone(engine), *job, self.out.clone());
+                }
+            }
+            ClipJob::ListAdapters(folder) => {
+                if let Some(engine) = &self.engine {
+                    let found = adapters::list(engine, &folder);
+                    self.out.send(ClipEvent::Adapters(found));
+                }
+            }
             ClipJob::EmbedWords => {
                 if let Some(engine) = &self.engine {
                     let words = adapted::word_features(engine);
@@ -282,7 +310,7 @@ impl ClipThread {
                     projections: clip.projections(),
                     published_cut: engine.published_cut(),
                 };
-                self.engine = Some(engine);
+                self.engine = Some(Arc::new(engine));
                 self.out.send(ClipEvent::ModelOpened(Box::new(info)));
             }
             Err(error) => self.out.send(ClipEvent::ModelFailed(error.to_string())),
@@ -325,27 +353,33 @@ impl ClipThread {
             self.out.send(ClipEvent::AdapterFailed(message));
             None
         });
-        let passes = 1 + usize::from(adapter.is_some());
+        if let Some(adapter) = &adapter {
+            self.out
+                .send(ClipEvent::AdapterOpened(adapter.trained_on()));
+        }
+        let bottleneck = adapter.as_ref().and_then(AdaptedEncoder::bottleneck);
+        let projection = adapter.as_ref().filter(|_| bottleneck.is_none());
+        let passes = 1 + usize::from(bottleneck.is_some());
         let mut run = PhotoRun::new(generation, passes * requests.len(), &self.out);
         let report = |_, _| ();
         let progress = Progress::new(&report, cancel);
         let later = &mut self.later;
         let mut originals = HashMap::new();
         let mut result = engine.embed_photos(requests, None, &progress, &mut |batch| {
-            if adapter.is_some() {
+            if bottleneck.is_some() {
                 originals.extend(
                     batch
                         .iter()
                         .filter_map(|(photo, features)| Some((*photo, features.clone().ok()?))),
                 );
             }
-            run.hand_over(engine, batch, None);
+            run.hand_over(engine, batch, Adapted::by(projection));
             answer_between_batches(engine, &self.jobs, &self.out, later);
         });
         // A second pass, not a second encoding inside the first: both would wait for the same decoders.
-        if let (Some(adapter), Ok(())) = (&adapter, &result) {
+        if let (Some(adapter), Ok(())) = (bottleneck, &result) {
             result = engine.embed_photos(requests, Some(adapter), &progress, &mut |batch| {
-                run.hand_over(engine, batch, Some(&originals));
+                run.hand_over(engine, batch, Adapted::Beside(&originals));
                 answer_between_batches(engine, &self.jobs, &self.out, later);
             });
         }
@@ -358,17 +392,7 @@ impl ClipThread {
     }
 }
 
-fn open_adapter(
-    engine: &Engine,
-    adapter: Option<&(PathBuf, Option<f64>)>,
-) -> Result<Option<BottleneckAdapter>, EngineError> {
-    let Some((path, scale)) = adapter else {
-        return Ok(None);
-    };
-    Ok(Some(BottleneckAdapter::open(path, *scale, engine.clip())?))
-}
-
-/// Prompts must not wait for ten thousand photos: text jobs are answered between two batches, others wait their turn.
+/// Prompts must not wait for ten thousand photos: text jobs and lists of adapters are answered between two batches, others wait their turn.
 fn answer_between_batches(
     engine: &Engine,
     jobs: &Receiver<ClipJob>,
@@ -381,6 +405,9 @@ fn answer_between_batches(
                 generation,
                 classes,
             } => out.send(embed_texts(engine, generation, &classes)),
+            ClipJob::ListAdapters(folder) => {
+                out.send(ClipEvent::Adapters(adapters::list(engine, &folder)));
+            }
             other => later.push(other),
         }
     }
@@ -419,6 +446,48 @@ fn class_texts(
     Ok(classes.iter().enumerate().map(text_of).collect())
 }
 
+/// Where adapted features come from.
+#[derive(Clone, Copy)]
+enum Adapted<'a> {
+    /// There are none (yet).
+    None,
+    /// One matrix applied to the original ones.
+    Projected(&'a AdaptedEncoder),
+    /// The batch has them; these are the original ones.
+    Beside(&'a HashMap<PhotoId, PhotoFeatures>),
+}
+
+impl<'a> Adapted<'a> {
+    fn by(projection: Option<&'a AdaptedEncoder>) -> Self {
+        projection.map_or(Self::None, Self::Projected)
+    }
+
+    /// Both kinds of features of a photo.
+    fn beside(self, photo: PhotoId, features: PhotoFeatures) -> Option<EmbeddedPhoto> {
+        let (original, adapted) = match self {
+            Self::None => (features, None),
+            Self::Projected(encoder) => {
+                let adapted = projected(encoder, &features);
+                (features, adapted)
+            }
+            Self::Beside(originals) => (originals.get(&photo)?.clone(), Some(features.features)),
+        };
+        Some(EmbeddedPhoto {
+            photo,
+            original,
+            adapted,
+        })
+    }
+}
+
+/// A photo's features through a projection; `None` where the model gives nothing to project.
+fn projected(encoder: &AdaptedEncoder, photo: &PhotoFeatures) -> Option<Vec<f32>> {
+    let row = |values: &[f32]| Matrix::new(1, values.len(), values.to_vec()).ok();
+    let hidden = photo.hidden.as_deref().and_then(row);
+    let adapted = encoder.adapt(&row(&photo.features)?, hidden.as_ref());
+    adapted.ok().map(Matrix::into_vec)
+}
+
 /// Counts one job's photos and tells them.
 struct PhotoRun<'a> {
     generation: Generation,
@@ -443,12 +512,12 @@ impl<'a> PhotoRun<'a> {
         }
     }
 
-    /// Tells a batch: original features, or with `originals` those through the adapter beside them.
+    /// Tells a batch of features, with the adapted ones where there are such.
     fn hand_over(
         &mut self,
         engine: &Engine,
         batch: Vec<(PhotoId, Result<PhotoFeatures, String>)>,
-        originals: Option<&HashMap<PhotoId, PhotoFeatures>>,
+        adapted: Adapted<'_>,
     ) {
         self.done += batch.len();
         if self.told.is_some() || batch.len() <= engine.batch_size() {
@@ -456,20 +525,9 @@ impl<'a> PhotoRun<'a> {
         }
         let (mut embedded, mut skipped) = (Vec::with_capacity(batch.len()), Vec::new());
         for (photo, outcome) in batch {
-            match (outcome, originals) {
-                (Ok(original), None) => embedded.push(EmbeddedPhoto {
-                    photo,
-                    original,
-                    adapted: None,
-                }),
-                (Ok(adapted), Some(originals)) => {
-                    embedded.extend(originals.get(&photo).map(|original| EmbeddedPhoto {
-                        photo,
-                        original: original.clone(),
-                        adapted: Some(adapted.features),
-                    }));
-                }
-                (Err(reason), _) => skipped.push((photo, reason)),
+            match outcome {
+                Ok(features) => embedded.extend(adapted.beside(photo, features)),
+                Err(reason) => skipped.push((photo, reason)),
             }
         }
         self.out.send(ClipEvent::Photos {

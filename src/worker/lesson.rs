@@ -3,9 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::engine::tune_apart::judge_apart;
 use crate::features::Features;
 use crate::ids::Generation;
-use crate::methods::{Classifier, Knowledge, LeaveOneOut, Method, Parameter, Parameters, Prompts};
+use crate::methods::leave_one_out::held_out;
+use crate::methods::{
+    Classifier, Knowledge, LeaveOneOut, Method, MethodError, Parameter, Parameters, Prompts,
+    tune_on_support,
+};
+use crate::progress::Progress;
 use crate::support::SupportSet;
 
 /// Support set and texts of one fit.
@@ -17,6 +23,8 @@ pub struct Lesson {
     pub support: SupportSet,
     /// The same rows through the adapted encoder.
     pub adapted_keys: Option<Features>,
+    /// Rows whose photos did not train the adapter, where some did: only these may judge it.
+    pub unseen: Option<Vec<usize>>,
     /// One text feature for each class.
     pub text: Features,
     /// The prompts behind it.
@@ -45,6 +53,36 @@ impl Lesson {
         }
     }
 
+    /// What the shots say of `method`, at `parameters` or (`tunes`) at the best, each judged by others: left out one at a time, or
+    /// where the method's adapter was trained on some of them, by those.
+    ///
+    /// # Errors
+    /// As [`tune_on_support`].
+    pub fn judged(
+        &self,
+        method: Method,
+        parameters: &Parameters,
+        tunes: bool,
+        progress: &Progress<'_>,
+    ) -> Result<LeaveOneOut, MethodError> {
+        let knowledge = self.knowledge();
+        match &self.unseen {
+            Some(unseen) if method.needs_adapter() => {
+                judge_apart(method, parameters, &knowledge, unseen, tunes, progress)
+            }
+            _ if tunes => tune_on_support(method, parameters, &knowledge, progress),
+            _ => {
+                let held_out = held_out(method, parameters, &knowledge, progress)?;
+                Ok(LeaveOneOut {
+                    accuracy: held_out.accuracy(),
+                    num_judged: held_out.labels.len(),
+                    held_out,
+                    ..LeaveOneOut::untuned(parameters)
+                })
+            }
+        }
+    }
+
     /// The lesson with its fingerprint.
     #[must_use]
     pub fn sealed(mut self) -> Self {
@@ -55,6 +93,9 @@ impl Lesson {
         hash_features(&mut hasher, &self.text);
         if let Some(keys) = &self.adapted_keys {
             hash_features(&mut hasher, keys);
+        }
+        if let Some(unseen) = &self.unseen {
+            hash_indices(&mut hasher, unseen);
         }
         if let Some(prompts) = &self.prompts {
             hash_features(&mut hasher, &prompts.features);

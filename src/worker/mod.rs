@@ -5,6 +5,7 @@
 //! - [`scoring_worker`]: owns all features; fits, tunes, predicts, measures overlap
 //! - [`file_worker`]: walks dropped folders, writes pasted pictures
 
+pub mod adapter_trainer;
 pub mod clip_worker;
 pub mod download_worker;
 pub mod evidence_set;
@@ -15,6 +16,8 @@ pub mod scoring_worker;
 pub mod study_worker;
 pub mod thumbnail_reader;
 pub mod training_worker;
+
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
@@ -29,10 +32,19 @@ pub struct Worker<Job, Event> {
     events: Receiver<Event>,
 }
 
-/// A worker thread's end of the event channel.
+/// A worker thread's end of the event channel; a clone is another thread's.
 pub struct Outbox<Event> {
     events: Sender<Event>,
     wake: Wake,
+}
+
+impl<Event> Clone for Outbox<Event> {
+    fn clone(&self) -> Self {
+        Self {
+            events: self.events.clone(),
+            wake: Arc::clone(&self.wake),
+        }
+    }
 }
 
 impl<Event> Outbox<Event> {

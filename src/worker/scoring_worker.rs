@@ -24,6 +24,7 @@ use super::evidence_set::EvidenceSet;
 use super::feature_table::FeatureTable;
 use super::study_worker::TestSet;
 use super::{Outbox, Wake, Worker};
+use crate::engine::trained_on::TrainedOn;
 use crate::features::Features;
 use crate::ids::{Generation, PhotoId};
 use crate::methods::projection::IsoClip;
@@ -39,8 +40,10 @@ pub enum ScoreJob {
     Reset(Box<ModelInfo>),
     /// Photos were embedded.
     Insert(Vec<EmbeddedPhoto>),
-    /// Other bottleneck adapters were chosen: forget their features.
+    /// Another adapter file was chosen: forget the features through the last one.
     ClearBottleneck,
+    /// The photos that the adapter file was trained on.
+    SetTrainedOn(TrainedOn),
     /// The word list's features, for PCA's axes.
     SetWords(Features),
     /// A method was trained: the next fit of it uses this.
@@ -147,6 +150,7 @@ pub fn start(wake: Wake) -> std::io::Result<Worker<ScoreJob, ScoreEvent>> {
             fit: None,
             tuning: None,
             trained: None,
+            trained_on: TrainedOn::default(),
             pool: pool::Pool::default(),
             overlap: overlap::OverlapState::default(),
             shown: Vec::new(),
@@ -165,6 +169,8 @@ pub(super) struct ScoringThread {
     fit: Option<Fit>,
     tuning: Option<KnownTuning>,
     trained: Option<Trained>,
+    /// What the adapter file in use has seen in training; nothing for the other kinds.
+    trained_on: TrainedOn,
     pool: pool::Pool,
     overlap: overlap::OverlapState,
     shown: Vec<PhotoId>,
@@ -222,6 +228,7 @@ impl ScoringThread {
                 self.forget(agenda);
                 self.shown = shown;
                 (self.words, self.iso) = (None, None);
+                self.trained_on = TrainedOn::default();
                 self.model = Some(*model);
             }
             ScoreJob::Insert(photos) => {
@@ -230,7 +237,11 @@ impl ScoringThread {
                 }
                 agenda.inserted = true;
             }
-            ScoreJob::ClearBottleneck => self.table.clear_bottleneck(),
+            ScoreJob::ClearBottleneck => {
+                self.table.clear_bottleneck();
+                self.trained_on = TrainedOn::default();
+            }
+            ScoreJob::SetTrainedOn(photos) => self.trained_on = photos,
             ScoreJob::SetTrained(trained) => self.trained = Some(*trained),
             ScoreJob::SetJudged(training, judged) => {
                 if let Some(trained) = &mut self.trained

@@ -133,7 +133,11 @@ fn without_a_name_the_embedded_model_comes() {
     let WeightsSource::Hashed { bytes, sha256 } = resolved.files.weights else {
         panic!("{:?}", resolved.files.weights)
     };
-    assert_eq!(sha256, format!("{:x}", Sha256::digest(bytes)));
+    let hash: String = Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    assert_eq!(sha256, hash);
     let tensors = safetensors::SafeTensors::deserialize(bytes).unwrap();
     assert!(tensors.tensor("visual_projection.weight").is_ok());
     assert!(matches!(

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use shotlens::app::{App, ModelChoice, Parameter, SavedStatus, StartWith};
+use shotlens::app::{AdapterStage, App, ModelChoice, Parameter, SavedStatus, StartWith};
 use shotlens::ui::ShotlensWindow;
 use shotlens::worker::{Wake, thumbnail_reader};
 
@@ -35,6 +35,11 @@ fn a_newcomer_drops_folders_sees_predictions_moves_a_slider_labels_and_undoes() 
 #[test]
 fn the_demo_opens_with_predictions_and_both_histograms() {
     run_apart("window::demo");
+}
+
+#[test]
+fn an_adapter_is_trained_by_a_click_and_is_in_use_then() {
+    run_apart("window::adapter");
 }
 
 fn open(start: StartWith) -> Window {
@@ -205,4 +210,38 @@ fn demo() {
         fit.tuned && fit.method_accuracy > fit.zero_shot_accuracy,
         "{fit:?}"
     );
+}
+
+#[test]
+#[ignore = "run apart, by the test of the adapter"]
+fn adapter() {
+    let mut window = open(StartWith::Demo);
+    wait(&mut window, "the demo", is_idle);
+    window.get_by_label("Train adapter…").click();
+    window.run_steps(4);
+    window.get_by_label("Train").click();
+    let view = |window: &Window| window.state().app().adapter_training().clone();
+    // Looked at every 25 steps: by then there are both histograms.
+    wait(&mut window, "the second histogram", |window| {
+        let view = view(window);
+        view.after.is_some() || !view.stage.is_busy()
+    });
+    assert!(view(&window).before.is_some(), "{:?}", view(&window).stage);
+    window.get_by_label("End now").click();
+    wait(&mut window, "the adapter", |window| {
+        matches!(view(window).stage, AdapterStage::Done(_))
+    });
+    wait(&mut window, "features through it", is_idle);
+    let app = window.state().app();
+    let adapter = app.project().settings().adapter.clone().unwrap();
+    assert!(adapter.ends_with("Demo adapter.safetensors"), "{adapter}");
+    assert!(app.adapter_options().iter().any(|option| {
+        option.title == "Demo adapter"
+            && option.summary.contains("Trained on 36 photos of 6 classes")
+    }));
+    // The shots that it learned from cannot show what it is worth.
+    let overlap = app.overlap();
+    assert!(overlap.after.is_some());
+    let note = overlap.note.clone().unwrap();
+    assert!(note.contains("12 shots that did not train"), "{note}");
 }

@@ -109,7 +109,7 @@ fn terms(zero_shot: &[f32], logits: &[f32], scale: f32) -> Vec<Terms> {
 }
 
 /// A measured overlap as the window shows it.
-pub(super) fn figures_of(overlap: &Overlap) -> OverlapFigures {
+pub(in crate::app) fn figures_of(overlap: &Overlap) -> OverlapFigures {
     let number = |value: Option<f64>| value.unwrap_or_default() as f32;
     let shares = |shares: &[f64]| shares.iter().map(|share| *share as f32).collect();
     let auroc = number(overlap.auroc);

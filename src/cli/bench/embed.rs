@@ -43,7 +43,7 @@ enum Dtype {
     Auto,
 }
 
-fn backbone(name: &str) -> Result<Architecture, String> {
+pub(super) fn backbone(name: &str) -> Result<Architecture, String> {
     let names = || Architecture::ALL.map(Architecture::name).join(", ");
     Architecture::from_name(name).ok_or_else(|| format!("expected one of {}", names()))
 }

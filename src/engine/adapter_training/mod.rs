@@ -15,6 +15,7 @@ mod parameters;
 mod photos;
 mod prolip;
 mod run;
+mod timing;
 
 use std::path::{Path, PathBuf};
 

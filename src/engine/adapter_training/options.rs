@@ -62,7 +62,7 @@ impl Loss {
 }
 
 /// What is asked for; `None` leaves it to the preset.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct TrainingOptions {
     /// The recipe; by the number of photos where `None`.
     pub preset: Option<Preset>,

@@ -18,7 +18,7 @@ use crate::progress::{Cancelled, Progress};
 use crate::support::random::Random;
 
 /// `AdamW`'s decay, PyTorch's default.
-const WEIGHT_DECAY: f64 = 0.01;
+pub(super) const WEIGHT_DECAY: f64 = 0.01;
 /// How often the state is saved.
 const SAVE_EVERY: Duration = Duration::from_mins(1);
 

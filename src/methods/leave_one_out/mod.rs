@@ -119,7 +119,7 @@ pub struct LeaveOneOut {
 
 impl LeaveOneOut {
     /// Nothing could be judged.
-    fn untuned(parameters: &Parameters) -> Self {
+    pub fn untuned(parameters: &Parameters) -> Self {
         Self {
             parameters: *parameters,
             is_tuned: false,

@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::ClipEvent;
-use crate::clip::BottleneckAdapter;
+use super::{ClipEvent, projected};
+use crate::engine::adapted::AdaptedEncoder;
 use crate::engine::embed::{PhotoFeatures, PhotoRequest};
 use crate::engine::{Engine, EngineError};
 use crate::ids::Generation;
@@ -17,7 +17,7 @@ pub(super) struct FolderRequest<'a> {
     pub(super) generation: Generation,
     pub(super) folder: &'a Path,
     pub(super) classes: &'a [String],
-    pub(super) adapter: Option<&'a BottleneckAdapter>,
+    pub(super) adapter: Option<&'a AdaptedEncoder>,
     pub(super) cancel: &'a CancelToken,
 }
 
@@ -43,7 +43,9 @@ pub(super) fn embed(
     if requests.is_empty() {
         return Err(Some(no_photos(request)));
     }
-    let passes = 1 + usize::from(request.adapter.is_some());
+    let bottleneck = request.adapter.and_then(AdaptedEncoder::bottleneck);
+    let projection = request.adapter.filter(|_| bottleneck.is_none());
+    let passes = 1 + usize::from(bottleneck.is_some());
     let report = |done, _total| {
         let total = passes * requests.len();
         out.send(ClipEvent::FolderProgress(request.generation, done, total));
@@ -67,9 +69,16 @@ pub(super) fn embed(
             }
         })
         .map_err(reason)?;
-    if request.adapter.is_some() {
+    if let Some(encoder) = projection {
+        let through = |photo: &PhotoFeatures| projected(encoder, photo);
+        adapted = originals
+            .iter()
+            .map(|photo| photo.as_ref().and_then(through))
+            .collect();
+    }
+    if bottleneck.is_some() {
         engine
-            .embed_photos(&numbered, request.adapter, &progress, &mut |batch| {
+            .embed_photos(&numbered, bottleneck, &progress, &mut |batch| {
                 for (index, outcome) in batch {
                     adapted[index] = outcome.ok().map(|photo| photo.features);
                 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{FitRequest, FitSummary, ScoringThread};
 use crate::methods::calibration::calibrate_on;
 use crate::methods::leave_one_out::{HeldOut, held_out};
-use crate::methods::{LeaveOneOut, Method, MethodError, Parameters, tune_on_support};
+use crate::methods::{LeaveOneOut, Method, MethodError, Parameters};
 use crate::progress::Progress;
 use crate::worker::lesson::{Fingerprint, Lesson, Trained};
 
@@ -39,7 +39,9 @@ impl ScoringThread {
         if !request.tune {
             parameters = request.parameters;
             let progress = Progress::new(&|_, _| (), &request.cancel);
-            judged = held_out(method, &parameters, &lesson.knowledge(), &progress)?;
+            judged = lesson
+                .judged(method, &parameters, false, &progress)?
+                .held_out;
         }
         let summary = FitSummary {
             parameters,
@@ -81,8 +83,7 @@ impl ScoringThread {
             return Ok(known.found.clone());
         }
         let progress = Progress::new(&|_, _| (), &request.cancel);
-        let knowledge = lesson.knowledge();
-        let found = tune_on_support(method, &request.parameters, &knowledge, &progress)?;
+        let found = lesson.judged(method, &request.parameters, true, &progress)?;
         self.tuning = Some(KnownTuning {
             method,
             parameters,
@@ -146,11 +147,22 @@ fn share(percent: Option<f64>) -> Option<f32> {
 
 /// What there is to say about a tuning.
 fn note(method: Method, tuned: &LeaveOneOut, lesson: &Lesson) -> Option<String> {
+    let unseen = lesson.unseen.as_ref().filter(|_| method.needs_adapter());
     if tuned.num_judged == 0 {
         let is_untuned = !method.parameters().is_empty() && !lesson.support.is_empty();
-        return is_untuned.then(|| {
-            "One shot per class: nothing to tune on, so the published defaults are used".to_owned()
-        });
+        let said = match unseen {
+            Some(_) => {
+                "The adapter was trained on all shots, so none can judge it: the published defaults are used. Add shots that it has not seen"
+            }
+            None => "One shot per class: nothing to tune on, so the published defaults are used",
+        };
+        return is_untuned.then(|| said.to_owned());
+    }
+    if let Some(unseen) = unseen {
+        return Some(format!(
+            "Judged on the {} shots that did not train the adapter",
+            unseen.len()
+        ));
     }
     tuned.better_without_names.map(|without| {
         format!("Your shots alone do better: {without:.0} % with \"Use class names\" switched off")

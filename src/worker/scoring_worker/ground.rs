@@ -59,14 +59,15 @@ impl ScoringThread {
             keys,
             note,
         } = self.adapted(request, &rows, &support)?;
+        let hashes: Vec<ContentHash> = rows.iter().map(|row| self.table.hash(*row)).collect();
         let mut key_hashes: HashMap<ContentHash, Vec<usize>> = HashMap::new();
-        for (key, row) in rows.iter().enumerate() {
-            let hash = self.table.hash(*row);
-            key_hashes.entry(hash).or_default().push(key);
+        for (key, hash) in hashes.iter().enumerate() {
+            key_hashes.entry(*hash).or_default().push(key);
         }
         let lesson = Lesson {
             generation: request.generation,
             support,
+            unseen: self.unseen(request, &hashes),
             adapted_keys: keys,
             text,
             prompts: prompts(request, dim)?,
@@ -81,6 +82,14 @@ impl ScoringThread {
             adapter_note: note,
             key_hashes,
         })
+    }
+
+    /// Rows whose photos did not train the adapter file in use, where some did.
+    fn unseen(&self, request: &FitRequest, hashes: &[ContentHash]) -> Option<Vec<usize>> {
+        match request.adapter {
+            Some(AdapterSpec::File(_)) => self.trained_on.rows_unseen(hashes),
+            _ => None,
+        }
     }
 
     /// The adapted features of the support set, how they were made, and what to say about it.

@@ -8,6 +8,7 @@ use crate::image_io::ContentHash;
 use crate::methods::MethodError;
 use crate::methods::overlap::{Kind, Overlap, OverlapOptions, PairQuery, extreme_pairs, measure};
 use crate::progress::Progress;
+use crate::worker::lesson::Lesson;
 
 /// Figures of one kind of features.
 pub type Figures = Overlap;
@@ -36,8 +37,8 @@ pub(super) struct OverlapState {
     measured: Option<(Key, Figures, Option<Figures>)>,
 }
 
-/// The keys' contents and classes, and the adapter.
-type Key = (Vec<(ContentHash, usize)>, String);
+/// The keys' contents and classes, the adapter, and the keys that did not train it, where some did.
+type Key = (Vec<(ContentHash, usize)>, String, Option<Vec<usize>>);
 
 impl ScoringThread {
     /// Measures the fit's support set, unless that is done already, and tells it.
@@ -76,7 +77,7 @@ impl ScoringThread {
         } else {
             String::new()
         };
-        let key = (contents, adapter);
+        let key = (contents, adapter, fit.lesson.unseen.clone());
         let measured = match self
             .overlap
             .measured
@@ -88,7 +89,7 @@ impl ScoringThread {
         };
         match measured {
             Ok((before, after)) => {
-                let note = fit.overlap_note.clone();
+                let note = unseen_note(fit).or_else(|| fit.overlap_note.clone());
                 self.overlap.measured = Some((key, before.clone(), after.clone()));
                 let (before, after) = (Some(Box::new(before)), after.map(Box::new));
                 self.out.send(ScoreEvent::Overlap {
@@ -112,15 +113,54 @@ impl ScoringThread {
     }
 }
 
+/// Both kinds of features of the same shots: all, or where some trained the adapter, which pulled those together, the others.
 fn measure_both(fit: &Fit) -> Result<(Figures, Option<Figures>), MethodError> {
-    let labels = fit.lesson.support.labels();
-    let after = fit
-        .lesson
-        .adapted_keys
+    let Lesson {
+        support,
+        adapted_keys,
+        unseen,
+        ..
+    } = fit.lesson.as_ref();
+    let Some(after) = adapted_keys else {
+        return Ok((figures(support.features(), support.labels())?, None));
+    };
+    match unseen {
+        None => Ok((
+            figures(support.features(), support.labels())?,
+            Some(figures(after, support.labels())?),
+        )),
+        Some(rows) if is_measurable(support.labels(), rows) => {
+            let labels: Vec<usize> = rows.iter().map(|row| support.labels()[*row]).collect();
+            let before = figures(&support.features().select(rows), &labels)?;
+            Ok((before, Some(figures(&after.select(rows), &labels)?)))
+        }
+        Some(_) => Ok((figures(support.features(), support.labels())?, None)),
+    }
+}
+
+/// Whether there are pairs of either kind among these rows.
+fn is_measurable(labels: &[usize], rows: &[usize]) -> bool {
+    let mut classes: Vec<usize> = rows.iter().map(|row| labels[*row]).collect();
+    classes.sort_unstable();
+    classes.dedup();
+    classes.len() > 1 && classes.len() < rows.len()
+}
+
+/// Which shots the figures are of, where not of all.
+fn unseen_note(fit: &Fit) -> Option<String> {
+    let lesson = &fit.lesson;
+    let rows = lesson
+        .unseen
         .as_ref()
-        .map(|keys| figures(keys, labels))
-        .transpose()?;
-    Ok((figures(fit.lesson.support.features(), labels)?, after))
+        .filter(|_| lesson.adapted_keys.is_some())?;
+    Some(if is_measurable(lesson.support.labels(), rows) {
+        format!(
+            "Both of the {} shots that did not train the adapter",
+            rows.len()
+        )
+    } else {
+        "The adapter was trained on these shots, so they cannot show what it is worth: add shots that it has not seen".to_owned()
+    })
 }
 
 fn figures(features: &Features, labels: &[usize]) -> Result<Figures, MethodError> {

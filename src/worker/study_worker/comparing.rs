@@ -4,9 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{CompareJob, StudyEvent, TestSet};
-use crate::methods::{
-    self, Classifier, Family, HeldOut, Method, MethodError, Monitor, Parameters, tune_on_support,
-};
+use crate::methods::{self, Classifier, Family, HeldOut, Method, MethodError, Monitor, Parameters};
 use crate::progress::{Cancelled, Progress};
 use crate::worker::Outbox;
 use crate::worker::lesson::{Fingerprint, Lesson};
@@ -146,7 +144,7 @@ fn learn(method: Method, job: &CompareJob) -> Result<Known, MethodError> {
     let knowledge = lesson.knowledge();
     let given = published(method, lesson);
     let progress = Progress::new(&|_, _| (), &job.cancel);
-    let tuned = tune_on_support(method, &given, &knowledge, &progress)?;
+    let tuned = lesson.judged(method, &given, true, &progress)?;
     let monitor = Monitor::new(&|_| (), Some(&job.cancel));
     let classifier = methods::fit_tuned(method, &given, &tuned.parameters, &knowledge, &monitor)?;
     // A training that was ended early is not what the method can do.
