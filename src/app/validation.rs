@@ -115,13 +115,16 @@ impl App {
             self.scoring.lesson.clone(),
         ) else {
             self.validation_failed(Some(
-                "all photos of the validation folder are shots already: choose photos that are not"
+                "all photos of the validation folder are shots already, or trained the adapter: choose others"
                     .to_owned(),
             ));
             return;
         };
         if test.num_shots_left_out > 0 {
-            let said = format!("{} that are shots already", photos(test.num_shots_left_out));
+            let said = format!(
+                "{} that are shots already, or trained the adapter",
+                photos(test.num_shots_left_out)
+            );
             self.validation.left_out.push(said);
         }
         self.validation.num_photos = test.labels.len();

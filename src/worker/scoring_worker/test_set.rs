@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::fitting::Fit;
 use super::{ScoreEvent, ScoringThread};
 use crate::engine::embed::PhotoFeatures;
 use crate::features::{Features, Matrix};
 use crate::ids::{Generation, PhotoId};
+use crate::image_io::ContentHash;
 use crate::worker::study_worker::TestSet;
 
 /// A photo that is in no project, with its class.
@@ -22,12 +24,7 @@ pub struct StrayPhoto {
 impl ScoringThread {
     /// Gathers photos of the pool that are known to be of these classes, shots left out, and tells them.
     pub(super) fn tell_test(&self, generation: Generation, photos: &[(PhotoId, usize)]) {
-        let is_shot = |row: usize| {
-            let hash = self.table.hash(row);
-            self.fit
-                .as_ref()
-                .is_some_and(|fit| fit.key_hashes.contains_key(&hash))
-        };
+        let is_known = |row: usize| self.is_known(&self.table.hash(row));
         let known: Vec<(usize, usize)> = photos
             .iter()
             .filter_map(|(photo, class)| Some((self.table.row_of(*photo)?, *class)))
@@ -35,7 +32,7 @@ impl ScoringThread {
         let kept: Vec<(usize, usize)> = known
             .iter()
             .copied()
-            .filter(|(row, _)| !is_shot(*row))
+            .filter(|(row, _)| !is_known(*row))
             .collect();
         let rows: Vec<usize> = kept.iter().map(|(row, _)| *row).collect();
         let adapted = self.fit.as_ref().filter(|_| !rows.is_empty());
@@ -50,6 +47,12 @@ impl ScoringThread {
             .send(ScoreEvent::Test(generation, test.map(Arc::new)));
     }
 
+    /// Whether a photo is a shot, or trained the adapter: it cannot judge.
+    fn is_known(&self, hash: &ContentHash) -> bool {
+        let is_shot = |fit: &Fit| fit.key_hashes.contains_key(hash);
+        self.fit.as_ref().is_some_and(is_shot) || self.trained_on.contains(hash)
+    }
+
     /// The same of photos that are in no project.
     pub(super) fn tell_stray_test(&self, generation: Generation, photos: &[StrayPhoto]) {
         let test = self.stray_test(photos).map(Arc::new);
@@ -58,11 +61,11 @@ impl ScoringThread {
 
     fn stray_test(&self, photos: &[StrayPhoto]) -> Option<TestSet> {
         let fit = self.fit.as_ref()?;
-        let is_shot = |photo: &&StrayPhoto| {
+        let is_known = |photo: &&StrayPhoto| {
             let hash = photo.original.stamp.hash;
-            hash.is_some_and(|hash| fit.key_hashes.contains_key(&hash))
+            hash.is_some_and(|hash| self.is_known(&hash))
         };
-        let kept: Vec<&StrayPhoto> = photos.iter().filter(|photo| !is_shot(photo)).collect();
+        let kept: Vec<&StrayPhoto> = photos.iter().filter(|photo| !is_known(photo)).collect();
         let rows = |values: Option<Vec<&[f32]>>| {
             let values = values?;
             Matrix::from_rows(values.first()?.len(), values).ok()
