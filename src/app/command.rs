@@ -7,6 +7,7 @@ pub use crate::methods::Parameter;
 
 use super::adapters::AdapterRequest;
 use super::gallery::{Filter, Sort};
+use super::selection::Mark;
 
 /// Where dropped or chosen files go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +82,12 @@ pub enum Command {
     UsePromptSet(String),
     /// Remove a class with its shots from the project (files stay where they are).
     RemoveClass(ClassId),
+    /// Make the shots and labels of the first class the second's, and remove the first.
+    MergeClass(ClassId, ClassId),
+    /// Remove a class; its shots go to the pool.
+    DissolveClass(ClassId),
+    /// Another colour of the palette for a class.
+    SetColour(ClassId, u8),
     /// Move a class to this position in the list.
     MoveClass(ClassId, usize),
     /// Remove photos from the project (files stay where they are).
@@ -90,13 +97,21 @@ pub enum Command {
 
     /// Label photos, or (`None`) clear their labels; the selection moves on.
     Label(Vec<PhotoId>, Option<ClassId>),
-    /// Label a photo with what is predicted for it; the selection moves on.
-    AcceptPrediction(PhotoId),
+    /// Label photos with what is predicted for each; the selection moves on.
+    AcceptPredictions(Vec<PhotoId>),
+    /// Set photos aside as unsure, or take that back; the selection moves on.
+    SetUnsure(Vec<PhotoId>, bool),
     /// Whether labelled photos join the support set.
     SetLearnFromLabels(bool),
 
     /// Select a photo, or none.
     Select(Option<PhotoId>),
+    /// Select a photo together with others.
+    Mark(PhotoId, Mark),
+    /// Select these photos together, and keep those that are selected already where the last is true.
+    MarkPhotos(Vec<PhotoId>, bool),
+    /// Select everything that the gallery shows.
+    MarkGallery,
     /// Move the selection in the gallery.
     MoveSelection(Step),
     /// The photos now on screen: their predictions follow sliders within the frame.
@@ -105,6 +120,12 @@ pub enum Command {
     SetFilter(Filter),
     /// In which order.
     SetSort(Sort),
+    /// Photos like this one first.
+    FindSimilar(PhotoId),
+    /// Photos like this text first; an empty text ends the search.
+    FindText(String),
+    /// Photos first that are as different as can be from each other and from the shots.
+    FindDiverse,
 
     /// Choose a method by its name on the command line.
     SetMethod(String),
@@ -130,6 +151,10 @@ pub enum Command {
     TrainAgain,
     /// Show or hide the comparison of all methods.
     ShowComparison(bool),
+    /// Show or hide how good the predictions are.
+    ShowEvaluation(bool),
+    /// Show these photos alone, in this order: of a cell of the confusion matrix.
+    ShowOnly(Vec<PhotoId>, String),
     /// Whether methods that are trained take part in it.
     TrainInComparison(bool),
     /// Whether the class names (the text term) take part.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::scoring::adapter_setting;
 use super::threads::ModelChoice;
 use super::{App, Command, StartWith, Step};
-use crate::ids::{ClassId, PhotoId};
+use crate::ids::PhotoId;
 use crate::project::{Edit, LabelSource, Role};
 
 impl App {
@@ -19,9 +19,16 @@ impl App {
                 rgba,
             } => self.paste_image(width, height, rgba),
             Command::Select(_)
+            | Command::Mark(..)
+            | Command::MarkPhotos(..)
+            | Command::MarkGallery
+            | Command::ShowOnly(..)
             | Command::MoveSelection(_)
             | Command::ShowPhotos(_)
             | Command::SetFilter(_)
+            | Command::FindSimilar(_)
+            | Command::FindText(_)
+            | Command::FindDiverse
             | Command::SetSort(_) => {
                 self.apply_to_view(command);
             }
@@ -33,7 +40,11 @@ impl App {
             | Command::RemovePhotos(_)
             | Command::MovePhotos(..)
             | Command::Label(..)
-            | Command::AcceptPrediction(_) => self.apply_to_project(command),
+            | Command::MergeClass(..)
+            | Command::DissolveClass(_)
+            | Command::SetColour(..)
+            | Command::SetUnsure(..)
+            | Command::AcceptPredictions(_) => self.apply_to_project(command),
             Command::SetMethod(_)
             | Command::SetParameter(..)
             | Command::ReleaseParameter
@@ -46,6 +57,7 @@ impl App {
             | Command::EndTraining
             | Command::TrainAgain
             | Command::ShowComparison(_)
+            | Command::ShowEvaluation(_)
             | Command::TrainInComparison(_)
             | Command::SetUseClassNames(_)
             | Command::SetLearnFromLabels(_)
@@ -75,12 +87,19 @@ impl App {
     fn apply_to_view(&mut self, command: Command) {
         match command {
             Command::Select(photo) => self.select(photo),
+            Command::Mark(photo, how) => self.mark(photo, how),
+            Command::MarkPhotos(photos, adds) => return self.mark_all_of(photos, adds),
+            Command::MarkGallery => return self.mark_gallery(),
             Command::MoveSelection(step) => self.move_selection(step),
             Command::ShowPhotos(photos) => return self.show_photos(photos),
+            Command::ShowOnly(photos, title) => self.show_only(photos, title),
             Command::SetFilter(filter) => {
                 self.gallery.filter = filter;
                 self.refresh_gallery();
             }
+            Command::FindSimilar(photo) => return self.find_similar(photo),
+            Command::FindText(text) => return self.find_text(&text),
+            Command::FindDiverse => return self.find_diverse(),
             Command::SetSort(sort) => {
                 self.gallery.sort = sort;
                 self.refresh_gallery();
@@ -108,17 +127,15 @@ impl App {
                 let role = class.map_or(Role::Pool, Role::Shot);
                 Edit::SetRoles(photos.into_iter().map(|photo| (photo, role)).collect())
             }
-            Command::Label(photos, class) => return self.label(&photos, class, LabelSource::User),
-            Command::AcceptPrediction(photo) => {
-                if let Some(prediction) = self.prediction(photo) {
-                    self.label(
-                        &[photo],
-                        Some(prediction.class),
-                        LabelSource::AcceptedPrediction,
-                    );
-                }
-                return;
+            Command::SetColour(id, colour) => Edit::SetColour { id, colour },
+            Command::DissolveClass(class) => return self.dissolve_class(class),
+            Command::MergeClass(from, into) => return self.merge_class(from, into),
+            Command::Label(photos, class) => {
+                let labels = photos.into_iter().map(|photo| (photo, class)).collect();
+                return self.label_all(labels, LabelSource::User);
             }
+            Command::AcceptPredictions(photos) => return self.accept_predictions(&photos),
+            Command::SetUnsure(photos, unsure) => return self.set_unsure(&photos, unsure),
             _ => return,
         };
         self.perform(edit);
@@ -134,6 +151,7 @@ impl App {
             Command::EndTraining => self.end_training(),
             Command::TrainAgain => self.train_again(),
             Command::ShowComparison(is_open) => self.show_comparison(is_open),
+            Command::ShowEvaluation(is_open) => self.show_evaluation(is_open),
             Command::TrainInComparison(trains) => self.train_in_comparison(trains),
             Command::SetParameter(parameter, value) => self.set_parameter(parameter, value),
             Command::ReleaseParameter => self.release_parameter(),
@@ -165,29 +183,13 @@ impl App {
         }
     }
 
-    /// Labels photos; where the selected one is among them, the selection moves on to the next.
-    fn label(&mut self, photos: &[PhotoId], class: Option<ClassId>, source: LabelSource) {
-        let next = self
-            .selected
-            .filter(|selected| photos.contains(selected))
-            .and_then(|selected| self.after(selected));
-        let labels = photos.iter().map(|photo| (*photo, class)).collect();
-        if self.perform(Edit::SetLabels { labels, source })
-            && class.is_some()
-            && let Some(next) = next
-        {
-            self.select(Some(next));
-            self.save_view();
-        }
-    }
-
-    /// The photo after this one in the gallery.
-    fn after(&self, photo: PhotoId) -> Option<PhotoId> {
-        let position = self.gallery.position(photo)?;
-        self.gallery.photos.get(position + 1).copied()
-    }
-
     fn select(&mut self, photo: Option<PhotoId>) {
+        self.clear_marks();
+        self.look_at(photo);
+    }
+
+    /// Puts a photo into the inspector; what is selected together stays.
+    pub(super) fn look_at(&mut self, photo: Option<PhotoId>) {
         self.selected = photo;
         let shown = self.scoring.shown().to_vec();
         self.show_photos(shown);

@@ -203,6 +203,7 @@ impl App {
                     self.scoring.mark_dirty();
                 }
                 ClipEvent::Adapter(generation, event) => self.take_in_adapter(generation, event),
+                ClipEvent::Query(generation, feature) => self.query_embedded(generation, feature),
                 ClipEvent::Adapters(found) => self.adapters_listed(found),
                 ClipEvent::AdapterOpened(trained_on) => {
                     self.submit_scoring(ScoreJob::SetTrainedOn(trained_on));

@@ -12,10 +12,14 @@ pub enum Filter {
     Unlabelled,
     /// With a label.
     Labelled,
+    /// Set aside as unsure.
+    Unsure,
     /// Labelled otherwise than predicted.
     Disagreeing,
     /// Predicted (or, where labelled, labelled) as this class.
     Class(ClassId),
+    /// [`Gallery::chosen`] alone.
+    Chosen,
 }
 
 /// In which order they are shown.
@@ -30,6 +34,16 @@ pub enum Sort {
     LeastSure,
     /// The most confident prediction first.
     MostSure,
+    /// The last added first.
+    Newest,
+    /// Those first whose two likeliest classes are nearly equal.
+    Margin,
+    /// Those first whose probabilities are spread most over the classes.
+    Entropy,
+    /// By class (the label, or what is predicted), within it the most confident first.
+    Class,
+    /// As [`Gallery::ranked`] has it.
+    Ranked,
 }
 
 /// What the gallery shows now.
@@ -39,6 +53,10 @@ pub struct Gallery {
     pub filter: Filter,
     /// In which order.
     pub sort: Sort,
+    /// Photos that were picked out, and what they are, as "labelled hat, predicted coat".
+    pub chosen: (String, Vec<PhotoId>),
+    /// All photos in the order of a search, and what was searched for.
+    pub ranked: (String, Vec<PhotoId>),
     /// The photos themselves, filtered and sorted.
     pub photos: Vec<PhotoId>,
 }

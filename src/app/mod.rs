@@ -2,10 +2,12 @@
 //! [`App::poll`] takes in what the worker threads finished. No egui types here, and nothing that waits.
 
 mod adapters;
+mod classes;
 mod command;
 mod commands;
 mod comparison;
 mod embedding;
+mod evaluation;
 mod files;
 mod fit;
 mod gallery;
@@ -18,6 +20,8 @@ mod prediction;
 mod projects;
 mod prompting;
 pub(crate) mod scoring;
+mod searching;
+mod selection;
 mod status;
 mod synthetic;
 mod threads;
@@ -30,11 +34,13 @@ use std::time::Instant;
 pub use adapters::{AdapterRequest, AdapterStage, AdapterTrainingView};
 pub use command::{AdapterChoice, Command, Destination, PairKind, Parameter, Step};
 pub use comparison::{ComparisonView, FEWEST_LABELLED};
+pub use evaluation::{EvaluationView, RUNNING};
 pub use fit::{AdapterOption, FitStatus, OverlapFigures, OverlapView, PairList};
 pub use gallery::{Filter, Gallery, Sort};
 pub use prediction::{Inspection, Prediction, Terms, Vote};
 pub use projects::StartWith;
 pub use prompting::{PromptSet, prompt_sets};
+pub use selection::Mark;
 pub use status::{
     Activity, AvailableModel, ModelState, ModelStatus, Notice, SavedStatus, Severity, SkippedFile,
 };
@@ -59,6 +65,7 @@ pub struct App {
     pub(crate) activity: Activity,
     pub(crate) gallery: Gallery,
     pub(crate) selected: Option<PhotoId>,
+    pub(crate) marks: selection::Marks,
     pub(crate) fit: FitStatus,
     pub(crate) inspection: Option<Inspection>,
     pub(crate) overlap: OverlapView,
@@ -70,6 +77,8 @@ pub struct App {
     pub(crate) comparison: comparison::Comparison,
     pub(crate) validation: validation::Validation,
     pub(crate) trained_adapters: adapters::Adapters,
+    pub(crate) evaluation: evaluation::Evaluation,
+    pub(crate) search: searching::Search,
     pub(crate) embedding: embedding::Embedding,
     pub(crate) files: files::PendingFiles,
     pub(crate) threads: Option<Threads>,
@@ -187,5 +196,6 @@ impl App {
         self.poll_saving();
         self.refit_when_due(Instant::now());
         self.compare_when_due(Instant::now());
+        self.evaluate_when_due(Instant::now());
     }
 }

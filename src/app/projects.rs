@@ -73,6 +73,7 @@ impl App {
         self.overlap = super::OverlapView::default();
         self.fit = super::FitStatus::default();
         self.selected = self.project().view().selected;
+        self.clear_marks();
         self.gallery = super::ordering::gallery_of(self.project().view());
         self.forget_embedded();
         self.scoring.start_over();
@@ -209,6 +210,7 @@ impl App {
         if self.project().settings().learn_from_labels {
             self.scoring.mark_dirty();
         }
+        self.evaluation.mark_stale();
         self.refresh_gallery();
     }
 
@@ -220,6 +222,8 @@ impl App {
         {
             self.selected = None;
         }
+        self.prune_marks();
+        self.evaluation.mark_stale();
         self.embed_what_is_missing();
         self.scoring.mark_dirty();
         self.refresh_gallery();
@@ -237,7 +241,7 @@ impl Reach {
     fn of(edit: &Edit) -> Self {
         match edit {
             Edit::SetSettings(_) => Self::Settings,
-            Edit::SetLabels { .. } => Self::Labels,
+            Edit::SetLabels { .. } | Edit::SetUnsure(_) => Self::Labels,
             _ => Self::Everything,
         }
     }

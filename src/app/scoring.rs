@@ -92,6 +92,16 @@ impl Scoring {
         self.predictions.get(photo).is_some()
     }
 
+    /// How sure the pool's prediction of a photo is, 0 to 1.
+    pub(super) fn confidence(&self, photo: PhotoId) -> Option<f32> {
+        self.scored(photo).map(|scored| scored.confidence)
+    }
+
+    /// What the pool's prediction of a photo is made of.
+    pub(super) fn scored(&self, photo: PhotoId) -> Option<&Scored> {
+        self.predictions.get(photo)
+    }
+
     /// Photos with predictions, the least confident first.
     pub(super) fn by_confidence(&self) -> impl DoubleEndedIterator<Item = PhotoId> + '_ {
         self.predictions
@@ -338,6 +348,7 @@ impl App {
                 }
                 ScoreEvent::Predictions(predictions) => {
                     self.scoring.predictions = predictions;
+                    self.evaluation.mark_stale();
                     self.show_what_shots_teach();
                     if self.gallery_follows_predictions() && !self.scoring.is_dragging {
                         self.refresh_gallery();
@@ -377,6 +388,7 @@ impl App {
                         self.scoring.is_dirty = true;
                     }
                 }
+                ScoreEvent::Ranked(generation, photos) => self.ranked(generation, photos),
                 ScoreEvent::Test(generation, test) => self.compare_by(generation, test),
                 ScoreEvent::StrayTest(generation, test) => self.search_by(generation, test),
                 ScoreEvent::Failed(message) => self.warn(message),

@@ -23,6 +23,7 @@ pub mod presets;
 pub mod projection;
 mod proker;
 mod published;
+pub mod reliability;
 mod ridge;
 mod rows;
 pub mod surface;

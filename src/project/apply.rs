@@ -2,12 +2,12 @@
 //!
 //! [`apply`] changes the state and gives back the inverse edit: applying that restores the state exactly. What it changed is also said row by row ([`RowChange`]), so that the file is written from the same decisions and never reasons about edits itself.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
 
 use crate::ids::{ClassId, PhotoId};
 use crate::project::edit::{Edit, EditError, LabelSource, RowChange};
-use crate::project::state::{Class, Photo, ProjectState, Role, Settings};
+use crate::project::state::{Class, Judgement, Photo, ProjectState, Role, Settings};
 
 /// Applies `edit` and returns its inverse. On an error nothing has changed.
 pub fn apply(state: &mut ProjectState, edit: Edit) -> Result<Edit, EditError> {
@@ -29,7 +29,13 @@ pub fn apply_recording(
         Edit::AddPhotos(photos) => add_photos(state, photos, changes),
         Edit::RemovePhotos(ids) => remove_photos(state, ids, changes),
         Edit::SetRoles(roles) => set_roles(state, roles, changes),
-        Edit::SetLabels { labels, source } => set_labels(state, labels, source, changes),
+        Edit::SetLabels {
+            labels,
+            source,
+            predicted,
+        } => set_labels(state, labels, source, predicted, changes),
+        Edit::SetUnsure(unsure) => set_unsure(state, unsure, changes),
+        Edit::SetColour { id, colour } => set_colour(state, id, colour, changes),
         Edit::SetSettings(settings) => set_settings(state, settings, changes),
         Edit::Batch { title, edits } => batch(state, title, edits, changes),
     }
@@ -75,7 +81,12 @@ fn remove_class(
     }
     if !labelled.is_empty() {
         let labels = labelled.iter().map(|&photo| (photo, None)).collect();
-        changes.push(RowChange::SetLabels { labels, source });
+        let predicted = Vec::new();
+        changes.push(RowChange::SetLabels {
+            labels,
+            source,
+            predicted,
+        });
     }
     changes.push(RowChange::DeleteClass(id));
     put_classes(state, class.position as usize.., changes);
@@ -89,7 +100,12 @@ fn remove_class(
             .into_iter()
             .map(|photo| (photo, Some(id)))
             .collect();
-        edits.push(Edit::SetLabels { labels, source });
+        let predicted = Vec::new();
+        edits.push(Edit::SetLabels {
+            labels,
+            source,
+            predicted,
+        });
     }
     Ok(Edit::Batch { title: None, edits })
 }
@@ -190,6 +206,7 @@ fn set_labels(
     state: &mut ProjectState,
     labels: Vec<(PhotoId, Option<ClassId>)>,
     source: LabelSource,
+    predicted: Vec<(PhotoId, ClassId)>,
     changes: &mut Vec<RowChange>,
 ) -> Result<Edit, EditError> {
     for &(id, label) in &labels {
@@ -203,11 +220,62 @@ fn set_labels(
         .filter_map(|&(id, label)| state.replace_label(id, label))
         .collect();
     old.reverse();
-    changes.push(RowChange::SetLabels { labels, source });
+    state.add_judgements(judgements(&labels, &predicted));
+    changes.push(RowChange::SetLabels {
+        labels,
+        source,
+        predicted,
+    });
     Ok(Edit::SetLabels {
         labels: old,
         source,
+        predicted: Vec::new(),
     })
+}
+
+/// The labels that were predicted or not.
+fn judgements(
+    labels: &[(PhotoId, Option<ClassId>)],
+    predicted: &[(PhotoId, ClassId)],
+) -> Vec<Judgement> {
+    let predicted: HashMap<PhotoId, ClassId> = predicted.iter().copied().collect();
+    let judged = labels.iter().filter_map(|(photo, label)| {
+        Some(Judgement {
+            photo: *photo,
+            label: (*label)?,
+            predicted: *predicted.get(photo)?,
+        })
+    });
+    judged.collect()
+}
+
+fn set_unsure(
+    state: &mut ProjectState,
+    unsure: Vec<(PhotoId, bool)>,
+    changes: &mut Vec<RowChange>,
+) -> Result<Edit, EditError> {
+    for &(id, _) in &unsure {
+        check_photo(state, id)?;
+    }
+    let mut old: Vec<(PhotoId, bool)> = unsure
+        .iter()
+        .filter_map(|&(id, unsure)| state.replace_unsure(id, unsure))
+        .collect();
+    old.reverse();
+    changes.push(RowChange::SetUnsure(unsure));
+    Ok(Edit::SetUnsure(old))
+}
+
+fn set_colour(
+    state: &mut ProjectState,
+    id: ClassId,
+    colour: u8,
+    changes: &mut Vec<RowChange>,
+) -> Result<Edit, EditError> {
+    let class = state.class_mut(id).ok_or(EditError::UnknownClass { id })?;
+    let colour = std::mem::replace(&mut class.colour, colour);
+    changes.push(RowChange::PutClass(class.clone()));
+    Ok(Edit::SetColour { id, colour })
 }
 
 fn set_settings(

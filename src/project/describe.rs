@@ -22,6 +22,8 @@ impl Edit {
             Self::RemovePhotos(ids) => format!("Remove {}", photos_text(ids.len())),
             Self::SetRoles(roles) => describe_roles(roles, class),
             Self::SetLabels { labels, .. } => describe_labels(labels, class),
+            Self::SetUnsure(photos) => describe_unsure(photos),
+            Self::SetColour { id, .. } => format!("Change the colour of {}", class(*id)),
             Self::SetSettings(settings) => describe_settings(state.settings(), settings),
             Self::Batch {
                 title: Some(title), ..
@@ -53,6 +55,14 @@ fn describe_labels(
         Some(Some(id)) => format!("Label {photos} as {}", class(id)),
         Some(None) => format!("Clear the label of {photos}"),
         None => format!("Label {photos}"),
+    }
+}
+
+fn describe_unsure(photos: &[(PhotoId, bool)]) -> String {
+    let text = photos_text(photos.len());
+    match common(photos) {
+        Some(false) => format!("Take back \"unsure\" of {text}"),
+        _ => format!("Set {text} aside as unsure"),
     }
 }
 

@@ -70,6 +70,18 @@ pub enum Edit {
         labels: Vec<(PhotoId, Option<ClassId>)>,
         /// Who says so.
         source: LabelSource,
+        /// What was predicted before, for each of `labels` that a person looked at; absent in the history of older projects.
+        #[serde(default)]
+        predicted: Vec<(PhotoId, ClassId)>,
+    },
+    /// Says of photos that nobody can tell what they show, or takes that back. A label counts more.
+    SetUnsure(Vec<(PhotoId, bool)>),
+    /// Gives a class another colour of the palette.
+    SetColour {
+        /// Which.
+        id: ClassId,
+        /// Index into the palette.
+        colour: u8,
     },
     /// Replaces method and parameters.
     SetSettings(Settings),
@@ -153,7 +165,11 @@ pub enum RowChange {
         labels: Vec<(PhotoId, Option<ClassId>)>,
         /// Who said so.
         source: LabelSource,
+        /// What was predicted before.
+        predicted: Vec<(PhotoId, ClassId)>,
     },
+    /// Whether nobody can tell differs.
+    SetUnsure(Vec<(PhotoId, bool)>),
     /// The settings differ.
     PutSettings(Settings),
 }
@@ -164,6 +180,7 @@ impl Edit {
         Self::SetLabels {
             labels: vec![(photo, class)],
             source,
+            predicted: Vec::new(),
         }
     }
 

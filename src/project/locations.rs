@@ -60,6 +60,11 @@ impl Locations {
         self.cache.join("thumbnails.sqlite")
     }
 
+    /// The keys that the person changed.
+    pub fn keys(&self) -> PathBuf {
+        self.data.join("keys.json")
+    }
+
     /// The adapters that were trained here.
     pub fn adapters(&self) -> PathBuf {
         self.data.join("adapters")

@@ -11,7 +11,7 @@ use crate::image_io::ContentHash;
 use crate::project::edit::{LabelSource, RowChange};
 use crate::project::schema;
 use crate::project::state::{
-    Class, FileStamp, MethodOptions, Photo, ProjectState, Role, Settings, View,
+    Class, FileStamp, Judgement, MethodOptions, Photo, ProjectState, Role, Settings, View,
 };
 use crate::project::stored_path::{from_stored, path_from_bytes, to_stored};
 
@@ -19,13 +19,35 @@ use crate::project::stored_path::{from_stored, path_from_bytes, to_stored};
 pub(super) fn read_state(connection: &Connection, base: &Path) -> rusqlite::Result<ProjectState> {
     let next_class = ClassId(read_meta(connection, "next_class")?.unwrap_or(1));
     let next_photo = PhotoId(read_meta(connection, "next_photo")?.unwrap_or(1));
-    Ok(ProjectState::from_parts(
+    let mut state = ProjectState::from_parts(
         read_classes(connection)?,
         read_photos(connection, base)?,
         read_settings(connection)?,
         read_view(connection)?,
         (next_class, next_photo),
-    ))
+    );
+    state.add_judgements(read_judgements(connection)?);
+    Ok(state)
+}
+
+/// Labels that people gave to photos with a prediction, in their order.
+fn read_judgements(connection: &Connection) -> rusqlite::Result<Vec<Judgement>> {
+    if schema::version(connection)? < 3 {
+        return Ok(Vec::new());
+    }
+    connection
+        .prepare(
+            "SELECT photo, class, predicted FROM label_events
+             WHERE class IS NOT NULL AND predicted IS NOT NULL ORDER BY id",
+        )?
+        .query_map((), |row| {
+            Ok(Judgement {
+                photo: PhotoId(row.get(0)?),
+                label: ClassId(row.get(1)?),
+                predicted: ClassId(row.get(2)?),
+            })
+        })?
+        .collect()
 }
 
 /// A number of the table `meta`.
@@ -79,10 +101,16 @@ fn read_classes(connection: &Connection) -> rusqlite::Result<Vec<Class>> {
 }
 
 fn read_photos(connection: &Connection, base: &Path) -> rusqlite::Result<Vec<Photo>> {
+    // An older file that may only be looked at stays as it is.
+    let unsure = if schema::version(connection)? < 3 {
+        "0"
+    } else {
+        "unsure"
+    };
     connection
-        .prepare(
-            "SELECT id, path, shot_of, label, size, modified_ms, hash FROM photos ORDER BY id",
-        )?
+        .prepare(&format!(
+            "SELECT id, path, shot_of, label, size, modified_ms, hash, {unsure} FROM photos ORDER BY id",
+        ))?
         .query_map((), |row| {
             let shot_of: Option<i64> = row.get(2)?;
             let label: Option<i64> = row.get(3)?;
@@ -93,6 +121,7 @@ fn read_photos(connection: &Connection, base: &Path) -> rusqlite::Result<Vec<Pho
                 path: from_stored(&path_from_row(row, 1)?, base).into(),
                 role: shot_of.map_or(Role::Pool, |class| Role::Shot(ClassId(class))),
                 label: label.map(ClassId),
+                unsure: row.get(7)?,
                 file: FileStamp {
                     size: size.cast_unsigned(),
                     modified_ms: row.get(5)?,
@@ -233,8 +262,17 @@ pub(super) fn write_change(
                 statement.execute(params![id.0, shot_of(*role)]).map(drop)
             })
         }
-        RowChange::SetLabels { labels, source } => {
-            set_labels(connection, labels, *source, occasion)
+        RowChange::SetLabels {
+            labels,
+            source,
+            predicted,
+        } => set_labels(connection, labels, *source, predicted, occasion),
+        RowChange::SetUnsure(photos) => {
+            let mut statement =
+                connection.prepare_cached("UPDATE photos SET unsure = ?2 WHERE id = ?1")?;
+            photos
+                .iter()
+                .try_for_each(|(id, unsure)| statement.execute(params![id.0, unsure]).map(drop))
         }
         RowChange::PutSettings(settings) => put_settings(connection, settings),
     }
@@ -266,7 +304,7 @@ fn put_class(connection: &Connection, class: &Class) -> rusqlite::Result<()> {
 
 fn insert_photos(connection: &Connection, photos: &[Photo], base: &Path) -> rusqlite::Result<()> {
     let mut statement = connection.prepare_cached(
-        "INSERT INTO photos (id, path, shot_of, label, size, modified_ms, hash) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO photos (id, path, shot_of, label, size, modified_ms, hash, unsure) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
     for photo in photos {
         let Photo {
@@ -274,6 +312,7 @@ fn insert_photos(connection: &Connection, photos: &[Photo], base: &Path) -> rusq
             path,
             role,
             label,
+            unsure,
             file,
         } = photo;
         statement.execute(params![
@@ -284,6 +323,7 @@ fn insert_photos(connection: &Connection, photos: &[Photo], base: &Path) -> rusq
             file.size.cast_signed(),
             file.modified_ms,
             file.hash.as_ref().map(|hash| hash.0.as_slice()),
+            unsure,
         ])?;
     }
     let last = photos.iter().map(|photo| photo.id.0).max().unwrap_or(0);
@@ -294,17 +334,20 @@ fn set_labels(
     connection: &Connection,
     labels: &[(PhotoId, Option<ClassId>)],
     source: LabelSource,
+    predicted: &[(PhotoId, ClassId)],
     occasion: Occasion,
 ) -> rusqlite::Result<()> {
     let mut update = connection.prepare_cached("UPDATE photos SET label = ?2 WHERE id = ?1")?;
     let mut log = connection.prepare_cached(
-        "INSERT INTO label_events (photo, class, source, at_ms) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO label_events (photo, class, source, at_ms, predicted) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?;
+    let predicted: HashMap<PhotoId, ClassId> = predicted.iter().copied().collect();
     let reason = occasion.reason.unwrap_or(source.name());
     for &(photo, class) in labels {
         let class = class.map(|class| class.0);
         update.execute(params![photo.0, class])?;
-        log.execute(params![photo.0, class, reason, occasion.at_ms])?;
+        let predicted = predicted.get(&photo).map(|class| class.0);
+        log.execute(params![photo.0, class, reason, occasion.at_ms, predicted])?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use rusqlite::{Connection, Transaction};
 pub(super) const APPLICATION_ID: i32 = 0x5368_6f74;
 
 /// One step for every schema version: step `i` turns version `i` into version `i + 1`. Steps are only ever added.
-const LADDER: &[&str] = &[VERSION_1, VERSION_2];
+const LADDER: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
 
 /// The schema version that this program writes.
 pub(super) const VERSION: i64 = LADDER.len() as i64;
@@ -82,6 +82,12 @@ CREATE TABLE history (
 /// What methods take besides α, β and γ, as JSON.
 const VERSION_2: &str = "
 ALTER TABLE settings ADD COLUMN method_options TEXT NOT NULL DEFAULT '{}';
+";
+
+/// Photos that somebody could not tell, and what was predicted before a label was given.
+const VERSION_3: &str = "
+ALTER TABLE photos ADD COLUMN unsure INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE label_events ADD COLUMN predicted INTEGER;
 ";
 
 /// Brings the file from version `found` to [`VERSION`], inside the caller's transaction.

@@ -77,8 +77,22 @@ pub struct Photo {
     pub role: Role,
     /// What somebody said it shows; independent of the role.
     pub label: Option<ClassId>,
+    /// Somebody looked at it and could not tell; absent in the history of older projects.
+    #[serde(default)]
+    pub unsure: bool,
     /// The file as last read.
     pub file: FileStamp,
+}
+
+/// A label that a person gave, and what was predicted before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The photo.
+    pub photo: PhotoId,
+    /// The label.
+    pub label: ClassId,
+    /// What was predicted then.
+    pub predicted: ClassId,
 }
 
 /// What a method takes besides its sliders; what is not said is as the method's authors have it.
@@ -185,6 +199,7 @@ pub struct ProjectState {
     by_path: PathIndex,
     members: HashMap<Role, Vec<PhotoId>>,
     num_labelled: HashMap<ClassId, usize>,
+    judgements: Vec<Judgement>,
     next_class: i64,
     next_photo: i64,
 }
@@ -243,6 +258,15 @@ impl ProjectState {
     /// How the project was last looked at.
     pub fn view(&self) -> &View {
         &self.view
+    }
+
+    /// Labels that people gave to photos with a prediction, in their order; also those that were changed later.
+    pub fn judgements(&self) -> &[Judgement] {
+        &self.judgements
+    }
+
+    pub(super) fn add_judgements(&mut self, judgements: impl IntoIterator<Item = Judgement>) {
+        self.judgements.extend(judgements);
     }
 
     /// Replaces the view; not part of the history.
@@ -324,6 +348,7 @@ impl ProjectState {
             path: path.into(),
             role,
             label: None,
+            unsure: false,
             file,
         }
     }
@@ -398,6 +423,12 @@ impl ProjectState {
         self.count_label(old, -1);
         self.count_label(label, 1);
         Some((id, old))
+    }
+
+    /// Sets whether nobody can tell, and returns photo and old state, which puts it back.
+    pub(super) fn replace_unsure(&mut self, id: PhotoId, unsure: bool) -> Option<(PhotoId, bool)> {
+        let photo = self.photo_mut(id)?;
+        Some((id, std::mem::replace(&mut photo.unsure, unsure)))
     }
 
     pub(super) fn replace_settings(&mut self, settings: Settings) -> Settings {

@@ -176,9 +176,21 @@ impl CardEdits {
         if down.clicked() {
             cx.push(Command::MoveClass(class.id, position + 1));
         }
+        ui.menu_button("Merge into", |ui| {
+            super::tile::class_menu_ui(ui, cx, |other| Command::MergeClass(class.id, other.id));
+        })
+        .response
+        .on_hover_text("Its shots and labels become the other class's");
+        ui.menu_button("Colour", |ui| colours_ui(ui, cx, class));
         ui.separator();
+        let dissolve = ui.button("Remove class, keep its photos").on_hover_text(
+            "Its shots go to the pool, and what was labelled as it is unlabelled again",
+        );
+        if dissolve.clicked() {
+            cx.push(Command::DissolveClass(class.id));
+        }
         let remove = ui
-            .button("Remove class")
+            .button("Remove class and its shots")
             .on_hover_text("From the project only: the files stay where they are");
         if remove.clicked() {
             cx.push(Command::RemoveClass(class.id));
@@ -329,6 +341,29 @@ fn take_dragged_photo(ui: &Ui, cx: &mut PanelContext<'_>, class: &Class, target:
     if let Some(photo) = target.dnd_release_payload::<PhotoId>() {
         cx.push(Command::MovePhotos(vec![*photo], Some(class.id)));
     }
+}
+
+/// The palette's colours; a click gives one to the class.
+fn colours_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, class: &Class) {
+    ui.horizontal(|ui| {
+        for colour in 0..theme::NUM_CLASS_COLOURS {
+            let (rect, response) =
+                ui.allocate_exact_size(egui::vec2(20.0, 20.0), egui::Sense::click());
+            ui.painter()
+                .rect_filled(rect, 4.0, theme::class_colour(colour));
+            if colour == class.colour {
+                super::tile::outline(ui, rect.expand(2.0), ui.visuals().strong_text_color());
+            }
+            response.widget_info(|| {
+                let said = format!("Colour {}", colour + 1);
+                egui::WidgetInfo::labeled(egui::Role::Button, true, said)
+            });
+            if response.clicked() {
+                cx.push(Command::SetColour(class.id, colour));
+                ui.close();
+            }
+        }
+    });
 }
 
 #[cfg(test)]

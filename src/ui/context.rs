@@ -18,6 +18,10 @@ pub(super) enum Request {
     TypePath(Ask),
     /// Pick the selected photo's class by typing; this was typed.
     QuickPick(String),
+    /// Accept all sure predictions at once.
+    AcceptMany,
+    /// Open the list of all commands.
+    Palette,
     /// Edit the prompts of a class.
     EditPrompts(ClassId),
     /// Open the help.

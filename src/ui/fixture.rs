@@ -221,6 +221,8 @@ fn predict(app: &mut App, truth: &[(PhotoId, ClassId)], are_stale: bool) {
             let other = (dice.roll() * classes.len() as f32) as u32 % classes.len() as u32;
             let class = index_of(*class);
             Scored {
+                margin: 0.1,
+                entropy: 0.5,
                 class: if confidence < 0.5 { other } else { class },
                 confidence,
                 zero_shot_class: if dice.roll() < 0.4 { other } else { class },
@@ -254,6 +256,7 @@ fn label_some(app: &mut App, truth: &[(PhotoId, ClassId)]) {
     let edit = Edit::SetLabels {
         labels,
         source: LabelSource::User,
+        predicted: Vec::new(),
     };
     app.project.perform(edit).unwrap();
 }

@@ -1,6 +1,9 @@
 //! The centre: the photos of the pool as a grid that draws only what is on screen.
 
-use egui::{Align, Layout, Rect, ScrollArea, Ui, UiBuilder, pos2, vec2};
+use egui::{
+    Align, Key, Layout, Rect, Response, ScrollArea, Sense, Stroke, TextEdit, Ui, UiBuilder, pos2,
+    vec2,
+};
 
 use crate::app::{Command, Destination, Filter, Sort};
 use crate::ids::PhotoId;
@@ -11,9 +14,19 @@ use super::dialogs::Ask;
 use super::format::{count, counted};
 use super::help::Topic;
 use super::picture::{self, Fit};
-use super::theme::semibold;
+use super::theme::{Palette, semibold};
 use super::tile::{CAPTION, tile_ui};
 
+const SORTS: [Sort; 8] = [
+    Sort::Added,
+    Sort::Newest,
+    Sort::Name,
+    Sort::Class,
+    Sort::LeastSure,
+    Sort::MostSure,
+    Sort::Margin,
+    Sort::Entropy,
+];
 const GAP: f32 = 12.0;
 const MARGIN: f32 = 4.0;
 
@@ -26,6 +39,9 @@ pub(super) struct GalleryPanel {
     scrolled_to: Option<PhotoId>,
     shown: Vec<PhotoId>,
     now_shown: Vec<PhotoId>,
+    search: String,
+    /// Where a frame around photos began, in the grid.
+    frame_from: Option<egui::Pos2>,
 }
 
 impl Default for GalleryPanel {
@@ -37,6 +53,8 @@ impl Default for GalleryPanel {
             scrolled_to: None,
             shown: Vec::new(),
             now_shown: Vec::new(),
+            search: String::new(),
+            frame_from: None,
         }
     }
 }
@@ -120,6 +138,14 @@ impl GalleryPanel {
                 ui.set_width(ui.available_width());
                 let origin = ui.max_rect().min + vec2(MARGIN, MARGIN);
                 let rect_of = |index| grid.rect(index).translate(origin.to_vec2());
+                let background = ui.interact(
+                    ui.max_rect(),
+                    ui.scope_id().with("background"),
+                    Sense::click_and_drag(),
+                );
+                if background.clicked() && !photos.is_empty() {
+                    cx.push(Command::MarkPhotos(Vec::new(), false));
+                }
                 if let Some(index) = scroll_to {
                     ui.scroll_to_rect(rect_of(index).expand(GAP), None);
                 }
@@ -133,8 +159,51 @@ impl GalleryPanel {
                     let builder = UiBuilder::new().max_rect(rect_of(index)).id_salt(*id);
                     ui.scope_builder(builder, |ui| tile_ui(ui, cx, photo, rect_of(index)));
                 }
+                self.frame_ui(ui, cx, &background, |frame| {
+                    let inside = |index: &usize| frame.intersects(rect_of(*index));
+                    let rows = |y: f32| ((y - origin.y) / grid.row_height()).max(0.0) as usize;
+                    let from = rows(frame.min.y) * grid.columns;
+                    let to = (rows(frame.max.y) + 1) * grid.columns;
+                    let framed = (from..to.min(photos.len())).filter(inside);
+                    framed.map(|index| photos[index]).collect()
+                });
                 prefetch(ui, cx, grid, first..last);
             });
+    }
+
+    /// A frame drawn from beside the photos selects those that it touches.
+    fn frame_ui(
+        &mut self,
+        ui: &Ui,
+        cx: &mut PanelContext<'_>,
+        background: &Response,
+        framed: impl Fn(Rect) -> Vec<PhotoId>,
+    ) {
+        let scrolled = background.rect.min.to_vec2();
+        if background.drag_started() {
+            let from = ui.input(|input| input.pointer.press_origin());
+            self.frame_from = from.map(|at| at - scrolled);
+        }
+        let to = background.interact_pointer_pos();
+        let (Some(from), Some(to)) = (self.frame_from, to) else {
+            self.frame_from = None;
+            return;
+        };
+        let frame = Rect::from_two_pos(from + scrolled, to);
+        let palette = Palette::of(ui);
+        let fill = palette.accent.gamma_multiply(0.15);
+        ui.painter().rect(
+            frame,
+            2.0,
+            fill,
+            Stroke::new(1.0, palette.accent),
+            egui::StrokeKind::Inside,
+        );
+        let adds = ui.input(|input| input.modifiers.command || input.modifiers.shift);
+        if background.drag_stopped() {
+            cx.push(Command::MarkPhotos(framed(frame), adds));
+            self.frame_from = None;
+        }
     }
 
     /// The place of the selected photo, when the selection moved since the last frame.
@@ -156,11 +225,18 @@ impl GalleryPanel {
                     cx.request(Request::Help(Some(Topic::Photos)));
                 }
                 ui.menu_button("+ Add photos…", |ui| add_menu_ui(ui, cx));
+                self.search_ui(ui, cx);
             });
         });
         ui.horizontal(|ui| {
             filter_ui(ui, cx);
             sort_ui(ui, cx);
+            let many = ui
+                .button("Accept sure…")
+                .on_hover_text("Label every photo as predicted whose prediction is sure enough; you see which before it happens");
+            if many.clicked() {
+                cx.request(Request::AcceptMany);
+            }
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let slider = egui::Slider::new(&mut self.tile_width, 72.0..=260.0)
                     .show_value(false)
@@ -174,6 +250,30 @@ impl GalleryPanel {
                 }
             });
         });
+    }
+}
+
+/// Words for something that photos show.
+const SEARCH_HINT: &str = "Find: a bird that flies";
+
+impl GalleryPanel {
+    /// A field for words; CLIP puts the photos that show them first.
+    fn search_ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
+        let field = TextEdit::singleline(&mut self.search)
+            .desired_width((ui.available_width() - 8.0).clamp(60.0, 190.0))
+            .hint_text(SEARCH_HINT);
+        let field = ui
+            .add(field)
+            .accessible_name("Find photos by words")
+            .on_hover_text("Describe what you look for and press Enter: CLIP puts the photos that show it first");
+        let is_asked = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+        let is_ended = field.changed() && self.search.is_empty();
+        if is_asked || is_ended {
+            cx.push(Command::FindText(self.search.clone()));
+        }
+        if cx.app.is_searching() {
+            ui.spinner();
+        }
     }
 }
 
@@ -216,7 +316,10 @@ fn position(cx: &PanelContext<'_>) -> Option<String> {
         .selected()
         .and_then(|photo| gallery.position(photo))?;
     let (position, total) = (count(position + 1), count(gallery.photos.len()));
-    Some(format!("{position} of {total}"))
+    Some(match cx.app.num_marked() {
+        0 | 1 => format!("{position} of {total}"),
+        many => format!("{} selected of {total}", count(many)),
+    })
 }
 
 fn add_menu_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
@@ -242,11 +345,14 @@ fn filter_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
                 Filter::All,
                 Filter::Unlabelled,
                 Filter::Labelled,
+                Filter::Unsure,
                 Filter::Disagreeing,
             ];
             let classes = cx.app.project().classes();
             let of_class = classes.iter().map(|class| Filter::Class(class.id));
-            for filter in fixed.into_iter().chain(of_class) {
+            let chosen_before =
+                Some(Filter::Chosen).filter(|_| !cx.app.gallery().chosen.1.is_empty());
+            for filter in fixed.into_iter().chain(of_class).chain(chosen_before) {
                 ui.selectable_value(&mut chosen, filter, filter_title(filter, cx));
             }
         });
@@ -264,7 +370,9 @@ fn filter_title(filter: Filter, cx: &PanelContext<'_>) -> String {
         Filter::All => "All photos".to_owned(),
         Filter::Unlabelled => "Unlabelled".to_owned(),
         Filter::Labelled => "Labelled".to_owned(),
+        Filter::Unsure => "Set aside".to_owned(),
         Filter::Disagreeing => "Disagreeing".to_owned(),
+        Filter::Chosen => cx.app.gallery().chosen.0.clone(),
         Filter::Class(id) => {
             let class = cx.class(id);
             class.map_or_else(|| "(removed class)".to_owned(), |class| class.name.clone())
@@ -273,11 +381,17 @@ fn filter_title(filter: Filter, cx: &PanelContext<'_>) -> String {
 }
 
 fn sort_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    let ranked = cx.app.gallery().ranked.0.clone();
     let title = |sort| match sort {
         Sort::Added => "As added",
+        Sort::Newest => "Newest first",
         Sort::Name => "By name",
+        Sort::Class => "By class",
         Sort::LeastSure => "Least sure first",
         Sort::MostSure => "Most sure first",
+        Sort::Margin => "Nearly two classes",
+        Sort::Entropy => "Most undecided",
+        Sort::Ranked => ranked.as_str(),
     };
     let current = cx.app.gallery().sort;
     let mut chosen = current;
@@ -285,8 +399,14 @@ fn sort_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
         .width(124.0)
         .selected_text(title(current))
         .show_ui(ui, |ui| {
-            for sort in [Sort::Added, Sort::Name, Sort::LeastSure, Sort::MostSure] {
+            for sort in SORTS {
                 ui.selectable_value(&mut chosen, sort, title(sort));
+            }
+            if ui.selectable_label(false, "Most different first").clicked() {
+                cx.push(Command::FindDiverse);
+            }
+            if !ranked.is_empty() {
+                ui.selectable_value(&mut chosen, Sort::Ranked, title(Sort::Ranked));
             }
         });
     combo

@@ -2,7 +2,9 @@
 
 use egui::{Color32, Grid, Id, Modal, Painter, Rect, ScrollArea, Sense, Stroke, Ui, pos2, vec2};
 
+use super::actions::{ACTIONS, Action};
 use super::chip::{paint_bar, paint_tick};
+use super::keymap::Keymap;
 use super::picture::hatch;
 use super::theme::{self, Palette, class_colour, semibold};
 
@@ -24,24 +26,16 @@ const TOPICS: [Topic; 5] = [
     Topic::Overlap,
 ];
 
-const KEYS: [(&str, &str); 11] = [
-    (
-        "1 to 9, 0",
-        "Label the selected photo as the class with that number",
-    ),
+/// Keys that are no actions of their own.
+const GESTURES: [(&str, &str); 5] = [
     (
         "Letters",
         "Find a class by its name, and label as it with Enter",
     ),
-    ("Enter", "Accept what is predicted"),
-    ("Backspace", "Clear the label"),
-    ("Arrow keys", "Select the photo beside, above or below"),
-    ("Page up, Page down", "Move by a screen"),
-    ("Home, End", "First photo, last photo"),
-    ("Ctrl+Z", "Undo"),
-    ("Ctrl+Shift+Z, Ctrl+Y", "Redo"),
+    ("Shift+click", "Select all photos up to this one"),
+    ("Ctrl+click", "Select this photo together with others"),
+    ("Drag beside photos", "Select the photos in a frame"),
     ("Ctrl+V", "Paste a picture, or the path of files"),
-    ("F1, ?", "This help"),
 ];
 
 impl Topic {
@@ -88,7 +82,7 @@ pub(super) enum Help {
 }
 
 /// Draws the help over everything; `true` when it is closed by the person.
-pub(super) fn help_ui(context: &egui::Context, help: Help) -> bool {
+pub(super) fn help_ui(context: &egui::Context, help: Help, keymap: &Keymap) -> bool {
     if help == Help::Closed {
         return false;
     }
@@ -105,7 +99,7 @@ pub(super) fn help_ui(context: &egui::Context, help: Help) -> bool {
                 }
             }
             if help == Help::All {
-                keys_ui(ui);
+                keys_ui(ui, keymap);
             }
         });
         ui.add_space(4.0);
@@ -128,15 +122,32 @@ fn topic_ui(ui: &mut Ui, topic: Topic) {
     ui.add_space(6.0);
 }
 
-fn keys_ui(ui: &mut Ui) {
+fn keys_ui(ui: &mut Ui, keymap: &Keymap) {
     ui.separator();
     ui.label(semibold("Keys"));
+    ui.weak("Every one can be changed in the list of all commands");
+    let labels = |action| matches!(action, Action::Label(place) if place > 0);
     Grid::new("keys")
         .num_columns(2)
         .min_row_height(18.0)
         .spacing(vec2(18.0, 4.0))
         .show(ui, |ui| {
-            for (keys, what) in KEYS {
+            for known in ACTIONS.iter().filter(|known| !labels(known.action)) {
+                let Some(key) = keymap.key_of(known) else {
+                    continue;
+                };
+                let (keys, title) = match known.action {
+                    Action::Label(_) => (
+                        "1 to 9, 0".to_owned(),
+                        "Label as the class with that number",
+                    ),
+                    _ => (ui.ctx().format_shortcut(&key), known.title),
+                };
+                ui.monospace(keys);
+                ui.label(title);
+                ui.end_row();
+            }
+            for (keys, what) in GESTURES {
                 ui.monospace(keys);
                 ui.label(what);
                 ui.end_row();

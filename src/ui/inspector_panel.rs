@@ -91,7 +91,11 @@ fn header_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo) {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             help_mark_ui(ui, cx);
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                let name = semibold(file_name(photo)).heading();
+                let name = match cx.app.num_marked() {
+                    0 | 1 => file_name(photo),
+                    many => format!("{many} photos selected"),
+                };
+                let name = semibold(name).heading();
                 ui.add(egui::Label::new(name).truncate())
                     .on_hover_text(photo.path.display().to_string());
             });
@@ -112,7 +116,7 @@ fn label_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo) {
             let key = if is_compact { "" } else { "Enter" };
             let button = egui::Button::new(format!("Accept {}", class.name)).right_text(key);
             if ui.add(button).clicked() {
-                cx.push(Command::AcceptPrediction(photo.id));
+                cx.push(Command::AcceptPredictions(cx.app.targets()));
             }
         }
         let classes = app.project().classes();
@@ -124,15 +128,16 @@ fn label_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo) {
         }
         if classes.len() > 10 {
             ui.menu_button("More classes", |ui| {
+                let photos = cx.app.targets();
                 super::tile::class_menu_ui(ui, cx, |class| {
-                    Command::Label(vec![photo.id], Some(class.id))
+                    Command::Label(photos.clone(), Some(class.id))
                 });
             });
         }
         if photo.label.is_some() {
             let button = egui::Button::new("Clear").right_text("Backspace");
             if ui.add(button).clicked() {
-                cx.push(Command::Label(vec![photo.id], None));
+                cx.push(Command::Label(cx.app.targets(), None));
             }
         }
     });
@@ -187,7 +192,7 @@ fn class_button_ui(
         )
     });
     if response.clicked() {
-        cx.push(Command::Label(vec![photo.id], Some(class.id)));
+        cx.push(Command::Label(cx.app.targets(), Some(class.id)));
     }
     if let Some(key) = key_of(class.position) {
         let name = &class.name;

@@ -325,12 +325,20 @@ fn compare_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     if cx.app.project().classes().len() < 2 {
         return;
     }
-    let compare = ui
-        .button("Compare methods…")
-        .on_hover_text("All methods side by side, on the photos that you labelled");
-    if compare.clicked() {
-        cx.push(Command::ShowComparison(true));
-    }
+    ui.horizontal_wrapped(|ui| {
+        let compare = ui
+            .button("Compare methods…")
+            .on_hover_text("All methods side by side, on the photos that you labelled");
+        if compare.clicked() {
+            cx.push(Command::ShowComparison(true));
+        }
+        let evaluate = ui
+            .button("How good?…")
+            .on_hover_text("Which classes are confused, how far the confidence can be trusted, and how the predictions get better as you label");
+        if evaluate.clicked() {
+            cx.push(Command::ShowEvaluation(true));
+        }
+    });
 }
 
 fn capitalised(text: &str) -> String {

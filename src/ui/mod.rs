@@ -2,6 +2,8 @@
 //!
 //! One frame: take in what threads finished, read the keys, draw the bars and side panels, carry out what they asked for, then draw the gallery and the selected photo. So what a slider does is seen in the frame in which it moves.
 
+mod accept_dialog;
+mod actions;
 mod adapter_dialog;
 mod adapter_menu;
 mod bare_plot;
@@ -13,12 +15,15 @@ mod comparison_window;
 mod context;
 mod dialogs;
 mod drops;
+mod evaluation_window;
 mod format;
+mod fuzzy;
 mod gallery_panel;
 mod help;
 mod histogram;
 mod icons;
 mod inspector_panel;
+mod keymap;
 mod method_menu;
 mod method_panel;
 mod model_menu;
@@ -26,6 +31,7 @@ mod native;
 mod notices;
 mod overlap_panel;
 mod pair_list;
+mod palette_window;
 mod parameter_slider;
 mod path_prompt;
 mod picture;
@@ -58,6 +64,8 @@ use egui::{CentralPanel, Panel, ScrollArea, Ui};
 
 use crate::app::{App, Command};
 
+use accept_dialog::AcceptDialog;
+use actions::Strides;
 use adapter_dialog::AdapterDialog;
 use clipboard::{Clipboard, Pasted};
 use context::{PanelContext, Request};
@@ -65,11 +73,12 @@ use dialogs::{Answer, Dialogs};
 use drops::DropZones;
 use gallery_panel::GalleryPanel;
 use help::Help;
+use keymap::Keymap;
+use palette_window::CommandPalette;
 use path_prompt::PathPrompt;
 use prompt_editor::PromptEditor;
 use quick_pick::QuickPick;
 use screenshot::Screenshot;
-use shortcuts::Strides;
 use support_panel::SupportPanel;
 use theme::Palette;
 use thumbnails::Thumbnails;
@@ -110,6 +119,9 @@ pub struct ShotlensWindow {
     prompt_editor: Option<PromptEditor>,
     adapter_dialog: AdapterDialog,
     quick_pick: Option<QuickPick>,
+    accept_dialog: Option<AcceptDialog>,
+    palette: Option<CommandPalette>,
+    keymap: Keymap,
     help: Help,
     said: Option<(String, Instant)>,
     has_sides: [bool; 2],
@@ -138,6 +150,9 @@ impl ShotlensWindow {
             prompt_editor: None,
             adapter_dialog: AdapterDialog::default(),
             quick_pick: None,
+            accept_dialog: None,
+            palette: None,
+            keymap: Keymap::open(),
             help: Help::Closed,
             said: None,
             has_sides: [true, true],
@@ -257,15 +272,24 @@ impl ShotlensWindow {
     fn overlays_ui(&mut self, ui: &Ui, context: &egui::Context) {
         let mut said = self.said.take();
         let mut dialog = std::mem::take(&mut self.adapter_dialog);
+        let mut accept = self.accept_dialog.take();
         let (mut cx, _, _) = self.context();
         dialog.ui(context, &mut cx);
         pair_list::pair_list_ui(context, &mut cx);
         comparison_window::comparison_ui(context, &mut cx);
+        evaluation_window::evaluation_ui(context, &mut cx);
+        if accept
+            .as_mut()
+            .is_some_and(|accept| accept.ui(context, &mut cx))
+        {
+            accept = None;
+        }
         notices::notices_ui(context, &mut cx, &mut said);
-        (self.said, self.adapter_dialog) = (said, dialog);
-        if help::help_ui(ui.ctx(), self.help) {
+        (self.said, self.adapter_dialog, self.accept_dialog) = (said, dialog, accept);
+        if help::help_ui(ui.ctx(), self.help, &self.keymap) {
             self.help = Help::Closed;
         }
+        self.palette_ui(context);
         if let Some(prompt) = &mut self.path_prompt
             && prompt.ui(context, &mut self.commands)
         {
@@ -283,20 +307,46 @@ impl ShotlensWindow {
         }
     }
 
+    fn palette_ui(&mut self, context: &egui::Context) {
+        let Some(palette) = &mut self.palette else {
+            return;
+        };
+        if let palette_window::Outcome::Closed(action) = palette.ui(context, &mut self.keymap) {
+            self.palette = None;
+            if let Some(action) = action {
+                let strides = self.strides();
+                action.perform(&self.app, strides, &mut self.commands, &mut self.requests);
+            }
+        }
+    }
+
+    fn strides(&self) -> Strides {
+        Strides {
+            columns: self.gallery.columns(),
+            rows: self.gallery.rows_per_page(),
+        }
+    }
+
     fn read_keys(&mut self, context: &egui::Context) {
         if self.help != Help::Closed
             || self.path_prompt.is_some()
             || self.prompt_editor.is_some()
             || self.quick_pick.is_some()
+            || self.accept_dialog.is_some()
+            || self.palette.is_some()
         {
             return;
         }
-        let strides = Strides {
-            columns: self.gallery.columns(),
-            rows: self.gallery.rows_per_page(),
-        };
+        let strides = self.strides();
         let (commands, requests) = (&mut self.commands, &mut self.requests);
-        shortcuts::handle_keys(context, &self.app, strides, commands, requests);
+        shortcuts::handle_keys(
+            context,
+            &self.app,
+            &self.keymap,
+            strides,
+            commands,
+            requests,
+        );
         if !context.text_edit_focused()
             && let Some(pasted) = self.clipboard.handle_events(context)
         {
@@ -333,6 +383,8 @@ impl ShotlensWindow {
                     let class = self.app.project().class(class);
                     self.prompt_editor = class.map(PromptEditor::new);
                 }
+                Request::AcceptMany => self.accept_dialog = Some(AcceptDialog::default()),
+                Request::Palette => self.palette = Some(CommandPalette::default()),
                 Request::QuickPick(text) => self.quick_pick = Some(QuickPick::new(&text)),
             }
             context.request_repaint();

@@ -6,6 +6,7 @@ use crate::app::{App, Command};
 use crate::project::Class;
 
 use super::chip::chip_ui;
+use super::fuzzy;
 use super::theme::{self, semibold};
 
 const MAX_SHOWN: usize = 12;
@@ -34,9 +35,10 @@ impl QuickPick {
         app: &App,
         commands: &mut Vec<Command>,
     ) -> bool {
-        let Some(photo) = app.selected() else {
+        let photos = app.targets();
+        if photos.is_empty() {
             return true;
-        };
+        }
         let modal =
             Modal::new(Id::unique("quick pick")).frame(theme::dialog(&context.global_style()));
         let response = modal.show(context, |ui| {
@@ -63,7 +65,7 @@ impl QuickPick {
             })
         });
         if let Some(class) = response.inner {
-            commands.push(Command::Label(vec![photo], Some(class)));
+            commands.push(Command::Label(photos, Some(class)));
             return true;
         }
         response.should_close()
@@ -106,15 +108,14 @@ fn list_ui(ui: &mut egui::Ui, found: &[&Class], chosen: usize) -> Option<crate::
     picked
 }
 
-/// Classes whose name begins with the text, then those that hold it.
+/// Classes whose name has these letters, the best first.
 fn matches<'a>(classes: &'a [Class], text: &str) -> Vec<&'a Class> {
-    let text = text.trim().to_lowercase();
     let ranked = classes.iter().filter_map(|class| {
-        let at = class.name.to_lowercase().find(&text)?;
-        Some((at > 0, class.position, class))
+        let distance = fuzzy::distance(&class.name, text)?;
+        Some((distance, class.position, class))
     });
     let mut ranked: Vec<_> = ranked.collect();
-    ranked.sort_by_key(|(is_inside, position, _)| (*is_inside, *position));
+    ranked.sort_by_key(|(distance, position, _)| (*distance, *position));
     ranked.truncate(MAX_SHOWN);
     ranked.into_iter().map(|(_, _, class)| class).collect()
 }

@@ -1,37 +1,18 @@
-//! Keys to commands; nothing while a text field has the focus.
+//! Keys to actions; nothing while a text field has the focus.
 
-use egui::{Context, Event, Key, Modifiers};
+use egui::{Context, Event, Key, KeyboardShortcut, Modifiers};
 
-use crate::app::{App, Command, Step};
+use crate::app::{App, Command};
 
+use super::actions::{ACTIONS, Action, Strides};
 use super::context::Request;
-
-/// How far the arrow and page keys go.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Strides {
-    /// Photos in a row.
-    pub(super) columns: usize,
-    /// Rows on screen.
-    pub(super) rows: usize,
-}
-
-const DIGITS: [Key; 10] = [
-    Key::Num1,
-    Key::Num2,
-    Key::Num3,
-    Key::Num4,
-    Key::Num5,
-    Key::Num6,
-    Key::Num7,
-    Key::Num8,
-    Key::Num9,
-    Key::Num0,
-];
+use super::keymap::Keymap;
 
 /// Reads this frame's keys.
 pub(super) fn handle_keys(
     context: &Context,
     app: &App,
+    keymap: &Keymap,
     strides: Strides,
     commands: &mut Vec<Command>,
     requests: &mut Vec<Request>,
@@ -39,33 +20,46 @@ pub(super) fn handle_keys(
     if context.text_edit_focused() {
         return;
     }
-    // A button that was reached by Tab keeps Enter and the arrows for itself.
+    // A button that was reached by Tab keeps Enter, Space and the arrows for itself.
     let has_focus = context.memory(|memory| memory.focused().is_some());
+    let mut pressed: Vec<Action> = Vec::new();
     context.input_mut(|input| {
-        let mut pressed = |modifiers, key| input.consume_key(modifiers, key);
-        let redo = pressed(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z)
-            || pressed(Modifiers::COMMAND, Key::Y);
-        if redo {
-            commands.push(Command::Redo);
+        for known in &ACTIONS {
+            let is_kept = has_focus && known.action.yields_to_focus();
+            let key = keymap.key_of(known).filter(|_| !is_kept);
+            if key.is_some_and(|key| input.consume_shortcut(&key)) {
+                pressed.push(known.action);
+            }
         }
-        if pressed(Modifiers::COMMAND, Key::Z) {
-            commands.push(Command::Undo);
-        }
-        if pressed(Modifiers::NONE, Key::F1) || pressed(Modifiers::SHIFT, Key::Questionmark) {
-            requests.push(Request::Help(None));
-        }
-        if let Some(command) = labelling(app, &mut pressed, has_focus) {
-            commands.push(command);
+        for (key, action) in ALSO {
+            if input.consume_shortcut(&key) {
+                pressed.push(action);
+            }
         }
         if !has_focus && app.selected().is_some() {
             requests.extend(typed_letters(&input.events).map(Request::QuickPick));
         }
-        let mut pressed = |modifiers, key| input.consume_key(modifiers, key);
-        if !has_focus {
-            commands.extend(moves(strides, &mut pressed).map(Command::MoveSelection));
-        }
     });
+    for action in pressed {
+        action.perform(app, strides, commands, requests);
+    }
 }
+
+/// Second keys that people try, which nobody can change.
+const ALSO: [(KeyboardShortcut, Action); 3] = [
+    (
+        KeyboardShortcut::new(Modifiers::COMMAND, Key::Y),
+        Action::Redo,
+    ),
+    (
+        KeyboardShortcut::new(Modifiers::SHIFT, Key::Questionmark),
+        Action::Help,
+    ),
+    (
+        KeyboardShortcut::new(Modifiers::NONE, Key::Delete),
+        Action::Clear,
+    ),
+];
 
 /// Letters without Ctrl or Alt; digits and signs are keys of their own.
 fn typed_letters(events: &[Event]) -> Option<String> {
@@ -75,65 +69,4 @@ fn typed_letters(events: &[Event]) -> Option<String> {
         }
         _ => None,
     })
-}
-
-fn labelling(
-    app: &App,
-    pressed: &mut impl FnMut(Modifiers, Key) -> bool,
-    has_focus: bool,
-) -> Option<Command> {
-    let selected = app.selected()?;
-    let classes = app.project().classes();
-    for (key, class) in DIGITS.iter().zip(classes) {
-        if pressed(Modifiers::NONE, *key) {
-            return Some(Command::Label(vec![selected], Some(class.id)));
-        }
-    }
-    if !has_focus && pressed(Modifiers::NONE, Key::Enter) {
-        return Some(Command::AcceptPrediction(selected));
-    }
-    let is_clear =
-        pressed(Modifiers::NONE, Key::Backspace) || pressed(Modifiers::NONE, Key::Delete);
-    is_clear.then(|| Command::Label(vec![selected], None))
-}
-
-fn moves(
-    strides: Strides,
-    pressed: &mut impl FnMut(Modifiers, Key) -> bool,
-) -> impl Iterator<Item = Step> {
-    let row = strides.columns as isize;
-    let page = row * strides.rows as isize;
-    let keys = [
-        (Key::ArrowLeft, Step::By(-1)),
-        (Key::ArrowRight, Step::By(1)),
-        (Key::ArrowUp, Step::By(-row)),
-        (Key::ArrowDown, Step::By(row)),
-        (Key::PageUp, Step::By(-page)),
-        (Key::PageDown, Step::By(page)),
-        (Key::Home, Step::First),
-        (Key::End, Step::Last),
-    ];
-    keys.map(|(key, step)| pressed(Modifiers::NONE, key).then_some(step))
-        .into_iter()
-        .flatten()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_row_is_as_many_photos_as_there_are_columns() {
-        let strides = Strides {
-            columns: 5,
-            rows: 3,
-        };
-        let only = |wanted: Key| {
-            let mut pressed = |_: Modifiers, key: Key| key == wanted;
-            moves(strides, &mut pressed).collect::<Vec<_>>()
-        };
-        assert_eq!(only(Key::ArrowDown), [Step::By(5)]);
-        assert_eq!(only(Key::PageUp), [Step::By(-15)]);
-        assert_eq!(only(Key::End), [Step::Last]);
-    }
 }

@@ -148,6 +148,9 @@ const CLASS_COLOURS: [Color32; 14] = [
     rgb(0x00cc_6677),
 ];
 
+/// Colours to choose from for a class.
+pub(super) const NUM_CLASS_COLOURS: u8 = CLASS_COLOURS.len() as u8;
+
 /// The colour of a class from its stable index; after one round the colours come back darker or lighter.
 pub(super) fn class_colour(index: u8) -> Color32 {
     let base = CLASS_COLOURS[usize::from(index) % CLASS_COLOURS.len()];

@@ -5,7 +5,7 @@ use egui::{
     vec2,
 };
 
-use crate::app::{Command, Prediction};
+use crate::app::{Command, Mark, Prediction};
 use crate::project::{Class, Photo};
 
 use super::chip::{paint_bar, paint_chip, paint_tick};
@@ -30,8 +30,9 @@ pub(super) fn tile_ui(
     let id = ui.scope_id().with(("tile", photo.id));
     let response = ui.interact(rect, id, Sense::click_and_drag());
     let is_selected = cx.app.selected() == Some(photo.id);
+    let is_marked = cx.app.is_marked(photo.id);
     let palette = Palette::of(ui);
-    if is_selected {
+    if is_selected || is_marked {
         let fill = palette.accent_soft;
         ui.painter()
             .rect_filled(rect.expand(3.0), theme::ROUNDING + 2, fill);
@@ -52,14 +53,25 @@ pub(super) fn tile_ui(
     if let Some(label) = label {
         paint_label(ui, square, label, predicted);
     }
+    if photo.unsure && label.is_none() {
+        paint_aside(ui, square);
+    }
     paint_frame(ui, rect, square, is_selected, &response);
+    if is_marked {
+        outline(ui, rect.expand(2.0), palette.accent);
+    }
 
     response.widget_info(|| {
         let text = spoken(&name, prediction.zip(predicted), label);
-        WidgetInfo::selected(Role::Button, true, is_selected, text)
+        WidgetInfo::selected(Role::Button, true, is_selected || is_marked, text)
     });
     if response.clicked() {
-        cx.push(Command::Select(Some(photo.id)));
+        let modifiers = ui.input(|input| input.modifiers);
+        cx.push(match (modifiers.shift, modifiers.command) {
+            (true, _) => Command::Mark(photo.id, Mark::To),
+            (false, true) => Command::Mark(photo.id, Mark::Toggle),
+            (false, false) => Command::Select(Some(photo.id)),
+        });
     }
     response.dnd_set_drag_payload(photo.id);
     response.context_menu(|ui| photo_menu_ui(ui, cx, photo));
@@ -170,6 +182,27 @@ fn paint_label(ui: &Ui, square: Rect, label: &Class, predicted: Option<&Class>) 
     painter.galley(plate.min + vec2(5.0, 2.0), galley, Color32::PLACEHOLDER);
 }
 
+/// A photo that was set aside: greyed, with a sign that is no class's.
+fn paint_aside(ui: &Ui, square: Rect) {
+    let palette = Palette::of(ui);
+    let painter = ui.painter();
+    painter.rect_filled(
+        square,
+        theme::ROUNDING,
+        palette.backdrop.gamma_multiply(0.6),
+    );
+    let place = square.right_top() + vec2(-14.0, 14.0);
+    painter.circle_filled(place, 9.0, palette.warning);
+    let font = theme::semibold_font(13.0);
+    painter.text(
+        place,
+        Align2::CENTER_CENTER,
+        "?",
+        font,
+        theme::text_on(palette.warning),
+    );
+}
+
 fn paint_frame(ui: &Ui, rect: Rect, square: Rect, is_selected: bool, response: &Response) {
     let palette = Palette::of(ui);
     if is_selected {
@@ -197,37 +230,61 @@ pub(super) fn outline(ui: &Ui, rect: Rect, colour: Color32) {
 /// What can be done with a photo, wherever it is shown.
 pub(super) fn photo_menu_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo) {
     let is_shot = matches!(photo.role, crate::project::Role::Shot(_));
+    // A menu on one of several selected photos is about all of them.
+    let photos = if cx.app.is_marked(photo.id) {
+        cx.app.targets()
+    } else {
+        vec![photo.id]
+    };
+    if photos.len() > 1 {
+        ui.weak(super::format::counted(photos.len(), "photo", "photos"));
+    }
     if !is_shot {
         if cx.app.prediction(photo.id).is_some() && ui.button("Accept prediction").clicked() {
-            cx.push(Command::AcceptPrediction(photo.id));
+            cx.push(Command::AcceptPredictions(photos.clone()));
         }
         ui.menu_button("Label as", |ui| {
             class_menu_ui(ui, cx, |class| {
-                Command::Label(vec![photo.id], Some(class.id))
+                Command::Label(photos.clone(), Some(class.id))
             });
         });
         if photo.label.is_some() && ui.button("Clear label").clicked() {
-            cx.push(Command::Label(vec![photo.id], None));
+            cx.push(Command::Label(photos.clone(), None));
+        }
+        let aside = if photo.unsure {
+            "No longer set aside"
+        } else {
+            "Set aside as unsure"
+        };
+        if ui.button(aside).clicked() {
+            cx.push(Command::SetUnsure(photos.clone(), !photo.unsure));
+        }
+        if ui.button("Photos like this").clicked() {
+            cx.push(Command::FindSimilar(photo.id));
         }
         ui.separator();
     }
     ui.menu_button("Make a shot of", |ui| {
         class_menu_ui(ui, cx, |class| {
-            Command::MovePhotos(vec![photo.id], Some(class.id))
+            Command::MovePhotos(photos.clone(), Some(class.id))
         });
     });
     if is_shot && ui.button("Move to the pool").clicked() {
-        cx.push(Command::MovePhotos(vec![photo.id], None));
+        cx.push(Command::MovePhotos(photos.clone(), None));
     }
     ui.separator();
     if ui.button("Copy path").clicked() {
         ui.copy_text(photo.path.display().to_string());
     }
     let remove = ui
-        .button("Remove photo")
+        .button(if photos.len() > 1 {
+            "Remove photos"
+        } else {
+            "Remove photo"
+        })
         .on_hover_text("From the project only: the file stays where it is");
     if remove.clicked() {
-        cx.push(Command::RemovePhotos(vec![photo.id]));
+        cx.push(Command::RemovePhotos(photos));
     }
 }
 

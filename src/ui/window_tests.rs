@@ -68,7 +68,10 @@ fn keys_label_accept_clear_and_move() {
     assert_eq!(asked(&mut harness), [expected]);
     let photo = selected(&harness);
     harness.key_press(Key::Enter);
-    assert_eq!(asked(&mut harness), [Command::AcceptPrediction(photo)]);
+    assert_eq!(
+        asked(&mut harness),
+        [Command::AcceptPredictions(vec![photo])]
+    );
     let photo = selected(&harness);
     harness.key_press(Key::Backspace);
     assert_eq!(asked(&mut harness), [Command::Label(vec![photo], None)]);

@@ -59,6 +59,8 @@ pub enum ClipJob {
         /// Classes with their texts.
         classes: Vec<(ClassId, Vec<String>)>,
     },
+    /// Embed a text that photos are searched by; quick, and done between two batches of photos.
+    EmbedQuery(Generation, String),
     /// Embed the word list that PCA's axes come from.
     EmbedWords,
     /// Learn the context words of `CoOp` through the text tower, for classes of these names. Prompts are embedded meanwhile,
@@ -148,6 +150,8 @@ pub enum ClipEvent {
     FolderProgress(Generation, usize, usize),
     /// A folder is embedded, or why not; `None`: somebody stopped it.
     Folder(Generation, Result<Box<EmbeddedFolder>, Option<String>>),
+    /// The feature of a text that photos are searched by, of unit length.
+    Query(Generation, Vec<f32>),
     /// The word list's features, `[num_words, dim]`.
     Words(Features),
     /// How the training of an adapter goes.
@@ -272,6 +276,11 @@ impl ClipThread {
                 if let Some(engine) = &self.engine {
                     let found = adapters::list(engine, &folder);
                     self.out.send(ClipEvent::Adapters(found));
+                }
+            }
+            ClipJob::EmbedQuery(generation, text) => {
+                if let Some(engine) = &self.engine {
+                    self.out.send(embed_query(engine, generation, text));
                 }
             }
             ClipJob::EmbedWords => {
@@ -405,6 +414,9 @@ fn answer_between_batches(
                 generation,
                 classes,
             } => out.send(embed_texts(engine, generation, &classes)),
+            ClipJob::EmbedQuery(generation, text) => {
+                out.send(embed_query(engine, generation, text));
+            }
             ClipJob::ListAdapters(folder) => {
                 out.send(ClipEvent::Adapters(adapters::list(engine, &folder)));
             }
@@ -425,6 +437,18 @@ fn embed_texts(
         },
         Err(error) => ClipEvent::Failed(format!("the prompts could not be embedded: {error}")),
     }
+}
+
+fn embed_query(engine: &Engine, generation: Generation, text: String) -> ClipEvent {
+    let embedded = engine
+        .embed_texts(&[text])
+        .map_err(|error| error.to_string());
+    let unit = embedded
+        .and_then(|(rows, _)| Features::normalized(rows).map_err(|error| error.to_string()));
+    unit.map_or_else(
+        |error| ClipEvent::Failed(format!("the text could not be embedded: {error}")),
+        |row| ClipEvent::Query(generation, row.row(0).to_vec()),
+    )
 }
 
 fn class_texts(

@@ -45,6 +45,10 @@ pub struct Scored {
     pub class: u32,
     /// Its calibrated probability.
     pub confidence: f32,
+    /// How much likelier it is than the second, 0 to 1.
+    pub margin: f32,
+    /// Entropy of all classes' probabilities, nats.
+    pub entropy: f32,
     /// Index of zero-shot's likeliest class.
     pub zero_shot_class: u32,
 }
@@ -74,16 +78,22 @@ impl EvidenceSet {
     }
 }
 
-/// Class and confidence from logits.
+/// Class and how sure it is from logits.
 pub fn scored(logits: &[f32], zero_shot: &[f32], temperature: f32) -> Scored {
     let class = arg_max(logits);
-    let confidence = confidences(logits, temperature)
-        .get(class)
-        .copied()
-        .unwrap_or_default();
+    let shares = confidences(logits, temperature);
+    let confidence = shares.get(class).copied().unwrap_or_default();
+    let others = shares
+        .iter()
+        .enumerate()
+        .filter(|(other, _)| *other != class);
+    let second = others.map(|(_, share)| *share).fold(0.0, f32::max);
+    let parts = shares.iter().filter(|share| **share > 0.0);
     Scored {
         class: class as u32,
         confidence,
+        margin: confidence - second,
+        entropy: parts.map(|share| -share * share.ln()).sum(),
         zero_shot_class: arg_max(zero_shot) as u32,
     }
 }

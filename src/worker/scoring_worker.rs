@@ -7,6 +7,7 @@ mod fitting;
 mod ground;
 mod overlap;
 mod pool;
+mod ranking;
 mod test_set;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use self::fitting::Fit;
 pub use self::fitting::{Availability, FitRequest};
 pub use self::overlap::{Figures, PairRequest};
 pub use self::pool::PoolPredictions;
+pub use self::ranking::RankBy;
 pub use self::test_set::StrayPhoto;
 use super::clip_worker::{EmbeddedPhoto, ModelInfo};
 use super::evidence_set::EvidenceSet;
@@ -65,6 +67,8 @@ pub enum ScoreJob {
     Show(Vec<PhotoId>),
     /// List pairs of photos.
     Pairs(PairRequest),
+    /// Put everything embedded in the order of a search.
+    Rank(Generation, RankBy),
     /// Gather photos of the pool that are known to be of these classes.
     Test(Generation, Vec<(PhotoId, usize)>),
     /// Make the same of photos that are in no project.
@@ -127,6 +131,8 @@ pub enum ScoreEvent {
     },
     /// The pairs asked for, with their cosines.
     Pairs(PairRequest, Vec<(PhotoId, PhotoId, f32)>),
+    /// Everything embedded in the order of a search; empty where there is nothing to search.
+    Ranked(Generation, Vec<PhotoId>),
     /// Photos to judge by; `None` where they have no direction or nothing is fitted.
     Test(Generation, Option<Arc<TestSet>>),
     /// The same of photos that are in no project.
@@ -263,6 +269,7 @@ impl ScoringThread {
             ScoreJob::Show(photos) => agenda.show = Some(photos),
             ScoreJob::Pairs(request) => agenda.pairs = Some(request),
             ScoreJob::Test(generation, photos) => agenda.tests.push((generation, photos)),
+            ScoreJob::Rank(generation, by) => self.tell_ranking(generation, &by),
             ScoreJob::StrayTest(generation, photos) => self.tell_stray_test(generation, &photos),
         }
     }

@@ -151,6 +151,7 @@ impl Random {
                 Edit::SetLabels {
                     labels,
                     source: LabelSource::User,
+                    predicted: Vec::new(),
                 }
             }
             11 => {

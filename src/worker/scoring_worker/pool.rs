@@ -261,6 +261,8 @@ impl ScoringThread {
 const UNKNOWN: Scored = Scored {
     class: u32::MAX,
     confidence: 0.0,
+    margin: 0.0,
+    entropy: 0.0,
     zero_shot_class: 0,
 };
 
@@ -274,6 +276,8 @@ mod tests {
             Scored {
                 class: 1,
                 confidence: 0.5,
+                margin: 0.1,
+                entropy: 0.7,
                 zero_shot_class: 0,
             },
             UNKNOWN,

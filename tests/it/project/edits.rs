@@ -150,7 +150,11 @@ fn the_undo_menu_says_what_an_edit_does() {
         .collect();
     let says = |edit: Edit| edit.describe(&state);
     assert_eq!(
-        says(Edit::SetLabels { labels, source }),
+        says(Edit::SetLabels {
+            labels,
+            source,
+            predicted: Vec::new()
+        }),
         "Label 3 photos as hat"
     );
     assert_eq!(

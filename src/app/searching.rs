@@ -1,0 +1,84 @@
+//! Finding photos: like one, like a text, or as different as can be.
+
+use super::{App, Filter, Sort};
+use crate::ids::{Generation, PhotoId};
+use crate::worker::clip_worker::ClipJob;
+use crate::worker::scoring_worker::{RankBy, ScoreJob};
+
+/// The search that was asked for last.
+#[derive(Default)]
+pub(crate) struct Search {
+    generation: Generation,
+    title: String,
+    is_running: bool,
+}
+
+impl App {
+    /// Whether a search is on its way.
+    pub fn is_searching(&self) -> bool {
+        self.search.is_running
+    }
+
+    pub(super) fn find_similar(&mut self, photo: PhotoId) {
+        let name = self.project().photo(photo).and_then(|photo| {
+            let name = photo.path.file_name()?;
+            Some(name.to_string_lossy().into_owned())
+        });
+        let title = format!("Like {}", name.unwrap_or_default());
+        self.begin_search(title);
+        self.rank(RankBy::Photo(photo));
+    }
+
+    pub(super) fn find_diverse(&mut self) {
+        self.begin_search("Most different first".to_owned());
+        self.rank(RankBy::Diverse);
+    }
+
+    /// Embeds the text first; an empty one ends the search.
+    pub(super) fn find_text(&mut self, text: &str) {
+        let text = text.trim();
+        if text.is_empty() {
+            self.gallery.ranked = (String::new(), Vec::new());
+            self.gallery.sort = Sort::Added;
+            return self.refresh_gallery();
+        }
+        self.begin_search(format!("“{text}”"));
+        self.submit_clip(ClipJob::EmbedQuery(self.search.generation, text.to_owned()));
+    }
+
+    pub(super) fn query_embedded(&mut self, generation: Generation, feature: Vec<f32>) {
+        if generation == self.search.generation {
+            self.rank(RankBy::Text(feature));
+        }
+    }
+
+    fn begin_search(&mut self, title: String) {
+        self.search = Search {
+            generation: self.search.generation.next(),
+            title,
+            is_running: true,
+        };
+    }
+
+    fn rank(&mut self, by: RankBy) {
+        self.submit_scoring(ScoreJob::Rank(self.search.generation, by));
+    }
+
+    pub(super) fn ranked(&mut self, generation: Generation, photos: Vec<PhotoId>) {
+        if generation != self.search.generation {
+            return;
+        }
+        self.search.is_running = false;
+        if photos.is_empty() {
+            return self.warn("Nothing to search in yet: photos are found once they are embedded");
+        }
+        self.gallery.ranked = (self.search.title.clone(), photos);
+        self.gallery.sort = Sort::Ranked;
+        if self.gallery.filter == Filter::Chosen {
+            self.gallery.filter = Filter::All;
+        }
+        self.refresh_gallery();
+        let first = self.gallery.photos.first().copied();
+        self.look_at(first);
+    }
+}

@@ -1,0 +1,128 @@
+//! Accepting every sure prediction at once: how many, which, and how often such predictions were right so far.
+
+use egui::{Context, Grid, Id, Modal, ScrollArea, Sense, Slider, Ui, vec2};
+
+use crate::app::{App, Command};
+use crate::ids::PhotoId;
+
+use super::chip::chip_ui;
+use super::context::{PanelContext, file_name};
+use super::format::{count, counted, percent};
+use super::picture::{self, Fit};
+use super::theme::{self, semibold};
+
+/// Photos in the preview: the least sure of those that would be accepted.
+const MAX_PREVIEW: usize = 24;
+const SIDE: f32 = 66.0;
+
+/// The open dialog.
+pub(super) struct AcceptDialog {
+    /// Share in percent.
+    threshold: f32,
+}
+
+impl Default for AcceptDialog {
+    fn default() -> Self {
+        Self { threshold: 95.0 }
+    }
+}
+
+impl AcceptDialog {
+    /// Draws the dialog; `true` when it is done with.
+    pub(super) fn ui(&mut self, context: &Context, cx: &mut PanelContext<'_>) -> bool {
+        let mut is_done = false;
+        let frame = theme::dialog(&context.global_style());
+        let modal = Modal::new(Id::unique("accept many")).frame(frame);
+        let modal = modal.show(context, |ui| {
+            ui.set_width(500.0_f32.min(context.content_rect().width() - 60.0));
+            ui.label(semibold("Accept all sure predictions").heading());
+            let label = ui.label("Surer than");
+            ui.spacing_mut().slider_width = ui.available_width() - 90.0;
+            let slider = Slider::new(&mut self.threshold, 50.0..=99.9)
+                .suffix(" %")
+                .fixed_decimals(1);
+            ui.add(slider).labelled_by(label.id);
+            let threshold = self.threshold / 100.0;
+            let photos = cx.app.acceptable(threshold);
+            agreement_ui(ui, cx.app, threshold);
+            counts_ui(ui, cx, &photos);
+            preview_ui(ui, cx, &photos);
+            ui.horizontal(|ui| {
+                let said = format!(
+                    "Accept {}",
+                    counted(photos.len(), "prediction", "predictions")
+                );
+                let button = egui::Button::new(semibold(said));
+                if ui.add_enabled(!photos.is_empty(), button).clicked() {
+                    cx.push(Command::AcceptPredictions(photos));
+                    is_done = true;
+                }
+                is_done |= ui.button("Cancel").clicked();
+                ui.weak("One undo takes all of it back");
+            });
+        });
+        is_done || modal.should_close()
+    }
+}
+
+/// What labels say so far of predictions that are so sure.
+fn agreement_ui(ui: &mut Ui, app: &App, threshold: f32) {
+    let said = match app.agreement_above(threshold) {
+        (_, 0) => "None of your labelled photos is so sure: label a few first to see how often such predictions are right".to_owned(),
+        (right, all) => format!(
+            "Of your labelled photos that are so sure, {right} of {all} are labelled as predicted ({})",
+            percent(right as f32 / all as f32)
+        ),
+    };
+    ui.weak(said);
+}
+
+fn counts_ui(ui: &mut Ui, cx: &PanelContext<'_>, photos: &[PhotoId]) {
+    let counts = cx.app.predicted_counts(photos);
+    ScrollArea::vertical()
+        .id_salt("counts")
+        .max_height(110.0)
+        .show(ui, |ui| {
+            ui.horizontal_wrapped(|ui| {
+                for (class, number) in counts {
+                    let Some(class) = cx.class(class) else {
+                        continue;
+                    };
+                    ui.horizontal(|ui| {
+                        chip_ui(ui, class, 16.0);
+                        ui.label(format!("{} {}", class.name, count(number)));
+                    });
+                }
+            });
+        });
+}
+
+fn preview_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photos: &[PhotoId]) {
+    if photos.is_empty() {
+        ui.weak("No unlabelled photo is so sure");
+        return;
+    }
+    ui.label("The least sure of them:");
+    let columns = ((ui.available_width() + 6.0) / (SIDE + 6.0)) as usize;
+    Grid::new("preview").spacing(vec2(6.0, 6.0)).show(ui, |ui| {
+        for (index, id) in photos.iter().take(MAX_PREVIEW).enumerate() {
+            let Some(photo) = cx.photo(*id) else { continue };
+            let (rect, response) = ui.allocate_exact_size(vec2(SIDE, SIDE), Sense::hover());
+            let side = picture::side_for(rect.size(), Fit::Cover, ui.pixels_per_point());
+            let thumbnail = cx.thumbnails.request(photo.id, &photo.path, side);
+            let name = file_name(photo);
+            picture::paint(ui, rect, &thumbnail, Fit::Cover, &name);
+            let prediction = cx.app.prediction(*id);
+            let class = prediction.as_ref().and_then(|found| cx.class(found.class));
+            if let (Some(prediction), Some(class)) = (&prediction, class) {
+                let sure = percent(prediction.confidence);
+                response.on_hover_text(format!("{} {sure} — {name}", class.name));
+                let chip = egui::Rect::from_min_size(rect.min + vec2(3.0, 3.0), vec2(15.0, 15.0));
+                super::chip::paint_chip(ui.painter(), chip, class);
+            }
+            if (index + 1).is_multiple_of(columns.max(1)) {
+                ui.end_row();
+            }
+        }
+    });
+}

@@ -1,0 +1,155 @@
+//! Which key does what: the defaults, and what the person changed, kept in a file beside the projects.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use egui::{Key, KeyboardShortcut, Modifiers};
+
+use super::actions::{ACTIONS, Action, Known};
+use crate::project::Locations;
+use crate::project::locations::write_atomically;
+
+/// The keys in use.
+#[derive(Debug, Default)]
+pub(super) struct Keymap {
+    /// By the action's name; `None`: no key at all.
+    changed: BTreeMap<String, Option<KeyboardShortcut>>,
+    file: Option<PathBuf>,
+}
+
+impl Keymap {
+    /// What the file says; the defaults where there is none, or where it cannot be read.
+    pub(super) fn open() -> Self {
+        let file = Locations::find().ok().map(|found| found.keys());
+        let text = file
+            .as_ref()
+            .and_then(|file| std::fs::read_to_string(file).ok());
+        Self {
+            changed: text.map(|text| parse(&text)).unwrap_or_default(),
+            file,
+        }
+    }
+
+    /// The key of an action.
+    pub(super) fn key_of(&self, known: &Known) -> Option<KeyboardShortcut> {
+        self.changed.get(known.id).copied().unwrap_or(known.default)
+    }
+
+    /// Gives an action a key; who had it before has none. Says what could not be kept.
+    pub(super) fn give(&mut self, action: Action, key: KeyboardShortcut) -> Result<(), String> {
+        for known in &ACTIONS {
+            if known.action != action && self.key_of(known) == Some(key) {
+                self.changed.insert(known.id.to_owned(), None);
+            }
+        }
+        self.changed.insert(action.known().id.to_owned(), Some(key));
+        self.save()
+    }
+
+    /// Back to the defaults.
+    pub(super) fn reset(&mut self) -> Result<(), String> {
+        self.changed.clear();
+        self.save()
+    }
+
+    /// Whether something was changed.
+    pub(super) fn is_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    fn save(&self) -> Result<(), String> {
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let rows: BTreeMap<&str, Option<String>> = self
+            .changed
+            .iter()
+            .map(|(id, key)| (id.as_str(), key.map(written)))
+            .collect();
+        let text = serde_json::to_string_pretty(&rows).map_err(|error| error.to_string())?;
+        write_atomically(file, text.as_bytes())
+            .map_err(|error| format!("The keys could not be kept ({error}): {}", file.display()))
+    }
+}
+
+/// As "Ctrl+Shift+Z", which [`read`] understands whatever the system.
+fn written(key: KeyboardShortcut) -> String {
+    let Modifiers {
+        alt,
+        ctrl,
+        shift,
+        mac_cmd,
+        command,
+    } = key.modifiers;
+    let parts = [
+        (command || ctrl || mac_cmd, "Ctrl"),
+        (alt, "Alt"),
+        (shift, "Shift"),
+    ];
+    let parts = parts.into_iter().filter(|(is_on, _)| *is_on);
+    let mut text: String = parts.map(|(_, name)| format!("{name}+")).collect();
+    text.push_str(key.logical_key.name());
+    text
+}
+
+fn read(text: &str) -> Option<KeyboardShortcut> {
+    let mut modifiers = Modifiers::NONE;
+    let mut rest = text;
+    while let Some((first, others)) = rest.split_once('+').filter(|(_, rest)| !rest.is_empty()) {
+        modifiers = modifiers
+            | match first {
+                "Ctrl" => Modifiers::COMMAND,
+                "Alt" => Modifiers::ALT,
+                "Shift" => Modifiers::SHIFT,
+                _ => return None,
+            };
+        rest = others;
+    }
+    Some(KeyboardShortcut::new(modifiers, Key::from_name(rest)?))
+}
+
+/// The file's rows; those that nobody understands are left out.
+fn parse(text: &str) -> BTreeMap<String, Option<KeyboardShortcut>> {
+    let rows: BTreeMap<String, Option<String>> = serde_json::from_str(text).unwrap_or_default();
+    let is_known = |id: &str| ACTIONS.iter().any(|known| known.id == id);
+    rows.into_iter()
+        .filter(|(id, _)| is_known(id))
+        .filter_map(|(id, key)| match key {
+            None => Some((id, None)),
+            Some(text) => Some((id, Some(read(&text)?))),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_survive_being_written() {
+        for known in &ACTIONS {
+            if let Some(key) = known.default {
+                assert_eq!(read(&written(key)), Some(key), "{}", written(key));
+            }
+        }
+        assert_eq!(read("Hyper+Q"), None);
+    }
+
+    #[test]
+    fn a_key_belongs_to_one_action_and_a_file_keeps_it() {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("keys.json");
+        let mut keymap = Keymap {
+            file: Some(file.clone()),
+            ..Keymap::default()
+        };
+        let enter = Action::Accept.known().default.unwrap();
+        keymap.give(Action::Clear, enter).unwrap();
+        assert_eq!(keymap.key_of(Action::Clear.known()), Some(enter));
+        assert_eq!(keymap.key_of(Action::Accept.known()), None);
+        let again = parse(&std::fs::read_to_string(&file).unwrap());
+        assert_eq!(again, keymap.changed);
+        keymap.reset().unwrap();
+        assert_eq!(keymap.key_of(Action::Accept.known()), Some(enter));
+    }
+}
