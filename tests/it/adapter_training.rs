@@ -66,6 +66,7 @@ fn train(
     let lesson = Lesson {
         photos: &photos,
         classes: &names,
+        unlabelled: &[],
     };
     let outcome = engine().train_adapter(
         lesson,
@@ -168,6 +169,7 @@ fn training_starts_at_the_original_features_and_changes_adapters_alone() {
     let lesson = Lesson {
         photos: &photos,
         classes: &names,
+        unlabelled: &[],
     };
     let out = folder.path().join("a.safetensors");
     let mut reports = Vec::new();
@@ -243,8 +245,18 @@ fn training_starts_at_the_original_features_and_changes_adapters_alone() {
 
 #[test]
 fn going_on_after_an_interruption_gives_the_same_bits() {
+    for loss in [Loss::CrossEntropy, Loss::Dino] {
+        interrupted_and_resumed(TrainingOptions {
+            loss,
+            epochs: Some(3),
+            ..options()
+        });
+    }
+}
+
+/// Six steps at once, and two, then four.
+fn interrupted_and_resumed(whole: TrainingOptions) {
     let folder = tempfile::tempdir().unwrap();
-    let whole = options();
     train(
         folder.path(),
         "whole.safetensors",
@@ -256,7 +268,7 @@ fn going_on_after_an_interruption_gives_the_same_bits() {
     let options = TrainingOptions {
         checkpoint: Some(checkpoint.clone()),
         resume: true,
-        ..options()
+        ..whole
     };
     let token = CancelToken::default();
     // Six steps: asked to stop when the third is about to begin.
@@ -500,6 +512,7 @@ fn what_cannot_be_trained_is_refused_with_the_remedy() {
         let lesson = Lesson {
             photos,
             classes: &names,
+            unlabelled: &[],
         };
         let out = folder.path().join("a.safetensors");
         engine
@@ -509,6 +522,11 @@ fn what_cannot_be_trained_is_refused_with_the_remedy() {
     };
     assert!(fail(&photos, &options()).contains("two classes"));
     assert!(fail(&[], &options()).contains("none can be read"));
+    let alone = TrainingOptions {
+        loss: Loss::Dino,
+        ..options()
+    };
+    assert!(fail(&photos[..1], &alone).contains("two different photos"));
     photos[0].1 = 1;
     photos[1].1 = 1;
     let nowhere = TrainingOptions {
@@ -520,6 +538,7 @@ fn what_cannot_be_trained_is_refused_with_the_remedy() {
     let lesson = Lesson {
         photos: &photos,
         classes: &names,
+        unlabelled: &[],
     };
     let error = resnet
         .train_adapter(
@@ -531,4 +550,67 @@ fn what_cannot_be_trained_is_refused_with_the_remedy() {
         )
         .unwrap_err();
     assert!(error.to_string().contains("vision transformer"), "{error}");
+}
+
+#[test]
+fn dino_learns_from_photos_without_classes_and_classes_only_judge() {
+    let folder = tempfile::tempdir().unwrap();
+    let (engine, labelled) = (engine(), photos(folder.path()));
+    let names = names();
+    let loose: Vec<PathBuf> = labelled.iter().map(|(path, _)| path.clone()).collect();
+    let out = folder.path().join("a.safetensors");
+    let mut train = |photos: &[(PathBuf, usize)], unlabelled: &[PathBuf], memory| {
+        let lesson = Lesson {
+            photos,
+            classes: &names,
+            unlabelled,
+        };
+        let options = TrainingOptions {
+            loss: Loss::Dino,
+            epochs: Some(2),
+            memory,
+            ..options()
+        };
+        let mut reports = Vec::new();
+        let outcome =
+            engine.train_adapter(lesson, &options, &out, &Progress::silent(), &mut |report| {
+                reports.push(report)
+            });
+        let Report::Planned(plan) = reports[0].clone() else {
+            panic!("{:?}", reports[0])
+        };
+        (outcome.unwrap(), plan, tensors(&out))
+    };
+
+    let (outcome, plan, learned) = train(&[], &loose, None);
+    assert_eq!((outcome.num_photos, outcome.num_held_out), (12, 0));
+    assert_eq!((outcome.steps, outcome.kept_step), (6, 6));
+    assert_eq!((outcome.before.auroc, outcome.after.overlap), (None, None));
+    // 224 × 224 × 3 bytes of each photo
+    assert_eq!(plan.bytes_of_activations, 12 * 150_528);
+    for (name, numbers) in &learned {
+        assert!(numbers.iter().any(|x| *x != 0.0), "{name} did not learn");
+    }
+    BottleneckAdapter::open(&out, None, engine.clip()).unwrap();
+    let info = info(&out).unwrap();
+    assert_eq!(info.num_photos, Some(12));
+
+    // With next to no memory: photo by photo, read anew for each step, to about the same numbers.
+    let (_, plan, little) = train(&[], &loose, Some(1));
+    assert_eq!((plan.part, plan.bytes_of_activations), (1, 0));
+    for ((name, a), (_, b)) in learned.iter().zip(&little) {
+        let far = a.iter().zip(b).filter(|(a, b)| (*a - *b).abs() > 1e-3);
+        assert!(far.count() <= a.len() / 50, "{name}");
+    }
+
+    // Eight photos of two classes learn, four judge; a copy of one of those teaches nothing.
+    let (outcome, _, _) = train(&labelled, &[], None);
+    assert_eq!((outcome.num_photos, outcome.num_held_out), (8, 4));
+    assert!(outcome.before.auroc.is_some() && outcome.after.auroc.is_some());
+    let (outcome, _, _) = train(&labelled, &loose, None);
+    assert_eq!((outcome.num_photos, outcome.num_held_out), (16, 4));
+    // One class cannot judge.
+    let one: Vec<(PathBuf, usize)> = loose.iter().map(|path| (path.clone(), 0)).collect();
+    let (outcome, _, _) = train(&one, &[], None);
+    assert_eq!((outcome.num_photos, outcome.num_held_out), (12, 0));
 }
