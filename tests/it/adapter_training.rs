@@ -16,12 +16,12 @@ use shotlens::progress::{CancelToken, Progress};
 
 use crate::clip_data::{assert_close, crops, data, open};
 
-fn engine() -> Engine {
+pub(crate) fn engine() -> Engine {
     Engine::new(open("openai_vit"), "test".to_owned(), None).unwrap()
 }
 
 /// Golden crops as photos of two classes, six each.
-fn photos(folder: &Path) -> Vec<(PathBuf, usize)> {
+pub(crate) fn photos(folder: &Path) -> Vec<(PathBuf, usize)> {
     let crops = crops(224);
     (0..12)
         .map(|index| {
@@ -38,12 +38,12 @@ fn photos(folder: &Path) -> Vec<(PathBuf, usize)> {
         .collect()
 }
 
-fn names() -> Vec<String> {
+pub(crate) fn names() -> Vec<String> {
     ["cat", "dog"].map(str::to_owned).to_vec()
 }
 
 /// Three passes over eight photos in batches of four, of which the last state counts.
-fn options() -> TrainingOptions {
+pub(crate) fn options() -> TrainingOptions {
     TrainingOptions {
         preset: Some(Preset::Paper),
         epochs: Some(3),
@@ -79,7 +79,7 @@ fn train(
 }
 
 /// All tensors of a file, sorted by name.
-fn tensors(path: &Path) -> Vec<(String, Vec<f32>)> {
+pub(crate) fn tensors(path: &Path) -> Vec<(String, Vec<f32>)> {
     let bytes = std::fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let numbers = |data: &[u8]| {
@@ -550,67 +550,4 @@ fn what_cannot_be_trained_is_refused_with_the_remedy() {
         )
         .unwrap_err();
     assert!(error.to_string().contains("vision transformer"), "{error}");
-}
-
-#[test]
-fn dino_learns_from_photos_without_classes_and_classes_only_judge() {
-    let folder = tempfile::tempdir().unwrap();
-    let (engine, labelled) = (engine(), photos(folder.path()));
-    let names = names();
-    let loose: Vec<PathBuf> = labelled.iter().map(|(path, _)| path.clone()).collect();
-    let out = folder.path().join("a.safetensors");
-    let mut train = |photos: &[(PathBuf, usize)], unlabelled: &[PathBuf], memory| {
-        let lesson = Lesson {
-            photos,
-            classes: &names,
-            unlabelled,
-        };
-        let options = TrainingOptions {
-            loss: Loss::Dino,
-            epochs: Some(2),
-            memory,
-            ..options()
-        };
-        let mut reports = Vec::new();
-        let outcome =
-            engine.train_adapter(lesson, &options, &out, &Progress::silent(), &mut |report| {
-                reports.push(report)
-            });
-        let Report::Planned(plan) = reports[0].clone() else {
-            panic!("{:?}", reports[0])
-        };
-        (outcome.unwrap(), plan, tensors(&out))
-    };
-
-    let (outcome, plan, learned) = train(&[], &loose, None);
-    assert_eq!((outcome.num_photos, outcome.num_held_out), (12, 0));
-    assert_eq!((outcome.steps, outcome.kept_step), (6, 6));
-    assert_eq!((outcome.before.auroc, outcome.after.overlap), (None, None));
-    // 224 × 224 × 3 bytes of each photo
-    assert_eq!(plan.bytes_of_activations, 12 * 150_528);
-    for (name, numbers) in &learned {
-        assert!(numbers.iter().any(|x| *x != 0.0), "{name} did not learn");
-    }
-    BottleneckAdapter::open(&out, None, engine.clip()).unwrap();
-    let info = info(&out).unwrap();
-    assert_eq!(info.num_photos, Some(12));
-
-    // With next to no memory: photo by photo, read anew for each step, to about the same numbers.
-    let (_, plan, little) = train(&[], &loose, Some(1));
-    assert_eq!((plan.part, plan.bytes_of_activations), (1, 0));
-    for ((name, a), (_, b)) in learned.iter().zip(&little) {
-        let far = a.iter().zip(b).filter(|(a, b)| (*a - *b).abs() > 1e-3);
-        assert!(far.count() <= a.len() / 50, "{name}");
-    }
-
-    // Eight photos of two classes learn, four judge; a copy of one of those teaches nothing.
-    let (outcome, _, _) = train(&labelled, &[], None);
-    assert_eq!((outcome.num_photos, outcome.num_held_out), (8, 4));
-    assert!(outcome.before.auroc.is_some() && outcome.after.auroc.is_some());
-    let (outcome, _, _) = train(&labelled, &loose, None);
-    assert_eq!((outcome.num_photos, outcome.num_held_out), (16, 4));
-    // One class cannot judge.
-    let one: Vec<(PathBuf, usize)> = loose.iter().map(|path| (path.clone(), 0)).collect();
-    let (outcome, _, _) = train(&one, &[], None);
-    assert_eq!((outcome.num_photos, outcome.num_held_out), (12, 0));
 }

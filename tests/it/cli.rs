@@ -58,11 +58,11 @@ impl Shell {
     }
 }
 
-fn project(name: &str) -> PathBuf {
+pub(crate) fn project(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
@@ -390,38 +390,6 @@ fn an_adapter_is_trained_tells_of_itself_and_is_not_measured_on_its_own_photos()
         2,
     );
     assert!(message.contains("FIRST..END"), "{message}");
-}
-
-#[test]
-fn dino_trains_on_a_folder_without_classes_and_embed_takes_what_it_wrote() {
-    let shell = Shell::new();
-    let (folder, model) = (shell.path("photos"), shell.path("model.safetensors"));
-    std::fs::create_dir(&folder).unwrap();
-    std::fs::write(&model, crate::clip_data::checkpoint("openai_vit")).unwrap();
-    let bird = project("assets/demo/pool/bird");
-    for entry in std::fs::read_dir(bird).unwrap().take(6) {
-        let path = entry.unwrap().path();
-        std::fs::copy(&path, folder.join(path.file_name().unwrap())).unwrap();
-    }
-    let (model, out) = (text(&model), shell.path("a.safetensors"));
-    let images = ["--images", text(&folder), "--out", text(&out)];
-    let train = ["--model", model, "adapter", "train", "--epochs", "2"];
-    let printed = shell.succeed(&[&train[..], &images, &["--loss", "dino", "--json"]].concat());
-    let last: Value = serde_json::from_str(printed.lines().last().unwrap()).unwrap();
-    assert_eq!(
-        (&last["photos"], &last["held_out"], &last["steps"]),
-        (&6.into(), &0.into(), &2.into())
-    );
-    assert_eq!(last["after"]["auroc"], Value::Null);
-    let info = shell.json(&["adapter", "info", text(&out), "--json"]);
-    assert_eq!(info["metadata"]["training"]["loss"], "dino");
-    let features = shell.path("f.safetensors");
-    let embed = ["--model", model, "embed", text(&folder), "--adapter"];
-    shell.succeed(&[&embed[..], &[text(&out), "--out", text(&features)]].concat());
-    assert!(features.exists());
-    // Other losses need classes, and say so.
-    let message = shell.fail(&[&train[..], &images].concat(), 1);
-    assert!(message.contains("two at least"), "{message}");
 }
 
 #[test]

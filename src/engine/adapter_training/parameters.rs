@@ -180,7 +180,9 @@ impl Gradients {
             let square: f64 = gradient.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
             let factor = limit / (square.sqrt() + 1e-6);
             if factor < 1.0 {
-                gradient.iter_mut().for_each(|x| *x *= factor as f32);
+                for x in gradient {
+                    *x *= factor as f32;
+                }
             }
         }
     }

@@ -39,7 +39,9 @@ pub(super) fn distort(crop: &mut Crop, model_size: usize, chances: Chances, rand
     }
     if random.uniform() < chances.solarise {
         let invert = |x: f32| if x < 127.5 { x } else { 255.0 - x };
-        pixels.iter_mut().for_each(|rgb| *rgb = rgb.map(invert));
+        for rgb in &mut pixels {
+            *rgb = rgb.map(invert);
+        }
     }
     crop.pixels = pixels
         .iter()
@@ -64,7 +66,9 @@ fn jitter(pixels: &mut [[f32; 3]], random: &mut Random) {
             2 => blend(pixels, 1.0 + within(SATURATION), luma),
             _ => {
                 let turns = within(HUE);
-                pixels.iter_mut().for_each(|rgb| *rgb = turned(*rgb, turns));
+                for rgb in &mut *pixels {
+                    *rgb = turned(*rgb, turns);
+                }
             }
         }
     }
@@ -151,14 +155,8 @@ mod tests {
         // colorsys.hsv_to_rgb((h + turns) % 1, s, v)
         close(turned([255.0, 0.0, 0.0], 1.0 / 3.0), [0.0, 255.0, 0.0]);
         close(turned([255.0, 0.0, 0.0], -1.0 / 6.0), [255.0, 0.0, 255.0]);
-        close(
-            turned([200.0, 120.0, 40.0], 0.1),
-            [184.0000, 200.0000, 40.0000],
-        );
-        close(
-            turned([10.0, 60.0, 200.0], -0.07),
-            [10.0000, 139.8000, 200.0000],
-        );
+        close(turned([200.0, 120.0, 40.0], 0.1), [184.0, 200.0, 40.0]);
+        close(turned([10.0, 60.0, 200.0], -0.07), [10.0, 139.8, 200.0]);
         close(turned([90.0, 90.0, 90.0], 0.3), [90.0, 90.0, 90.0]);
     }
 

@@ -61,10 +61,10 @@ mod tests {
             .unwrap()
             .to_scalar()
             .unwrap();
-        let expected = 4.486638;
+        let expected = 4.486_638;
         assert!((loss - expected).abs() < 1e-4, "{loss}");
         let moved = moved_centre(&centre, &teacher.mean(0).unwrap()).unwrap();
-        let expected = [0.54670494, 0.45384423, 0.41098352, 0.31812282, 0.22526211];
+        let expected = [0.546_705, 0.453_844, 0.410_984, 0.318_123, 0.225_262];
         for (x, expected) in moved.to_vec1::<f32>().unwrap().iter().zip(expected) {
             assert!((x - expected).abs() < 1e-6, "{x} {expected}");
         }
