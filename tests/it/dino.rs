@@ -17,7 +17,7 @@ fn dino_learns_from_photos_without_classes_and_classes_only_judge() {
     let names = names();
     let loose: Vec<PathBuf> = labelled.iter().map(|(path, _)| path.clone()).collect();
     let out = folder.path().join("a.safetensors");
-    let mut train = |photos: &[(PathBuf, usize)], unlabelled: &[PathBuf], memory| {
+    let train = |photos: &[(PathBuf, usize)], unlabelled: &[PathBuf], memory| {
         let lesson = Lesson {
             photos,
             classes: &names,
@@ -32,7 +32,7 @@ fn dino_learns_from_photos_without_classes_and_classes_only_judge() {
         let mut reports = Vec::new();
         let outcome =
             engine.train_adapter(lesson, &options, &out, &Progress::silent(), &mut |report| {
-                reports.push(report)
+                reports.push(report);
             });
         let Report::Planned(plan) = reports[0].clone() else {
             panic!("{:?}", reports[0])

@@ -120,14 +120,26 @@ impl Parameters {
 
     /// The adapter as it is now.
     pub(super) fn adapter(&self, settled: &Settled, dropout: Option<Dropout>) -> BottleneckAdapter {
-        let tensor = |parameter: &Parameter| parameter.var.as_tensor().clone();
+        self.adapter_of(settled, |parameter| parameter.var.as_tensor().clone())
+            .with_dropout(dropout)
+    }
+
+    /// The same for looking through: what is computed with it keeps nothing for a way back.
+    pub(super) fn frozen(&self, settled: &Settled) -> BottleneckAdapter {
+        self.adapter_of(settled, |parameter| parameter.var.detach())
+    }
+
+    fn adapter_of(
+        &self,
+        settled: &Settled,
+        tensor: impl Fn(&Parameter) -> Tensor,
+    ) -> BottleneckAdapter {
         let blocks = self.adapters().chunks_exact(4).map(|parts| AdapterTensors {
             down: (tensor(&parts[0]), tensor(&parts[1])),
             up: (tensor(&parts[2]), tensor(&parts[3])),
         });
         BottleneckAdapter::from_tensors(blocks.collect(), settled.scale, "training".to_owned())
             .beside_blocks_from(settled.blocks.start)
-            .with_dropout(dropout)
     }
 
     /// Numbers of the adapters' tensors.

@@ -285,7 +285,7 @@ impl Run<'_> {
         if photos.is_empty() {
             return Ok(Figures::default());
         }
-        let adapter = self.written().adapter(&self.settled, None);
+        let adapter = self.written().frozen(&self.settled);
         let mut rows = Vec::new();
         for part in photos.chunks(self.plan.part) {
             let activations = self.held_out.of(part)?;

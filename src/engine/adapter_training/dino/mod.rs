@@ -6,8 +6,8 @@
 //! student's. Positions are interpolated for the smaller local views, as the authors do.
 //!
 //! At a size for one machine: 4 local views of each photo instead of 10, and a head of 2,048 outputs instead of 65,536; its inner
-//! widths (2,048 and 256) are DINO's. Few photos are few steps, so the teacher follows faster there: it keeps 0.98 of itself at the
-//! first step where the authors' keeps 0.9998, of `paper` as well.
+//! widths (2,048 and 256) are DINO's. Few photos are few steps, so that the teacher follows faster: it keeps 0.98 of itself after
+//! the first step, with `paper` 0.9998 as the authors'.
 
 mod colour;
 mod head;
@@ -177,8 +177,8 @@ impl<'a> Dino<'a> {
     ) -> std::result::Result<(Tensor, Tensor), EngineError> {
         let Views { global, local } = self.pictures.views(photos, step)?;
         let (global, local) = (self.activations(&global)?, self.activations(&local)?);
-        let teacher = self.teacher.adapter(&self.settled, None);
-        let taught = self.logits(&global, &teacher)?.detach();
+        let teacher = self.teacher.frozen(&self.settled);
+        let taught = self.logits(&global, &teacher)?;
         let temperature = self.schedule.temperature(step);
         let shares = sharpened(&taught, &self.centre().var.detach(), temperature)?;
         let student = self.student(parameters, step, photos, 0..NUM_GLOBAL);

@@ -100,8 +100,8 @@ fn with_course(test: impl FnOnce(&Course<'_>)) {
 fn the_gradient_is_the_derivative_and_reaches_every_tensor() {
     with_course(|course| {
         let (parameters, dino) = scene(course, 2);
-        let loss = || dino.gradients(&parameters, 100, &BATCH).unwrap().0;
-        let (_, gradients, _) = dino.gradients(&parameters, 100, &BATCH).unwrap();
+        let loss = || dino.gradients(&parameters, 50, &BATCH).unwrap().0;
+        let (_, gradients, _) = dino.gradients(&parameters, 50, &BATCH).unwrap();
         for (parameter, gradient) in parameters.adapters().iter().zip(gradients.of_tensors()) {
             let gradient = gradient.unwrap();
             let length = gradient.iter().map(|x| x * x).sum::<f32>().sqrt();
@@ -148,8 +148,8 @@ fn a_step_changes_every_tensor_and_the_teacher_and_centre_follow() {
             // Where ReLU lets nothing of any view through, nothing is learned.
             assert!(3 * changed > before.len(), "{}", parameter.name);
         }
-        // 0.98 → 1 along a cosine over 300 steps, at the sixth.
-        let kept = 1.0 - 0.02 * 0.5 * (1.0 + (std::f64::consts::PI * 5.0 / 300.0).cos());
+        // 0.98 → 1 along a cosine over 100 steps, at the sixth.
+        let kept = 1.0 - 0.02 * 0.5 * (1.0 + (std::f64::consts::PI * 5.0 / 100.0).cos());
         for ((old, student), new) in teacher.iter().zip(&moved).zip(numbers(&dino.teacher)) {
             for ((old, student), new) in old.iter().zip(student).zip(new) {
                 let expected = kept * f64::from(*old) + (1.0 - kept) * f64::from(*student);
