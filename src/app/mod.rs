@@ -31,7 +31,10 @@ mod validation;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use adapters::{AdapterRequest, AdapterStage, AdapterTrainingView};
+pub use adapters::{
+    AdapterRequest, AdapterStage, AdapterTrainingView, Loss, PixelValues, Plan, Preset,
+    TrainingOptions, TrainingStep,
+};
 pub use command::{AdapterChoice, Command, Destination, PairKind, Parameter, Step};
 pub use comparison::{ComparisonView, FEWEST_LABELLED};
 pub use evaluation::{EvaluationView, RUNNING};
