@@ -113,8 +113,7 @@ impl<'a> CrossFit<'a> {
             pool.select(&test),
             space.map(|space| space.pool.select(&test)),
         );
-        (scored.chosen, scored.labelled) =
-            self.learn(method, all, &original, adapted.as_ref())?;
+        (scored.chosen, scored.labelled) = self.learn(method, all, &original, adapted.as_ref())?;
         for fold in 0..NUM_FOLDS {
             let (judged, rest) = self.divided(fold, space);
             if judged.is_empty() {

@@ -157,6 +157,17 @@ impl ClassRow {
     }
 }
 
+/// A ++ method on one kind of adapted features, in the scatter.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MethodPoint {
+    /// The method.
+    pub method: Method,
+    /// Index into [`super::Report::spaces`].
+    pub space: usize,
+    /// The method without ++ before, with it after.
+    pub point: ScatterPoint,
+}
+
 /// The method that predicts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProjectMethod {

@@ -15,8 +15,8 @@ mod table;
 use std::path::PathBuf;
 
 pub use figures::{
-    Accuracy, Basis, ClassFacts, ClassRow, MethodRow, ModelFacts, PoolSummary, ProjectMethod,
-    Quartiles, SpaceFigures,
+    Accuracy, Basis, ClassFacts, ClassRow, MethodPoint, MethodRow, ModelFacts, PoolSummary,
+    ProjectMethod, Quartiles, SpaceFigures,
 };
 
 use super::{Engine, EngineError};
@@ -61,7 +61,7 @@ pub struct Report {
     /// A point per class that has all four figures.
     pub class_points: Vec<ScatterPoint>,
     /// A point per ++ method and kind of adapted features: the method without ++ before, with it after.
-    pub method_points: Vec<ScatterPoint>,
+    pub method_points: Vec<MethodPoint>,
     /// Predictions of the project's method; `None` for an empty pool.
     pub pool: Option<PoolSummary>,
     /// Photos that could not be read, and why.

@@ -35,10 +35,16 @@ pub(super) fn predict(
         .and_then(|space| space.unseen.as_deref());
     let shots = material.support.shots_per_class().into_iter().max();
     let set = set_parameters(settings, method, chosen, shots.unwrap_or(0));
-    let judged = judge(method, &set, &knowledge, unseen, settings.auto_tuned, progress)?;
+    let judged = judge(
+        method,
+        &set,
+        &knowledge,
+        unseen,
+        settings.auto_tuned,
+        progress,
+    )?;
     let parameters = judged.parameters;
-    let classifier =
-        methods::fit_tuned(method, &set, &parameters, &knowledge, &Monitor::silent())?;
+    let classifier = methods::fit_tuned(method, &set, &parameters, &knowledge, &Monitor::silent())?;
     let calibration = calibrate_on(method, &judged.held_out);
     let pool = if material.pool.is_empty() {
         None
@@ -76,19 +82,11 @@ fn stand_in(chosen: Method, knowledge: &Knowledge<'_>) -> (Method, Option<String
     let nearest = [chosen.without_adapter(), Method::TipAdapter]
         .into_iter()
         .find(|method| methods::check(*method, knowledge).is_ok());
-    (
-        nearest.unwrap_or(Method::ZeroShot),
-        Some(error.to_string()),
-    )
+    (nearest.unwrap_or(Method::ZeroShot), Some(error.to_string()))
 }
 
 /// What the settings say, and for the rest what the method's authors publish for so many shots.
-fn set_parameters(
-    settings: &Settings,
-    method: Method,
-    chosen: Method,
-    shots: usize,
-) -> Parameters {
+fn set_parameters(settings: &Settings, method: Method, chosen: Method, shots: usize) -> Parameters {
     let (defaults, options) = (Parameters::published(method, shots), &settings.options);
     if method != chosen {
         return defaults;
@@ -141,12 +139,7 @@ fn judge(
     })
 }
 
-fn choice(
-    method: Method,
-    settings: &Settings,
-    in_use: &InUse,
-    unseen: Option<&[usize]>,
-) -> String {
+fn choice(method: Method, settings: &Settings, in_use: &InUse, unseen: Option<&[usize]>) -> String {
     if method.parameters().is_empty() {
         return "the method has no parameters".to_owned();
     }

@@ -1,7 +1,7 @@
 //! Overlap against accuracy, by class and by method.
 
 use super::cross_fit::Scored;
-use super::figures::{Basis, ClassRow, SpaceFigures};
+use super::figures::{Basis, ClassRow, MethodPoint, SpaceFigures};
 use super::material::Material;
 use super::overlaps::measurable;
 use super::table::before_and_after;
@@ -52,7 +52,8 @@ pub(super) fn classes(
                 let (plain, adapted) = (plain.of_class(class), adapted.of_class(class));
                 (plain.shared(&adapted), adapted.shared(&plain))
             });
-            let recall = |accuracy: Option<super::Accuracy>| accuracy.map(|found| found.mean_recall);
+            let recall =
+                |accuracy: Option<super::Accuracy>| accuracy.map(|found| found.mean_recall);
             ClassRow {
                 name: facts.name.clone(),
                 before,
@@ -75,16 +76,21 @@ pub(super) fn methods(
     all: &[Scored],
     spaces: &[SpaceFigures],
     basis: Basis,
-) -> Vec<ScatterPoint> {
+) -> Vec<MethodPoint> {
     let point = |scored: &Scored| {
-        let figures = &spaces[scored.space?];
+        let space = scored.space?;
+        let figures = &spaces[space];
         let (before, after) = before_and_after(material, all, scored, basis)?;
-        Some(ScatterPoint {
-            name: format!("{}, {}", scored.method.title(), figures.title),
-            overlap_before: figures.before.overlap?,
-            overlap_after: figures.after.as_ref()?.overlap?,
-            accuracy_before: before.mean_recall,
-            accuracy_after: after.mean_recall,
+        Some(MethodPoint {
+            method: scored.method,
+            space,
+            point: ScatterPoint {
+                name: format!("{}, {}", scored.method.title(), figures.title),
+                overlap_before: figures.before.overlap?,
+                overlap_after: figures.after.as_ref()?.overlap?,
+                accuracy_before: before.mean_recall,
+                accuracy_after: after.mean_recall,
+            },
         })
     };
     all.iter().filter_map(point).collect()

@@ -81,7 +81,9 @@ impl Spaces {
         }
         let mut spaces = Self {
             there: Vec::new(),
-            stand_in: spec.is_none().then(|| "The project has no adapter".to_owned()),
+            stand_in: spec
+                .is_none()
+                .then(|| "The project has no adapter".to_owned()),
             unavailable: Vec::new(),
         };
         let rows = SupportRows {

@@ -121,9 +121,14 @@ mod tests {
     #[test]
     fn the_trend_is_that_of_numpy_and_scipy() {
         // numpy.polyfit(x, y, 1) and scipy.stats.pearsonr(x, y).confidence_interval(0.95).
-        let trend =
-            Trend::of(&points(&[(0.0, 0.0), (0.1, 3.0), (0.2, 2.0), (0.3, 6.0), (0.4, 5.0)]))
-                .unwrap();
+        let trend = Trend::of(&points(&[
+            (0.0, 0.0),
+            (0.1, 3.0),
+            (0.2, 2.0),
+            (0.3, 6.0),
+            (0.4, 5.0),
+        ]))
+        .unwrap();
         let close = |got: f64, expected: f64| assert!((got - expected).abs() < 1e-3, "{got}");
         close(trend.slope, 13.0);
         close(trend.intercept, 0.6);
@@ -137,13 +142,21 @@ mod tests {
     #[test]
     fn what_has_no_slope_has_no_trend() {
         assert_eq!(Trend::of(&points(&[(0.1, 1.0), (0.2, 2.0)])), None);
-        assert_eq!(Trend::of(&points(&[(0.1, 1.0), (0.1, 2.0), (0.1, 3.0)])), None);
-        assert_eq!(Trend::of(&points(&[(0.1, 1.0), (0.2, 1.0), (0.3, 1.0)])), None);
+        assert_eq!(
+            Trend::of(&points(&[(0.1, 1.0), (0.1, 2.0), (0.1, 3.0)])),
+            None
+        );
+        assert_eq!(
+            Trend::of(&points(&[(0.1, 1.0), (0.2, 1.0), (0.3, 1.0)])),
+            None
+        );
     }
 
     #[test]
     fn many_points_on_few_reductions_are_not_firm() {
-        let line: Vec<(f64, f64)> = (0..12).map(|i| (0.1 * f64::from(i), f64::from(i))).collect();
+        let line: Vec<(f64, f64)> = (0..12)
+            .map(|i| (0.1 * f64::from(i), f64::from(i)))
+            .collect();
         assert!(Trend::of(&points(&line)).unwrap().is_firm());
         let columns: Vec<(f64, f64)> = (0..12)
             .map(|i| (0.1 * f64::from(i / 4), f64::from(i)))
