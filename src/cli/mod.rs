@@ -9,6 +9,7 @@ mod model;
 mod overlap;
 mod photo_list;
 mod preprocess;
+mod report;
 mod score;
 mod session;
 mod stderr;
@@ -134,6 +135,8 @@ pub enum Command {
     },
     /// Compare methods: a support set against test photos, a folder per class each
     Eval(Box<eval::EvalArgs>),
+    /// Write a project's figures as one self-contained HTML file: overlap, methods, and the one against the other
+    Report(report::ReportArgs),
     /// The known and the downloaded models
     Model {
         /// What to do
@@ -177,6 +180,7 @@ pub fn run(command: Command, common: &Common) -> Result<()> {
         Command::Tune(args) => tune::run(&args),
         Command::Overlap(args) => overlap::run(&args, common),
         Command::Eval(args) => eval::run(&args, common),
+        Command::Report(args) => report::run(&args, common),
         Command::Adapter { action } => adapter::run(&action, common),
         Command::Model { action } => model::run(&action, common),
         Command::Bench { what } => bench::run(&what, common),

@@ -276,7 +276,7 @@ fn isoclip(
 }
 
 /// How many parts of the support set take turns in being left out of the choice.
-const NUM_FOLDS: usize = 4;
+pub(super) const NUM_FOLDS: usize = 4;
 
 /// A cut that each quarter of the shots would be given by the other three: what is then measured on the shots was not chosen
 /// on them. Where the quarters disagree nothing is cut, which is no choice at all.
@@ -306,7 +306,7 @@ fn cross_fitted_cut(
 }
 
 /// The fold of every row: the photos of each class are dealt out in turn, views and duplicates of a photo together.
-fn folds(support: &SupportSet) -> Vec<usize> {
+pub(super) fn folds(support: &SupportSet) -> Vec<usize> {
     let mut dealt: HashMap<(usize, usize), usize> = HashMap::new();
     let mut counts = vec![0; support.num_classes()];
     let rows = support.labels().iter().zip(support.groups());

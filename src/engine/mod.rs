@@ -13,6 +13,7 @@ pub mod evaluate;
 pub mod learned_text;
 pub mod parts;
 pub mod prompts;
+pub mod report;
 pub mod rows;
 pub mod trained_on;
 pub mod tune_apart;
@@ -53,6 +54,9 @@ pub enum EngineError {
     /// Something that cannot be trained, or cannot go on.
     #[error("{0}")]
     Training(String),
+    /// A project without anything to report on.
+    #[error("{0}")]
+    Report(String),
     /// A support set that does not fit together.
     #[error(transparent)]
     Support(#[from] SupportError),

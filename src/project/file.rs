@@ -118,6 +118,32 @@ impl ProjectFile {
         })
     }
 
+    /// What the project at `path` holds, without a lock and without a write: whoever has it open is not disturbed, and
+    /// nothing is left beside the file.
+    pub fn look(path: &Path) -> Result<ProjectState, ProjectError> {
+        let path = absolute(path)?;
+        if !path.is_file() {
+            return Err(ProjectError::NotFound { path });
+        }
+        let connection =
+            connect_to_look(&path).map_err(|error| ProjectError::sqlite("open", error, &path))?;
+        let file = Self {
+            connection,
+            base: path.parent().unwrap_or(Path::new("")).to_owned(),
+            path,
+            access: read_only("it is only looked at"),
+            lock: None,
+        };
+        file.check()?;
+        let num_pages = file
+            .num_pages()
+            .map_err(|error| file.sqlite("read", error))?;
+        if num_pages == 0 {
+            return Err(ProjectError::NotAProject { path: file.path });
+        }
+        read_state(&file.connection, &file.base).map_err(|error| file.sqlite("read", error))
+    }
+
     /// The absolute path of the file.
     pub fn path(&self) -> &Path {
         &self.path
@@ -364,6 +390,19 @@ fn connect(path: &Path, is_locked: bool) -> rusqlite::Result<Connection> {
         }
         _ => Ok(connection),
     }
+}
+
+/// Connects for reading one moment. Without a log beside it nobody is writing, and SQLite need not make one to read.
+fn connect_to_look(path: &Path) -> rusqlite::Result<Connection> {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    if Path::new(&log).exists() {
+        return connect(path, false);
+    }
+    open_connection(
+        &immutable_uri(path),
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI,
+    )
 }
 
 fn keep_log_on_close(connection: &Connection, keep: bool) -> rusqlite::Result<()> {

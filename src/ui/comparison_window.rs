@@ -6,6 +6,7 @@ use egui::{
 
 use crate::app::{Command, ComparisonView, FEWEST_LABELLED};
 use crate::methods::Method;
+use crate::methods::metrics::wilson;
 use crate::worker::study_worker::{Basis, Outcome, Row};
 
 use super::chip::paint_bar;
@@ -224,40 +225,4 @@ fn paint_words(ui: &Ui, rect: Rect, words: &str, palette: &Palette) {
     let galley = ui.painter().layout_job(job);
     let at = pos2(rect.left(), rect.center().y - galley.size().y / 2.0);
     ui.painter().galley(at, galley, palette.weak);
-}
-
-/// Wilson's score interval of a share at 95 % (JASA, 1927): honest for few photos, and never outside 0 to 1.
-fn wilson(num_right: usize, num_judged: usize) -> (f32, f32) {
-    if num_judged == 0 {
-        return (0.0, 1.0);
-    }
-    let z = 1.959_964_f64;
-    let n = num_judged as f64;
-    let share = num_right as f64 / n;
-    let centre = (share + z * z / (2.0 * n)) / (1.0 + z * z / n);
-    let half = z / (1.0 + z * z / n) * (share * (1.0 - share) / n + z * z / (4.0 * n * n)).sqrt();
-    (
-        (centre - half).max(0.0) as f32,
-        (centre + half).min(1.0) as f32,
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn intervals_are_wilsons() {
-        // statsmodels 0.14: proportion_confint(8, 10, method="wilson"), (10, 10) and (0, 12).
-        let close = |got: (f32, f32), low: f32, high: f32| {
-            assert!(
-                (got.0 - low).abs() < 1e-4 && (got.1 - high).abs() < 1e-4,
-                "{got:?}"
-            );
-        };
-        close(wilson(8, 10), 0.490_16, 0.943_32);
-        close(wilson(10, 10), 0.722_47, 1.0);
-        close(wilson(0, 12), 0.0, 0.242_49);
-        assert_eq!(wilson(0, 0), (0.0, 1.0));
-    }
 }

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 pub use split::{Looks, Rows, Split};
 pub use tuning::Tuning;
+pub(in crate::engine) use tuning::{Chosen, Ground};
 
 use super::adapted::AdapterSpec;
 use super::prompts::class_means;
@@ -17,7 +18,6 @@ use crate::methods::metrics::Confusion;
 use crate::methods::{self, Knowledge, Method, Monitor, Parameters};
 use crate::progress::Progress;
 use materials::{Common, Materials};
-use tuning::Ground;
 
 /// One drawing of shots.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -30,28 +30,28 @@ impl Tuning {
 
 /// Parameters, and whether they were tuned.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Chosen {
-    pub(super) parameters: Parameters,
-    pub(super) is_tuned: bool,
+pub(in crate::engine) struct Chosen {
+    pub(in crate::engine) parameters: Parameters,
+    pub(in crate::engine) is_tuned: bool,
     /// Whether class names take part: left out where the shots do better alone.
-    pub(super) use_class_names: bool,
+    pub(in crate::engine) use_class_names: bool,
 }
 
 /// What parameters may be chosen on.
-pub(super) struct Ground<'a> {
+pub(in crate::engine) struct Ground<'a> {
     /// What the method learns from.
-    pub(super) knowledge: &'a Knowledge<'a>,
+    pub(in crate::engine) knowledge: &'a Knowledge<'a>,
     /// The photos of [`Tuning::Validation`].
-    pub(super) validation: Option<Queries<'a>>,
+    pub(in crate::engine) validation: Option<Queries<'a>>,
     /// Shots that did not train the method's adapter, where some did: only they may judge.
-    pub(super) unseen: Option<&'a [usize]>,
+    pub(in crate::engine) unseen: Option<&'a [usize]>,
     /// The data set, where its authors give a grid.
-    pub(super) dataset: Option<&'a str>,
+    pub(in crate::engine) dataset: Option<&'a str>,
 }
 
 impl Tuning {
     /// Chooses the parameters of `method`. One that cannot be tuned in this way keeps `defaults`.
-    pub(super) fn choose(
+    pub(in crate::engine) fn choose(
         &self,
         method: Method,
         defaults: Parameters,

@@ -6,6 +6,8 @@
 
 mod bootstrap;
 mod pairs;
+mod per_class;
+pub mod scatter;
 
 use rayon::prelude::*;
 
@@ -15,6 +17,8 @@ use crate::progress::Progress;
 
 pub use bootstrap::AurocInterval;
 pub use pairs::{Kind, Pair, PairQuery, extreme_pairs};
+pub use per_class::{ClassOverlap, ClassVariance, per_class};
+pub use scatter::{ScatterPoint, Trend};
 
 /// Most pairs that are measured one by one; beyond, a seeded sample of this size stands for them.
 pub const MAX_PAIRS: usize = 20_000_000;
