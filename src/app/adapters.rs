@@ -264,7 +264,7 @@ impl App {
 }
 
 /// The adapter file that settings name.
-fn named_file(settings: &Settings) -> Option<PathBuf> {
+pub(super) fn named_file(settings: &Settings) -> Option<PathBuf> {
     use crate::engine::adapted::AdapterSpec;
     match settings.adapter.as_deref()?.parse().ok()? {
         AdapterSpec::File(path) => Some(path),
@@ -313,7 +313,7 @@ fn file_for(name: &str) -> Option<PathBuf> {
     Some(folder.join(format!("{}.safetensors", name.trim())))
 }
 
-fn name_of(path: &std::path::Path) -> String {
+pub(super) fn name_of(path: &std::path::Path) -> String {
     let stem = path.file_stem();
     stem.map(|stem| stem.to_string_lossy().into_owned())
         .unwrap_or_default()
