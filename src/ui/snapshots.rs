@@ -278,6 +278,12 @@ fn look_at_methods() {
     let marked = app.gallery.photos[1..5].to_vec();
     app.apply(crate::app::Command::MarkPhotos(marked, true));
     check("look marked", app, USUAL, Theme::Dark, |_| ());
+    let app = fixture::comparing_adapters();
+    check("look adapters", app, USUAL, Theme::Dark, |_| ());
+    let app = fixture::comparing_adapters();
+    check("look scatter", app, SMALL, Theme::Light, |harness| {
+        harness.get_by_label_contains("Less overlap").click();
+    });
     let app = fixture::adapter_training();
     check("look adapter_training", app, SMALL, Theme::Light, |_| ());
     let app = fixture::comparing();

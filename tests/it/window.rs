@@ -244,4 +244,28 @@ fn adapter() {
     assert!(overlap.after.is_some());
     let note = overlap.note.clone().unwrap();
     assert!(note.contains("12 shots that did not train"), "{note}");
+
+    let show = shotlens::app::Command::ShowAdapterComparison(true);
+    window.state_mut().app_mut().apply(show);
+    wait(&mut window, "the adapters side by side", |window| {
+        let view = window.state().app().adapter_comparison();
+        !view.is_running
+    });
+    let view = window.state().app().adapter_comparison();
+    let titles: Vec<&str> = view.rows.iter().map(|row| row.title.as_str()).collect();
+    assert_eq!(
+        titles[..2],
+        ["Original features", "Demo adapter"],
+        "{titles:?}"
+    );
+    assert!(titles.len() >= 4, "{titles:?} {:?}", view.problems);
+    for row in &view.rows {
+        let figures = row.figures.as_ref().unwrap();
+        assert!(figures.overlap > 0.0 && figures.overlap < 1.0 && figures.auroc > 0.5);
+        assert!(
+            row.accuracy.iter().flatten().all(|share| *share > 50.0),
+            "{row:?}"
+        );
+    }
+    assert!(view.methods.len() >= 6 && view.classes.len() >= 2);
 }
