@@ -33,7 +33,7 @@ impl Page<'_> {
             self.model(),
         ];
         format!(
-            "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<meta name=\"generator\" content=\"Shotlens {version}\"/>\n<title>{title}: overlap and accuracy</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}: overlap and accuracy</h1>\n<p class=\"byline\">{date} · Shotlens {version} · {model} on {device}</p>\n{body}</body>\n</html>\n",
+            "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<meta name=\"generator\" content=\"Shotlens {version}\"/>\n<title>{title}: overlap and accuracy</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}: overlap and accuracy</h1>\n<p class=\"byline\">{date} · Shotlens {version} · model: {model} · {device}</p>\n{body}</body>\n</html>\n",
             version = env!("CARGO_PKG_VERSION"),
             date = escape(&self.date),
             model = escape(&self.report.model.name),

@@ -22,10 +22,14 @@ pub(super) fn percent(value: Option<f64>) -> String {
 
 /// Percentage points with their sign; a dash where there are none.
 pub(super) fn points(value: Option<f64>) -> String {
-    value.map_or_else(
-        || "\u{2013}".to_owned(),
-        |value| signed(&format!("{value:+.1}")),
-    )
+    let said = |value: f64| {
+        if value.abs() < 0.05 {
+            "0.0".to_owned()
+        } else {
+            signed(&format!("{value:+.1}"))
+        }
+    };
+    value.map_or_else(|| "\u{2013}".to_owned(), said)
 }
 
 /// "0.877 (0.816 to 0.936)".
@@ -131,7 +135,7 @@ pub(super) fn correlation(trend: Option<&Trend>) -> String {
     let interval = trend.interval.map_or_else(String::new, |(low, high)| {
         format!(" (95 % interval {low:.2} to {high:.2})")
     });
-    signed(&format!("r = {:.2}{interval}", trend.correlation))
+    signed(&format!("r\u{a0}=\u{a0}{:.2}{interval}", trend.correlation))
 }
 
 /// What a scatter says, and how firmly; `what` are its points, as "classes".
