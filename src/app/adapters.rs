@@ -5,7 +5,11 @@ use std::path::PathBuf;
 use super::files::photos;
 use super::scoring::inspecting::figures_of;
 use super::{AdapterChoice, AdapterOption, App, OverlapFigures};
-use crate::engine::adapter_training::{Outcome, Plan, Step, TrainingOptions};
+pub use crate::clip::PixelValues;
+use crate::engine::adapter_training::Outcome;
+pub use crate::engine::adapter_training::{
+    Loss, Plan, Preset, Step as TrainingStep, TrainingOptions,
+};
 use crate::ids::Generation;
 use crate::progress::CancelToken;
 use crate::project::{Locations, Settings};
@@ -37,7 +41,7 @@ pub struct AdapterTrainingView {
     /// What was decided, once it is.
     pub plan: Option<Plan>,
     /// The last step.
-    pub step: Option<Step>,
+    pub step: Option<TrainingStep>,
     /// Loss before each step, `[step, loss]`.
     pub losses: Vec<[f64; 2]>,
     /// The photos held out, by original features.
@@ -260,7 +264,7 @@ impl App {
 }
 
 /// The adapter file that settings name.
-fn named_file(settings: &Settings) -> Option<PathBuf> {
+pub(super) fn named_file(settings: &Settings) -> Option<PathBuf> {
     use crate::engine::adapted::AdapterSpec;
     match settings.adapter.as_deref()?.parse().ok()? {
         AdapterSpec::File(path) => Some(path),
@@ -309,7 +313,7 @@ fn file_for(name: &str) -> Option<PathBuf> {
     Some(folder.join(format!("{}.safetensors", name.trim())))
 }
 
-fn name_of(path: &std::path::Path) -> String {
+pub(super) fn name_of(path: &std::path::Path) -> String {
     let stem = path.file_stem();
     stem.map(|stem| stem.to_string_lossy().into_owned())
         .unwrap_or_default()
@@ -361,7 +365,7 @@ mod tests {
         });
         assert_eq!(app.adapter_training().stage, AdapterStage::Running);
         let generation = app.trained_adapters.generation;
-        let step = Step {
+        let step = TrainingStep {
             step: 1,
             total: 300,
             loss: 2.0,

@@ -161,6 +161,10 @@ pub enum Command {
     SetUseClassNames(bool),
     /// Choose the adapted features.
     SetAdapter(AdapterChoice),
+    /// Lay adapters side by side, or close that.
+    ShowAdapterComparison(bool),
+    /// Show this row of them as before (0) or after (1).
+    ChooseAdapterSide(usize, usize),
     /// Show or hide the dialog for training an adapter.
     ShowAdapterTraining(bool),
     /// Learn the next adapter from this folder of class folders, or (`None`) from the support set.

@@ -62,6 +62,8 @@ impl App {
             | Command::SetUseClassNames(_)
             | Command::SetLearnFromLabels(_)
             | Command::SetAdapter(_)
+            | Command::ShowAdapterComparison(_)
+            | Command::ChooseAdapterSide(..)
             | Command::ShowAdapterTraining(_)
             | Command::LearnAdapterFrom(_)
             | Command::TrainAdapter(_)
@@ -169,6 +171,8 @@ impl App {
             Command::SetAdapter(choice) => {
                 self.change_settings(|settings| settings.adapter = adapter_setting(&choice));
             }
+            Command::ShowAdapterComparison(is_open) => self.show_adapter_comparison(is_open),
+            Command::ChooseAdapterSide(side, row) => self.choose_side(side, row),
             Command::ShowAdapterTraining(is_open) => self.show_adapter_training(is_open),
             Command::LearnAdapterFrom(folder) => {
                 self.trained_adapters.view.folder = folder;

@@ -204,6 +204,9 @@ impl App {
                 }
                 ClipEvent::Adapter(generation, event) => self.take_in_adapter(generation, event),
                 ClipEvent::Query(generation, feature) => self.query_embedded(generation, feature),
+                ClipEvent::AdaptersCompared(generation, event) => {
+                    self.adapters_compared(generation, event);
+                }
                 ClipEvent::Adapters(found) => self.adapters_listed(found),
                 ClipEvent::AdapterOpened(trained_on) => {
                     self.submit_scoring(ScoreJob::SetTrainedOn(trained_on));

@@ -1,6 +1,7 @@
 //! All state of the window, without a window: panels read [`App`] and push [`Command`]s, [`App::apply`] carries them out,
 //! [`App::poll`] takes in what the worker threads finished. No egui types here, and nothing that waits.
 
+mod adapter_comparison;
 mod adapters;
 mod classes;
 mod command;
@@ -31,7 +32,11 @@ mod validation;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub use adapters::{AdapterRequest, AdapterStage, AdapterTrainingView};
+pub use adapter_comparison::{AdapterComparisonView, AdapterRow, COMPARED};
+pub use adapters::{
+    AdapterRequest, AdapterStage, AdapterTrainingView, Loss, PixelValues, Plan, Preset,
+    TrainingOptions, TrainingStep,
+};
 pub use command::{AdapterChoice, Command, Destination, PairKind, Parameter, Step};
 pub use comparison::{ComparisonView, FEWEST_LABELLED};
 pub use evaluation::{EvaluationView, RUNNING};
@@ -78,6 +83,7 @@ pub struct App {
     pub(crate) validation: validation::Validation,
     pub(crate) trained_adapters: adapters::Adapters,
     pub(crate) evaluation: evaluation::Evaluation,
+    pub(crate) adapter_comparison: adapter_comparison::AdapterComparison,
     pub(crate) search: searching::Search,
     pub(crate) embedding: embedding::Embedding,
     pub(crate) files: files::PendingFiles,

@@ -33,7 +33,7 @@ pub enum AdapterAction {
 /// Photos in, an adapter out.
 #[derive(Args, Debug)]
 pub struct TrainArgs {
-    /// Photos to learn from, a folder per class; with --labels one folder of images
+    /// Photos to learn from, a folder per class; with --labels one folder of images, with dino any folder
     #[arg(long, value_name = "DIR")]
     images: PathBuf,
     /// A table with columns `ImageID` and `DisplayName` (or `LabelName`), as Open Images has them
@@ -45,7 +45,7 @@ pub struct TrainArgs {
     /// The recipe [default: few-shot below 5,000 photos, else paper]
     #[arg(long, value_enum)]
     preset: Option<PresetName>,
-    /// ce (a linear head), supcon (contrastive) or prolip (the visual projection alone)
+    /// ce (a linear head), supcon (contrastive), prolip (the visual projection alone) or dino (self-supervised, no labels)
     #[arg(long, value_enum, default_value_t)]
     loss: LossName,
     /// Passes over the photos; for prolip steps
@@ -99,6 +99,8 @@ pub(super) enum LossName {
     Supcon,
     /// The visual projection towards the class names
     Prolip,
+    /// A student towards its own slower teacher, on views of each photo; class folders only judge
+    Dino,
 }
 
 impl TrainArgs {
@@ -113,6 +115,7 @@ impl TrainArgs {
                 LossName::Ce => Loss::CrossEntropy,
                 LossName::Supcon => Loss::Contrastive,
                 LossName::Prolip => Loss::ProLip,
+                LossName::Dino => Loss::Dino,
             },
             epochs: count(self.epochs),
             batch: count(self.batch),
@@ -149,15 +152,20 @@ pub(super) fn run(action: &AdapterAction, common: &Common) -> Result<()> {
 
 fn train(args: &TrainArgs, common: &Common) -> Result<()> {
     let engine = session::open_engine(common)?;
-    let Labelled { photos, classes } = match &args.labels {
+    let Labelled {
+        photos,
+        classes,
+        unlabelled,
+    } = match &args.labels {
         Some(list) => listed(&args.images, list)?,
-        None => in_folders(&args.images)?,
+        None => in_folders(&args.images, args.loss == LossName::Dino)?,
     };
     let (line, cancel) = (ProgressLine::new("training"), CancelToken::default());
     let report = |done, total| line.report(done, total);
     let lesson = Lesson {
         photos: &photos,
         classes: &classes,
+        unlabelled: &unlabelled,
     };
     let outcome = engine.train_adapter(
         lesson,
@@ -174,14 +182,15 @@ fn train(args: &TrainArgs, common: &Common) -> Result<()> {
 struct Labelled {
     photos: Vec<(PathBuf, usize)>,
     classes: Vec<String>,
+    unlabelled: Vec<PathBuf>,
 }
 
-/// Photos of class folders.
-fn in_folders(folder: &Path) -> Result<Labelled> {
+/// Photos of class folders, and those without one where somebody learns from them.
+fn in_folders(folder: &Path, learns_without: bool) -> Result<Labelled> {
     let photos = photo_list::list(&[folder.to_owned()])?;
     let (labelled, loose): (Vec<ListedPhoto>, Vec<_>) =
         photos.into_iter().partition(|photo| photo.class.is_some());
-    if !loose.is_empty() {
+    if !loose.is_empty() && !learns_without {
         warn(&format!(
             "{} photos directly in {} have no class and are left out",
             loose.len(),
@@ -194,7 +203,7 @@ fn in_folders(folder: &Path) -> Result<Labelled> {
         Some((photo.path, label))
     });
     let indexed: Vec<(PathBuf, usize)> = indexed.collect();
-    if classes.len() < 2 {
+    if classes.len() < 2 && !learns_without {
         bail!(
             "{} has {} class folders; an adapter learns from two at least",
             folder.display(),
@@ -204,6 +213,7 @@ fn in_folders(folder: &Path) -> Result<Labelled> {
     Ok(Labelled {
         photos: indexed,
         classes,
+        unlabelled: loose.into_iter().map(|photo| photo.path).collect(),
     })
 }
 
@@ -227,6 +237,7 @@ fn listed(folder: &Path, list: &Path) -> Result<Labelled> {
     Ok(Labelled {
         photos,
         classes: labels,
+        unlabelled: Vec::new(),
     })
 }
 

@@ -10,6 +10,7 @@ mod context;
 mod device;
 mod error;
 mod ops;
+mod position;
 pub mod preprocess;
 mod resample;
 mod resnet;

@@ -25,13 +25,21 @@ impl Clip {
     }
 
     /// What block `before` takes, `[num_crops, num_tokens, width]`: constant as long as only later blocks are adapted.
+    ///
+    /// Crops of the model's size, or all of one [`Clip::local_size`], for which the table of positions is interpolated.
     pub fn activations(
         &self,
         crops: &[Crop],
         before: usize,
         values: PixelValues,
     ) -> Result<Tensor, ClipError> {
-        self.check_pictures(crops, None)?;
+        let local = self.local_size();
+        let is_local = |crop: &Crop| {
+            Some(crop.size) == local && crop.pixels.len() == crop.size * crop.size * 3
+        };
+        if !crops.iter().all(is_local) {
+            self.check_pictures(crops, None)?;
+        }
         let activations = self.image.activations(crops, before, values)?;
         activations.ok_or(ClipError::AdapterNeedsTransformer)
     }
@@ -45,6 +53,15 @@ impl Clip {
     ) -> Result<Tensor, ClipError> {
         let finished = self.image.finish(activations, before, adapter)?;
         Ok(finished.ok_or(ClipError::AdapterNeedsTransformer)?.features)
+    }
+
+    /// Side of a local crop in pixels: as much of the model's own as 96 is of 224 (DINO's sizes), in whole patches, rounded up;
+    /// `None` for a `ModifiedResNet`.
+    pub fn local_size(&self) -> Option<usize> {
+        match &self.config.image {
+            ImageConfig::Vit(vit) => Some((vit.grid * 96).div_ceil(224) * vit.patch),
+            ImageConfig::ResNet(_) => None,
+        }
     }
 
     /// Bytes of one photo's activations between blocks, and about what a training step keeps of it in each block that it goes

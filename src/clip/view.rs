@@ -34,11 +34,21 @@ impl View {
     /// torchvision's `RandomResizedCrop.get_params`: area, then shape (evenly on a logarithmic scale), then place; where ten
     /// rectangles do not fit, the largest one in the middle that is no narrower and no wider than allowed.
     pub fn draw(width: u32, height: u32, fraction: &mut dyn FnMut() -> f64) -> Self {
+        Self::draw_of_scale(SCALE, width, height, fraction)
+    }
+
+    /// The same with another least and largest share of the photo's area, both above 0 and at most 1.
+    pub fn draw_of_scale(
+        scale: (f64, f64),
+        width: u32,
+        height: u32,
+        fraction: &mut dyn FnMut() -> f64,
+    ) -> Self {
         let mut between = |low: f64, high: f64| low + (high - low) * fraction();
         let (full_width, full_height) = (f64::from(width), f64::from(height));
         let mut drawn = None;
         for _ in 0..NUM_TRIES {
-            let area = full_width * full_height * between(SCALE.0, SCALE.1);
+            let area = full_width * full_height * between(scale.0, scale.1);
             let ratio = between(RATIO.0.ln(), RATIO.1.ln()).exp();
             let across = (area * ratio).sqrt().round_ties_even();
             let down = (area / ratio).sqrt().round_ties_even();

@@ -7,6 +7,7 @@ use super::ClipError;
 use super::adapter::BottleneckAdapter;
 use super::checkpoint::{Dialect, TensorSource, VitConfig, norm};
 use super::ops::{LayerNorm, Linear};
+use super::position::interpolated;
 use super::preprocess::{Crop, Preprocess};
 use super::towers::{ImageTensors, ImageTower, PixelValues};
 use super::transformer::{Block, BlockOptions, Placement, blocks, pooled};
@@ -84,9 +85,11 @@ impl VisionTransformer {
         })
     }
 
-    /// The patches of `crops` with normalised pixels, `[num_crops, num_tokens, patch²·3]`; the class token's are zero.
+    /// The patches of `crops`, all of one size, with normalised pixels, `[num_crops, num_tokens, patch²·3]`; the class token's
+    /// are zero.
     fn patches(&self, crops: &[Crop], pixels: &PixelScale) -> Result<Tensor> {
         let VitConfig { patch, grid, .. } = self.config;
+        let grid = crops.first().map_or(grid, |crop| crop.size / patch);
         let (num_tokens, token) = (grid * grid + 1, patch * patch * 3);
         let mut values = vec![0.0; crops.len() * num_tokens * token];
         values
@@ -108,10 +111,16 @@ impl VisionTransformer {
         )
     }
 
-    /// What the first block takes, `[num_crops, num_tokens, width]`.
+    /// What the first block takes, `[num_crops, num_tokens, width]`; positions of pictures of another size are interpolated.
     fn tokens(&self, patches: &Tensor) -> Result<Tensor> {
+        let num_tokens = patches.dim(1)?;
+        let position = if num_tokens == self.position.dim(0)? {
+            self.position.clone()
+        } else {
+            interpolated(&self.position, self.config.grid, (num_tokens - 1).isqrt())?
+        };
         self.norm_before
-            .forward(&self.patch.forward_plus(patches, &self.position)?)
+            .forward(&self.patch.forward_plus(patches, &position)?)
     }
 
     /// Features from what block `first` takes; differentiable with respect to the adapter.

@@ -11,6 +11,7 @@ pub mod feature_cache;
 pub mod file;
 pub mod history;
 mod history_rows;
+pub mod key_file;
 pub mod last;
 pub mod locations;
 mod lock;

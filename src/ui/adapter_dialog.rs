@@ -2,9 +2,10 @@
 
 use egui::{Align, ComboBox, DragValue, Grid, Layout, ProgressBar, RichText, TextEdit, Ui, vec2};
 
-use crate::app::{AdapterRequest, AdapterStage, AdapterTrainingView, App, Command, OverlapFigures};
-use crate::clip::PixelValues;
-use crate::engine::adapter_training::{Loss, Preset, TrainingOptions};
+use crate::app::{
+    AdapterRequest, AdapterStage, AdapterTrainingView, App, Command, Loss, OverlapFigures,
+    PixelValues, Preset, TrainingOptions,
+};
 
 use super::bare_plot::loss_curve_ui;
 use super::context::{PanelContext, Request};
@@ -191,6 +192,11 @@ fn loss_ui(ui: &mut Ui, chosen: &mut Loss) {
             Loss::ProLip,
             "Projection only (ProLIP)",
             "No adapters: the last matrix of the encoder alone moves towards the class names",
+        ),
+        (
+            Loss::Dino,
+            "Without labels (DINO)",
+            "The encoder learns to see the same in several crops of a photo; classes only judge. Slow, and for many photos",
         ),
     ];
     choice_ui(ui, "Loss", chosen, &choices);

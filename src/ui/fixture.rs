@@ -6,10 +6,10 @@ use std::time::{Duration, SystemTime};
 
 use crate::app::{
     Activity, AdapterChoice, AdapterOption, AdapterStage, AdapterTrainingView, App, AvailableModel,
-    ComparisonView, Inspection, ModelState, ModelStatus, OverlapFigures, PairKind, PairList,
-    SavedStatus, SkippedFile, TrainingStage, TrainingView, Vote, scoring::Scoring,
+    ComparisonView, Inspection, ModelState, ModelStatus, OverlapFigures, PairKind, PairList, Plan,
+    Preset, SavedStatus, SkippedFile, TrainingStage, TrainingStep, TrainingView, Vote,
+    scoring::Scoring,
 };
-use crate::engine::adapter_training::{Plan, Preset, Step as TrainingStep};
 use crate::ids::{ClassId, PhotoId};
 use crate::methods::surface::Surface;
 use crate::methods::{Method, Parameters};

@@ -1,32 +1,32 @@
 //! Which key does what: the defaults, and what the person changed, kept in a file beside the projects.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::actions::{ACTIONS, Action, Known};
 use crate::project::Locations;
-use crate::project::locations::write_atomically;
+use crate::project::key_file::{self, KeyRows};
 
 /// The keys in use.
 #[derive(Debug, Default)]
 pub(super) struct Keymap {
     /// By the action's name; `None`: no key at all.
     changed: BTreeMap<String, Option<KeyboardShortcut>>,
-    file: Option<PathBuf>,
+    /// Where they are kept; nowhere in tests, and where the system names no home.
+    locations: Option<Locations>,
 }
 
 impl Keymap {
     /// What the file says; the defaults where there is none, or where it cannot be read.
     pub(super) fn open() -> Self {
-        let file = Locations::find().ok().map(|found| found.keys());
-        let text = file
-            .as_ref()
-            .and_then(|file| std::fs::read_to_string(file).ok());
+        let locations = Locations::find().ok();
         Self {
-            changed: text.map(|text| parse(&text)).unwrap_or_default(),
-            file,
+            changed: locations
+                .as_ref()
+                .map(|found| understood(key_file::load(found)))
+                .unwrap_or_default(),
+            locations,
         }
     }
 
@@ -58,17 +58,21 @@ impl Keymap {
     }
 
     fn save(&self) -> Result<(), String> {
-        let Some(file) = &self.file else {
+        let Some(locations) = &self.locations else {
             return Ok(());
         };
-        let rows: BTreeMap<&str, Option<String>> = self
-            .changed
-            .iter()
-            .map(|(id, key)| (id.as_str(), key.map(written)))
-            .collect();
-        let text = serde_json::to_string_pretty(&rows).map_err(|error| error.to_string())?;
-        write_atomically(file, text.as_bytes())
-            .map_err(|error| format!("The keys could not be kept ({error}): {}", file.display()))
+        key_file::save(locations, &self.rows()).map_err(|error| {
+            format!(
+                "The keys could not be kept ({error}): {}",
+                locations.keys().display()
+            )
+        })
+    }
+
+    fn rows(&self) -> KeyRows {
+        let rows = self.changed.iter();
+        rows.map(|(id, key)| (id.clone(), key.map(written)))
+            .collect()
     }
 }
 
@@ -109,8 +113,7 @@ fn read(text: &str) -> Option<KeyboardShortcut> {
 }
 
 /// The file's rows; those that nobody understands are left out.
-fn parse(text: &str) -> BTreeMap<String, Option<KeyboardShortcut>> {
-    let rows: BTreeMap<String, Option<String>> = serde_json::from_str(text).unwrap_or_default();
+fn understood(rows: KeyRows) -> BTreeMap<String, Option<KeyboardShortcut>> {
     let is_known = |id: &str| ACTIONS.iter().any(|known| known.id == id);
     rows.into_iter()
         .filter(|(id, _)| is_known(id))
@@ -137,17 +140,12 @@ mod tests {
 
     #[test]
     fn a_key_belongs_to_one_action_and_a_file_keeps_it() {
-        let home = tempfile::tempdir().unwrap();
-        let file = home.path().join("keys.json");
-        let mut keymap = Keymap {
-            file: Some(file.clone()),
-            ..Keymap::default()
-        };
+        let mut keymap = Keymap::default();
         let enter = Action::Accept.known().default.unwrap();
         keymap.give(Action::Clear, enter).unwrap();
         assert_eq!(keymap.key_of(Action::Clear.known()), Some(enter));
         assert_eq!(keymap.key_of(Action::Accept.known()), None);
-        let again = parse(&std::fs::read_to_string(&file).unwrap());
+        let again = understood(keymap.rows());
         assert_eq!(again, keymap.changed);
         keymap.reset().unwrap();
         assert_eq!(keymap.key_of(Action::Accept.known()), Some(enter));

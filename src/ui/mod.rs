@@ -4,6 +4,7 @@
 
 mod accept_dialog;
 mod actions;
+mod adapter_comparison_window;
 mod adapter_dialog;
 mod adapter_menu;
 mod bare_plot;
@@ -278,6 +279,7 @@ impl ShotlensWindow {
         pair_list::pair_list_ui(context, &mut cx);
         comparison_window::comparison_ui(context, &mut cx);
         evaluation_window::evaluation_ui(context, &mut cx);
+        adapter_comparison_window::adapter_comparison_ui(context, &mut cx);
         if accept
             .as_mut()
             .is_some_and(|accept| accept.ui(context, &mut cx))

@@ -156,6 +156,12 @@ fn pairs_buttons_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, before: &OverlapFigu
             let high = lower_tail(&before.paired, before.num_paired);
             cx.push(Command::ShowPairs(PairKind::Paired, -1.0, high, false));
         }
+        let adapters = ui
+            .button("Compare adapters…")
+            .on_hover_text("All adapters with their overlap and what they are worth, any two as histograms, and whether less overlap means more accuracy");
+        if adapters.clicked() {
+            cx.push(Command::ShowAdapterComparison(true));
+        }
     });
 }
 

@@ -120,6 +120,8 @@ impl CommandPalette {
                     self.asks_for = Some(known.action);
                 }
                 let row = Button::selectable(index == self.chosen, known.title)
+                    // Beside a text on the right, the title stands on the left.
+                    .right_text("")
                     .min_size(egui::vec2(ui.available_width(), 0.0));
                 let response = ui.add(row);
                 if response.clicked() {

@@ -231,6 +231,53 @@ fn look_at_methods() {
         Theme::Dark,
         open,
     );
+    let mut app = fixture::comparing();
+    app.apply(crate::app::Command::ShowComparison(false));
+    app.apply(crate::app::Command::ShowEvaluation(true));
+    app.poll();
+    check("look confusion", app, USUAL, Theme::Dark, |_| ());
+    for (name, tab) in [
+        ("coverage", "Coverage"),
+        ("calibration", "Calibration"),
+        ("classes", "Classes"),
+    ] {
+        let mut app = fixture::demo();
+        app.apply(crate::app::Command::ShowEvaluation(true));
+        app.poll();
+        check(
+            &format!("look {name}"),
+            app,
+            SMALL,
+            Theme::Light,
+            |harness| {
+                harness.get_by_label(tab).click();
+            },
+        );
+    }
+    check(
+        "look palette",
+        fixture::demo(),
+        SMALL,
+        Theme::Dark,
+        |harness| {
+            harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::K);
+        },
+    );
+    check(
+        "look accept",
+        fixture::demo(),
+        SMALL,
+        Theme::Light,
+        |harness| {
+            harness.get_by_label("Accept sure…").click();
+        },
+    );
+    let mut app = fixture::demo();
+    let aside = app.gallery.photos[6];
+    app.apply(crate::app::Command::SetUnsure(vec![aside], true));
+    let marked = app.gallery.photos[1..5].to_vec();
+    app.apply(crate::app::Command::MarkPhotos(marked, true));
+    check("look marked", app, USUAL, Theme::Dark, |_| ());
     let app = fixture::adapter_training();
     check("look adapter_training", app, SMALL, Theme::Light, |_| ());
     let app = fixture::comparing();

@@ -68,7 +68,7 @@ fn header_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
                 let shots = counted(num_shots, "shot", "shots");
                 let both = format!("{classes} · {shots}");
                 // The shots alone where the panel is narrow: the classes below have numbers.
-                let font = egui::TextStyle::Body.resolve(ui.style());
+                let font = egui::TextStyle::Small.resolve(ui.style());
                 let color = ui.visuals().weak_text_color();
                 let galley = ui.painter().layout_no_wrap(both.clone(), font, color);
                 let said = if galley.size().x <= ui.available_width() {
@@ -76,7 +76,7 @@ fn header_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
                 } else {
                     shots
                 };
-                ui.add(egui::Label::new(egui::RichText::new(said).weak()).truncate())
+                ui.add(egui::Label::new(egui::RichText::new(said).small().weak()).truncate())
                     .on_hover_text(both);
             }
         });

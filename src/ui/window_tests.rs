@@ -5,8 +5,7 @@ use egui::{Key, Modifiers};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
 
-use crate::app::{App, Command, Destination, Filter, Parameter, Sort, Step};
-use crate::engine::adapter_training::Loss;
+use crate::app::{App, Command, Destination, Filter, Loss, Parameter, Sort, Step};
 use crate::ids::PhotoId;
 use crate::methods::Method;
 

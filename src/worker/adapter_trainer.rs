@@ -94,6 +94,7 @@ fn trained(
     let lesson = Lesson {
         photos: &photos,
         classes: &classes,
+        unlabelled: &[],
     };
     let (mut steps, mut told) = (Vec::new(), Instant::now());
     let mut on_report = |report| match report {

@@ -14,6 +14,7 @@ use crossbeam_channel::Receiver;
 pub use self::adapters::FoundAdapter;
 use self::adapters::open_adapter;
 pub use self::folder::EmbeddedFolder;
+use super::adapter_comparer::{self, AdapterComparisonJob, ComparisonEvent};
 use super::adapter_trainer::{self, AdapterEvent, AdapterJob};
 use super::training_worker::{TrainEvent, TrainJob};
 use super::{Outbox, Wake, Worker};
@@ -68,6 +69,8 @@ pub enum ClipJob {
     LearnContext(TrainJob, Vec<String>),
     /// Train an adapter, on a thread beside this one.
     TrainAdapter(Box<AdapterJob>),
+    /// Lay adapters side by side, on a thread beside this one.
+    CompareAdapters(Box<AdapterComparisonJob>),
     /// Look which adapter files are in this folder; quick, and done between two batches of photos.
     ListAdapters(PathBuf),
     /// Embed a folder of class folders, of photos that stay outside the project.
@@ -156,6 +159,8 @@ pub enum ClipEvent {
     Words(Features),
     /// How the training of an adapter goes.
     Adapter(Generation, AdapterEvent),
+    /// What adapters come to, side by side.
+    AdaptersCompared(Generation, ComparisonEvent),
     /// The adapter files in the folder.
     Adapters(Vec<FoundAdapter>),
     /// The adapter file that photos are embedded with, and the photos that it was trained on.
@@ -270,6 +275,11 @@ impl ClipThread {
             ClipJob::TrainAdapter(job) => {
                 if let Some(engine) = &self.engine {
                     adapter_trainer::spawn(Arc::clone(engine), *job, self.out.clone());
+                }
+            }
+            ClipJob::CompareAdapters(job) => {
+                if let Some(engine) = &self.engine {
+                    adapter_comparer::spawn(Arc::clone(engine), *job, self.out.clone());
                 }
             }
             ClipJob::ListAdapters(folder) => {

@@ -5,6 +5,7 @@
 //! - [`scoring_worker`]: owns all features; fits, tunes, predicts, measures overlap
 //! - [`file_worker`]: walks dropped folders, writes pasted pictures
 
+pub mod adapter_comparer;
 pub mod adapter_trainer;
 pub mod clip_worker;
 pub mod download_worker;

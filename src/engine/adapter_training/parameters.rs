@@ -94,26 +94,52 @@ impl Parameters {
         })
     }
 
+    /// The adapters as they are, once more, for a teacher that follows them; behind them `centre`.
+    pub(super) fn for_teacher(&self, centre: &Tensor) -> Result<Self> {
+        let copy = |parameter: &Parameter| {
+            let name = format!("teacher.{}", parameter.name);
+            Parameter::new(name, &parameter.var.as_tensor().copy()?)
+        };
+        let mut all: Vec<Parameter> = self.adapters().iter().map(copy).collect::<Result<_>>()?;
+        all.push(Parameter::new("centre".to_owned(), centre)?);
+        Ok(Self {
+            all,
+            num_of_adapters: self.num_of_adapters,
+        })
+    }
+
     /// The adapters' tensors.
     pub(super) fn adapters(&self) -> &[Parameter] {
         &self.all[..self.num_of_adapters]
     }
 
-    /// Weight and bias of the head.
+    /// Weight and bias of the head, or a teacher's centre.
     pub(super) fn head(&self) -> &[Parameter] {
         &self.all[self.num_of_adapters..]
     }
 
     /// The adapter as it is now.
     pub(super) fn adapter(&self, settled: &Settled, dropout: Option<Dropout>) -> BottleneckAdapter {
-        let tensor = |parameter: &Parameter| parameter.var.as_tensor().clone();
+        self.adapter_of(settled, |parameter| parameter.var.as_tensor().clone())
+            .with_dropout(dropout)
+    }
+
+    /// The same for looking through: what is computed with it keeps nothing for a way back.
+    pub(super) fn frozen(&self, settled: &Settled) -> BottleneckAdapter {
+        self.adapter_of(settled, |parameter| parameter.var.detach())
+    }
+
+    fn adapter_of(
+        &self,
+        settled: &Settled,
+        tensor: impl Fn(&Parameter) -> Tensor,
+    ) -> BottleneckAdapter {
         let blocks = self.adapters().chunks_exact(4).map(|parts| AdapterTensors {
             down: (tensor(&parts[0]), tensor(&parts[1])),
             up: (tensor(&parts[2]), tensor(&parts[3])),
         });
         BottleneckAdapter::from_tensors(blocks.collect(), settled.scale, "training".to_owned())
             .beside_blocks_from(settled.blocks.start)
-            .with_dropout(dropout)
     }
 
     /// Numbers of the adapters' tensors.
@@ -153,6 +179,25 @@ impl Gradients {
         }
         Ok(())
     }
+
+    /// The gradient of each tensor, where it has one yet.
+    #[cfg(test)]
+    pub(super) fn of_tensors(&self) -> impl Iterator<Item = Option<&[f32]>> {
+        self.0.iter().map(Option::as_deref)
+    }
+
+    /// Scales each tensor's gradient down to a length of at most `limit` (`clip_gradients` of DINO's `utils.py`).
+    pub(super) fn clip(&mut self, limit: f64) {
+        for gradient in self.0.iter_mut().flatten() {
+            let square: f64 = gradient.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+            let factor = limit / (square.sqrt() + 1e-6);
+            if factor < 1.0 {
+                for x in gradient {
+                    *x *= factor as f32;
+                }
+            }
+        }
+    }
 }
 
 /// `AdamW` (Loshchilov and Hutter, ICLR 2019) as PyTorch computes it.
@@ -171,12 +216,43 @@ impl AdamW {
         gradients: &Gradients,
         number: usize,
     ) -> Result<()> {
+        self.step_with(parameters, gradients, number, |_| true)
+    }
+
+    /// One step in which only tensors of two dimensions decay (`get_params_groups` of DINO's `utils.py`).
+    pub(super) fn step_sparing_biases(
+        &self,
+        parameters: &mut Parameters,
+        gradients: &Gradients,
+        number: usize,
+    ) -> Result<()> {
+        self.step_with(parameters, gradients, number, |parameter| {
+            parameter.var.rank() > 1
+        })
+    }
+
+    fn step_with(
+        &self,
+        parameters: &mut Parameters,
+        gradients: &Gradients,
+        number: usize,
+        decays: impl Fn(&Parameter) -> bool,
+    ) -> Result<()> {
         for (parameter, gradient) in parameters.all.iter_mut().zip(&gradients.0) {
             let Some(gradient) = gradient else {
                 candle_core::bail!("{} has no gradient", parameter.name);
             };
             let mut numbers = parameter.numbers()?;
-            self.update(&mut numbers, gradient, &mut parameter.moments, number);
+            let weight_decay = if decays(parameter) {
+                self.weight_decay
+            } else {
+                0.0
+            };
+            let own = Self {
+                weight_decay,
+                ..*self
+            };
+            own.update(&mut numbers, gradient, &mut parameter.moments, number);
             parameter.set(&numbers)?;
         }
         Ok(())

@@ -23,8 +23,11 @@ const READ_AT_ONCE: usize = 64;
 /// Photos that can be read.
 pub(super) struct Photos {
     pub(super) paths: Vec<PathBuf>,
-    pub(super) labels: Vec<usize>,
+    /// Class of each; `None` for photos without one.
+    pub(super) labels: Vec<Option<usize>>,
     pub(super) hashes: Vec<ContentHash>,
+    /// Width and height of each.
+    pub(super) sizes: Vec<(u32, u32)>,
     /// Path and reason of each that was left out.
     pub(super) skipped: Vec<(PathBuf, String)>,
 }
@@ -38,63 +41,88 @@ pub(super) struct Parts {
 impl Photos {
     /// Hashes and decodes every photo, so that what cannot be read is known before training begins.
     pub(super) fn read(
-        photos: &[(PathBuf, usize)],
+        photos: &[(&PathBuf, Option<usize>)],
         progress: &Progress<'_>,
     ) -> Result<Self, EngineError> {
         let mut read = Self {
             paths: Vec::new(),
             labels: Vec::new(),
             hashes: Vec::new(),
+            sizes: Vec::new(),
             skipped: Vec::new(),
         };
         for (index, batch) in photos.chunks(READ_AT_ONCE).enumerate() {
             progress.step(index * READ_AT_ONCE, photos.len())?;
-            let hashes: Vec<_> = batch.par_iter().map(|(path, _)| hash_of(path)).collect();
-            for ((path, label), hash) in batch.iter().zip(hashes) {
-                match hash {
-                    Ok(hash) => {
-                        read.paths.push(path.clone());
+            let found: Vec<_> = batch.par_iter().map(|(path, _)| look_at(path)).collect();
+            for ((path, label), found) in batch.iter().zip(found) {
+                match found {
+                    Ok((hash, size)) => {
+                        read.paths.push((*path).clone());
                         read.labels.push(*label);
                         read.hashes.push(hash);
+                        read.sizes.push(size);
                     }
-                    Err(reason) => read.skipped.push((path.clone(), reason)),
+                    Err(reason) => read.skipped.push(((*path).clone(), reason)),
                 }
             }
         }
         Ok(read)
     }
 
+    /// The same, without classes where there are not two of them: nothing could be told apart.
+    pub(super) fn judged_by_classes(mut self) -> Self {
+        let mut classes: Vec<usize> = self.labels.iter().flatten().copied().collect();
+        classes.sort_unstable();
+        classes.dedup();
+        if classes.len() < 2 {
+            self.labels.fill(None);
+        }
+        self
+    }
+
     /// Holds a quarter of every class out, exact duplicates on one side, and of a large collection no more than
-    /// [`MOST_HELD_OUT`].
+    /// [`MOST_HELD_OUT`]. Photos without a class are all learned from, but for duplicates of what judges.
     pub(super) fn parts(&self, num_classes: usize, seed: u64) -> Parts {
         let groups = groups_of(self.hashes.iter());
-        let held = hold_out_quarter(&self.labels, &groups, num_classes, seed);
+        let labels: Vec<usize> = self
+            .labels
+            .iter()
+            .map(|label| label.unwrap_or(num_classes))
+            .collect();
+        let held = hold_out_quarter(&labels, &groups, num_classes, seed);
         let every = held.held_out.len().div_ceil(MOST_HELD_OUT).max(1);
         let is_kept = |row: &usize| groups[*row].is_multiple_of(every);
-        let (held_out, returned): (Vec<usize>, Vec<usize>) =
+        let (mut held_out, returned): (Vec<usize>, Vec<usize>) =
             held.held_out.iter().partition(|row| is_kept(row));
+        held_out.retain(|row| self.labels[*row].is_some());
         let mut train = held.train;
         train.extend(returned);
         train.sort_unstable();
         Parts { train, held_out }
     }
 
+    /// Classes of photos that have one.
+    pub(super) fn labels_of(&self, photos: &[usize]) -> Vec<usize> {
+        let labels = photos.iter().filter_map(|photo| self.labels[*photo]);
+        labels.collect()
+    }
+
     /// Tells these photos and labels from others.
     pub(super) fn fingerprint(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for (hash, label) in self.hashes.iter().zip(&self.labels) {
-            hasher
-                .update(&hash.0)
-                .update(&(*label as u64).to_le_bytes());
+            let label = label.map_or(u64::MAX, |label| label as u64);
+            hasher.update(&hash.0).update(&label.to_le_bytes());
         }
         hasher.finalize().to_hex().to_string()
     }
 }
 
-fn hash_of(path: &Path) -> Result<ContentHash, String> {
+/// Hash, width and height.
+fn look_at(path: &Path) -> Result<(ContentHash, (u32, u32)), String> {
     let read = || {
         let (bytes, hash) = image_io::read_photo(path)?;
-        image_io::decode_rgb(&bytes, path).map(|_| hash)
+        image_io::decode_rgb(&bytes, path).map(|image| (hash, image.dimensions()))
     };
     read().map_err(|error: image_io::DecodeError| error.to_string())
 }

@@ -190,20 +190,16 @@ impl Scene<'_> {
 
     fn most_shots(&self) -> usize {
         let mut shots = vec![0; self.course.num_classes];
-        for photo in &self.course.parts.train {
-            shots[self.course.photos.labels[*photo]] += 1;
+        for label in self.course.photos.labels_of(&self.course.parts.train) {
+            shots[label] += 1;
         }
         shots.into_iter().max().unwrap_or(0)
     }
 
     fn loss(&self, projection: &Tensor, lambda: f64) -> Result<Tensor> {
-        let labels = self
-            .course
-            .parts
-            .train
-            .iter()
-            .map(|photo| self.course.photos.labels[*photo] as u32);
-        let labels = Tensor::new(labels.collect::<Vec<_>>(), projection.device())?;
+        let labels = self.course.photos.labels_of(&self.course.parts.train);
+        let labels: Vec<u32> = labels.into_iter().map(|label| label as u32).collect();
+        let labels = Tensor::new(labels, projection.device())?;
         let features = self.hidden.matmul(&projection.t()?)?;
         let unit = features.broadcast_div(&features.sqr()?.sum_keepdim(1)?.sqrt()?)?;
         let logits = (unit.matmul(&self.text.t()?)? * f64::from(LOGIT_SCALE))?;
@@ -225,10 +221,7 @@ impl Scene<'_> {
         let (num_rows, dim) = rows.dims2()?;
         let features =
             Features::normalized(Matrix::new(num_rows, dim, rows.flatten_all()?.to_vec1()?)?)?;
-        let labels: Vec<usize> = photos
-            .iter()
-            .map(|photo| self.course.photos.labels[*photo])
-            .collect();
+        let labels = self.course.photos.labels_of(photos);
         let figures = figures(&features, &labels)?;
         on_report(Report::HeldOut(HeldOut {
             step,

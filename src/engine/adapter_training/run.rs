@@ -2,15 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use candle_core::Tensor;
-
 use super::checkpoint::{self, Best, State};
-use super::dropout::{dropout, mixed};
+use super::dino::{self, Dino};
+use super::dropout::mixed;
 use super::file::{Written, adapter_tensors};
+use super::labelled::Labelled;
 use super::options::{Loss, Settled, TrainingOptions};
-use super::parameters::{AdamW, Gradients, Parameters};
+use super::parameters::{Parameter, Parameters};
 use super::photos::{Activations, Parts, Photos};
-use super::{Figures, HeldOut, Outcome, Plan, Report, Step, figures, loss};
+use super::{Figures, HeldOut, Outcome, Plan, Report, Step, figures};
 use crate::clip::PixelValues;
 use crate::engine::{Engine, EngineError};
 use crate::features::{Features, Matrix};
@@ -37,7 +37,39 @@ pub(super) struct Trained {
     pub(super) outcome: Outcome,
 }
 
-/// Trains adapters with cross-entropy or the contrastive loss.
+/// What is minimised, and how.
+pub(super) trait Objective {
+    /// One step on `photos`, the `step`th from 0; the loss before it.
+    fn step(
+        &self,
+        parameters: &mut Parameters,
+        step: usize,
+        photos: &[usize],
+    ) -> Result<f32, EngineError>;
+
+    /// Whose adapters are judged and written.
+    fn written<'p>(&'p self, parameters: &'p Parameters) -> &'p Parameters {
+        parameters
+    }
+
+    /// What else must be known for going on.
+    fn remembered(&self) -> &[Parameter] {
+        &[]
+    }
+}
+
+/// Refuses to go on with a loss that is no number.
+pub(super) fn finite(loss: f32, step: usize) -> Result<(), EngineError> {
+    if loss.is_finite() {
+        return Ok(());
+    }
+    Err(EngineError::Training(format!(
+        "the loss of step {} is no number any more: give a smaller --lr",
+        step + 1
+    )))
+}
+
+/// Trains adapters by cross-entropy, the contrastive loss or self-distillation.
 pub(super) fn train(
     course: &Course<'_>,
     options: &TrainingOptions,
@@ -55,29 +87,36 @@ pub(super) fn train(
     }
     let head = (settled.loss == Loss::CrossEntropy).then(|| [course.num_classes, clip.dim()]);
     let parameters = Parameters::new(&settled, width, head, clip.device())?;
-    let plan = plan(course, &settled, num_blocks);
+    let plan = match settled.loss {
+        Loss::Dino => dino::plan(course, &settled, num_blocks),
+        _ => plan(course, &settled, num_blocks),
+    };
     on_report(Report::Planned(plan.clone()));
+    let mut held_out = Activations::new(
+        course.engine,
+        course.photos,
+        &settled,
+        PixelValues::Normalised,
+    );
+    let objective: Box<dyn Objective + '_> = match settled.loss {
+        Loss::Dino => Box::new(Dino::new(course, &settled, &plan, &parameters, progress)?),
+        _ => Box::new(Labelled::new(course, &settled, &plan, progress)?),
+    };
+    if plan.bytes_of_activations > 0 {
+        held_out.keep(&course.parts.held_out, progress)?;
+    }
     let mut run = Run {
-        held_out: Activations::new(
-            course.engine,
-            course.photos,
-            &settled,
-            PixelValues::Normalised,
-        ),
-        learned: Activations::new(course.engine, course.photos, &settled, settled.pixels),
+        held_out,
         fingerprint: settled.fingerprint(&course.photos.fingerprint()),
         course,
         settled,
         parameters,
+        objective,
         plan,
         state: State::default(),
     };
-    if run.plan.bytes_of_activations > 0 {
-        run.learned.keep(&course.parts.train, progress)?;
-        run.held_out.keep(&course.parts.held_out, progress)?;
-    }
     let outcome = run.finish(options, progress, on_report)?;
-    let learned = run.parameters.adapter_numbers()?;
+    let learned = run.written().adapter_numbers()?;
     Ok(Trained {
         tensors: adapter_tensors(&run.settled, &learned, num_blocks, width),
         settled: run.settled,
@@ -110,7 +149,7 @@ struct Run<'a> {
     course: &'a Course<'a>,
     settled: Settled,
     parameters: Parameters,
-    learned: Activations<'a>,
+    objective: Box<dyn Objective + 'a>,
     held_out: Activations<'a>,
     plan: Plan,
     state: State,
@@ -126,7 +165,9 @@ impl Run<'_> {
     ) -> Result<Outcome, EngineError> {
         let before = self.look(0, on_report)?;
         if let Some(path) = options.checkpoint.as_ref().filter(|_| options.resume) {
-            let found = checkpoint::load(path, &self.fingerprint, &mut self.parameters)?;
+            let remembered = self.objective.remembered();
+            let found =
+                checkpoint::load(path, &self.fingerprint, &mut self.parameters, remembered)?;
             self.state = found.unwrap_or_default();
         }
         if self.state.step == 0 {
@@ -138,7 +179,7 @@ impl Run<'_> {
         }
         let mut kept_step = self.state.step;
         if let Some(best) = self.state.best.as_ref().filter(|_| self.settled.keeps_best) {
-            for (parameter, numbers) in self.parameters.adapters().iter().zip(&best.tensors) {
+            for (parameter, numbers) in self.written().adapters().iter().zip(&best.tensors) {
                 parameter.set(numbers)?;
             }
             kept_step = best.step;
@@ -204,7 +245,13 @@ impl Run<'_> {
 
     fn save(&self, options: &TrainingOptions) -> Result<(), EngineError> {
         match &options.checkpoint {
-            Some(path) => checkpoint::save(path, &self.fingerprint, &self.state, &self.parameters),
+            Some(path) => checkpoint::save(
+                path,
+                &self.fingerprint,
+                &self.state,
+                &self.parameters,
+                self.objective.remembered(),
+            ),
             None => Ok(()),
         }
     }
@@ -221,72 +268,14 @@ impl Run<'_> {
 
     /// One step; its loss.
     fn step(&mut self) -> Result<f32, EngineError> {
-        let batch = self.batch(self.state.step);
-        let (loss, gradients) = self.gradients(&batch)?;
-        if !loss.is_finite() {
-            return Err(EngineError::Training(format!(
-                "the loss of step {} is no number any more: give a smaller --lr",
-                self.state.step + 1
-            )));
-        }
-        let adamw = AdamW {
-            learning_rate: self.settled.learning_rate,
-            weight_decay: WEIGHT_DECAY,
-            epsilon: 1e-8,
-        };
-        adamw.step(&mut self.parameters, &gradients, self.state.step + 1)?;
+        let (step, batch) = (self.state.step, self.batch(self.state.step));
+        let loss = self.objective.step(&mut self.parameters, step, &batch)?;
         self.state.step += 1;
         Ok(loss)
     }
 
-    /// Loss and gradients of a batch. Where it goes through the tower in parts, the embeddings of all are computed first, then
-    /// the loss, then each part once more with what its way back needs.
-    fn gradients(&self, batch: &[usize]) -> Result<(f32, Gradients), EngineError> {
-        let Settled {
-            dropout: share,
-            seed,
-            ref blocks,
-            ..
-        } = self.settled;
-        let clip = self.course.engine.clip();
-        let embed = |photos: &[usize]| {
-            let dropout = dropout(share, seed, self.state.step, photos, clip.device());
-            let adapter = self.parameters.adapter(&self.settled, dropout);
-            let activations = self.learned.of(photos)?;
-            Ok::<_, EngineError>(clip.finish_for_training(&activations, blocks.start, &adapter)?)
-        };
-        let parts: Vec<&[usize]> = batch.chunks(self.plan.part).collect();
-        let mut embedded = Vec::with_capacity(parts.len());
-        for part in &parts {
-            let embeddings = embed(part)?;
-            embedded.push(if parts.len() > 1 {
-                embeddings.detach()
-            } else {
-                embeddings
-            });
-        }
-        let all = Tensor::cat(&embedded, 0)?.detach();
-        let labels: Vec<usize> = batch
-            .iter()
-            .map(|photo| self.course.photos.labels[*photo])
-            .collect();
-        let (adapters, head) = (self.parameters.adapters(), self.parameters.head());
-        let mut gradients = Gradients::none(&self.parameters);
-        let (loss, of_embeddings) =
-            loss::of_batch(&all, &labels, head, adapters.len(), &mut gradients)?;
-        let mut start = 0;
-        for (part, embeddings) in parts.iter().zip(embedded) {
-            let embeddings = if parts.len() > 1 {
-                embed(part)?
-            } else {
-                embeddings
-            };
-            let own = of_embeddings.narrow(0, start, part.len())?;
-            let found = (embeddings * own)?.sum_all()?.backward()?;
-            gradients.add(adapters, 0, &found)?;
-            start += part.len();
-        }
-        Ok((loss, gradients))
+    fn written(&self) -> &Parameters {
+        self.objective.written(&self.parameters)
     }
 
     /// Looks at the held-out photos through the adapter, and tells.
@@ -296,7 +285,7 @@ impl Run<'_> {
         if photos.is_empty() {
             return Ok(Figures::default());
         }
-        let adapter = self.parameters.adapter(&self.settled, None);
+        let adapter = self.written().frozen(&self.settled);
         let mut rows = Vec::new();
         for part in photos.chunks(self.plan.part) {
             let activations = self.held_out.of(part)?;
@@ -305,10 +294,7 @@ impl Run<'_> {
             rows.extend(features.flatten_all()?.to_vec1::<f32>()?);
         }
         let features = Features::normalized(Matrix::new(photos.len(), clip.dim(), rows)?)?;
-        let labels: Vec<usize> = photos
-            .iter()
-            .map(|photo| self.course.photos.labels[*photo])
-            .collect();
+        let labels = self.course.photos.labels_of(photos);
         let figures = figures(&features, &labels)?;
         on_report(Report::HeldOut(HeldOut {
             step,
@@ -333,7 +319,7 @@ impl Run<'_> {
             self.state.best = Some(Best {
                 step: self.state.step,
                 auroc,
-                tensors: self.parameters.adapter_numbers()?,
+                tensors: self.written().adapter_numbers()?,
             });
         }
         Ok(())
