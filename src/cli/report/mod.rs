@@ -2,12 +2,14 @@
 
 mod axis;
 mod date;
-mod findings;
 mod histogram;
 mod json;
 mod markup;
+mod method_section;
+mod overlap_section;
 mod page;
 mod scatter;
+mod scatter_sections;
 mod setting;
 mod words;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::markup::{Column, escape, note, paragraph, section, table};
 use super::words::{self, counted, points, three};
-use crate::engine::report::Report;
+use crate::engine::report::{Basis, Report};
 use crate::methods::overlap::{ScatterPoint, Trend};
 
 const STYLE: &str = include_str!("style.css");
@@ -83,9 +83,13 @@ impl Page<'_> {
             boxes.push((
                 format!("{before:.1} → {after:.1} %"),
                 format!(
-                    "accuracy of {} → {}",
+                    "accuracy of {} → {}, {}",
                     first.method.without_adapter().title(),
-                    first.method.title()
+                    first.method.title(),
+                    match report.basis {
+                        Basis::Labelled => counted(report.num_labelled, "labelled photo"),
+                        Basis::Shots => "shots, cross-fitted".to_owned(),
+                    }
                 ),
             ));
         }

@@ -50,10 +50,10 @@ pub(super) fn overlap_line(name: &str, overlap: &Overlap) -> String {
     )
 }
 
-/// "45 of 48 (82.8 to 97.8 %)".
+/// "45/48 (83 to 98 %)".
 pub(super) fn right_of(accuracy: &Accuracy) -> String {
     format!(
-        "{} of {} ({:.1} to {:.1} %)",
+        "{}/{} ({:.0} to {:.0} %)",
         accuracy.num_right, accuracy.num_judged, accuracy.interval.0, accuracy.interval.1
     )
 }
@@ -145,7 +145,7 @@ pub(super) fn verdict(trend: Option<&Trend>, num_points: usize, what: &str) -> S
         return format!("{found}. No line is fitted, and nothing can be said.");
     };
     let line = signed(&format!(
-        "Fitted line: gain = {:+.1} {} {:.1} points for each 0.1 of overlap taken away.",
+        "Fitted line: gain = {:.1} {} {:.1} points for each 0.1 of overlap taken away.",
         trend.intercept,
         if trend.slope < 0.0 { "\u{2212}" } else { "+" },
         trend.slope.abs() / 10.0
