@@ -29,6 +29,7 @@ mod photos;
 mod preprocess;
 mod project;
 mod projection;
+mod report;
 mod sampling;
 mod shared;
 mod source_text;

@@ -2,12 +2,14 @@
 
 mod axis;
 mod date;
-mod findings;
 mod histogram;
 mod json;
 mod markup;
+mod method_section;
+mod overlap_section;
 mod page;
 mod scatter;
+mod scatter_sections;
 mod setting;
 mod words;
 
@@ -56,7 +58,10 @@ pub(super) fn run(args: &ReportArgs, common: &Common) -> Result<()> {
         ..common.clone()
     };
     let engine = session::open_engine(common)?;
-    let (line, never) = (ProgressLine::new("embedding"), CancelToken::default());
+    let (line, never) = (
+        ProgressLine::new("report: photos, then methods"),
+        CancelToken::default(),
+    );
     let tell = |done, total| line.report(done, total);
     let report = engine.report(&project.state, &Progress::new(&tell, &never))?;
     for (path, reason) in &report.missing {

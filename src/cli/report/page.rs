@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::markup::{Column, escape, note, paragraph, section, table};
 use super::words::{self, counted, points, three};
-use crate::engine::report::Report;
+use crate::engine::report::{Basis, Report};
 use crate::methods::overlap::{ScatterPoint, Trend};
 
 const STYLE: &str = include_str!("style.css");
@@ -33,7 +33,7 @@ impl Page<'_> {
             self.model(),
         ];
         format!(
-            "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<meta name=\"generator\" content=\"Shotlens {version}\"/>\n<title>{title}: overlap and accuracy</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}: overlap and accuracy</h1>\n<p class=\"byline\">{date} · Shotlens {version} · {model} on {device}</p>\n{body}</body>\n</html>\n",
+            "<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\">\n<head>\n<meta charset=\"utf-8\"/>\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<meta name=\"generator\" content=\"Shotlens {version}\"/>\n<title>{title}: overlap and accuracy</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}: overlap and accuracy</h1>\n<p class=\"byline\">{date} · Shotlens {version} · model: {model} · {device}</p>\n{body}</body>\n</html>\n",
             version = env!("CARGO_PKG_VERSION"),
             date = escape(&self.date),
             model = escape(&self.report.model.name),
@@ -83,9 +83,13 @@ impl Page<'_> {
             boxes.push((
                 format!("{before:.1} → {after:.1} %"),
                 format!(
-                    "accuracy of {} → {}",
+                    "accuracy of {} → {}, {}",
                     first.method.without_adapter().title(),
-                    first.method.title()
+                    first.method.title(),
+                    match report.basis {
+                        Basis::Labelled => counted(report.num_labelled, "labelled photo"),
+                        Basis::Shots => "shots, cross-fitted".to_owned(),
+                    }
                 ),
             ));
         }

@@ -150,7 +150,7 @@ impl Scatter<'_> {
             taken.push(area);
             writeln!(
                 svg,
-                "<text class=\"small\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
+                "<text class=\"label\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
                 area[0],
                 area[3] - 3.0,
                 escape(&mark.label)

@@ -22,10 +22,14 @@ pub(super) fn percent(value: Option<f64>) -> String {
 
 /// Percentage points with their sign; a dash where there are none.
 pub(super) fn points(value: Option<f64>) -> String {
-    value.map_or_else(
-        || "\u{2013}".to_owned(),
-        |value| signed(&format!("{value:+.1}")),
-    )
+    let said = |value: f64| {
+        if value.abs() < 0.05 {
+            "0.0".to_owned()
+        } else {
+            signed(&format!("{value:+.1}"))
+        }
+    };
+    value.map_or_else(|| "\u{2013}".to_owned(), said)
 }
 
 /// "0.877 (0.816 to 0.936)".
@@ -46,10 +50,10 @@ pub(super) fn overlap_line(name: &str, overlap: &Overlap) -> String {
     )
 }
 
-/// "45 of 48 (82.8 to 97.8 %)".
+/// "45/48 (83 to 98 %)".
 pub(super) fn right_of(accuracy: &Accuracy) -> String {
     format!(
-        "{} of {} ({:.1} to {:.1} %)",
+        "{}/{} ({:.0} to {:.0} %)",
         accuracy.num_right, accuracy.num_judged, accuracy.interval.0, accuracy.interval.1
     )
 }
@@ -131,7 +135,7 @@ pub(super) fn correlation(trend: Option<&Trend>) -> String {
     let interval = trend.interval.map_or_else(String::new, |(low, high)| {
         format!(" (95 % interval {low:.2} to {high:.2})")
     });
-    signed(&format!("r = {:.2}{interval}", trend.correlation))
+    signed(&format!("r\u{a0}=\u{a0}{:.2}{interval}", trend.correlation))
 }
 
 /// What a scatter says, and how firmly; `what` are its points, as "classes".
@@ -141,7 +145,7 @@ pub(super) fn verdict(trend: Option<&Trend>, num_points: usize, what: &str) -> S
         return format!("{found}. No line is fitted, and nothing can be said.");
     };
     let line = signed(&format!(
-        "Fitted line: gain = {:+.1} {} {:.1} points for each 0.1 of overlap taken away.",
+        "Fitted line: gain = {:.1} {} {:.1} points for each 0.1 of overlap taken away.",
         trend.intercept,
         if trend.slope < 0.0 { "\u{2212}" } else { "+" },
         trend.slope.abs() / 10.0

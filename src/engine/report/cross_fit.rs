@@ -67,16 +67,19 @@ impl<'a> CrossFit<'a> {
         }
     }
 
-    /// Every method of the report; one that cannot apply has its reason.
-    pub(super) fn all(&self) -> Result<Vec<Scored>, EngineError> {
+    /// Every method of the report, which `progress` counts; one that cannot apply has its reason.
+    pub(super) fn all(&self, progress: &Progress<'_>) -> Result<Vec<Scored>, EngineError> {
         let spaces = 0..self.material.spaces.len();
         let adapted = spaces.flat_map(|space| ADAPTED.map(|method| (method, Some(space))));
-        BASES
-            .map(|method| (method, None))
-            .into_iter()
-            .chain(adapted)
-            .map(|(method, space)| self.scored(method, space))
-            .collect()
+        let bases = BASES.map(|method| (method, None));
+        let wanted: Vec<(Method, Option<usize>)> = bases.into_iter().chain(adapted).collect();
+        let mut all = Vec::with_capacity(wanted.len());
+        for (method, space) in &wanted {
+            progress.step(all.len(), wanted.len())?;
+            all.push(self.scored(*method, *space)?);
+        }
+        progress.step(wanted.len(), wanted.len())?;
+        Ok(all)
     }
 
     fn scored(&self, method: Method, index: Option<usize>) -> Result<Scored, EngineError> {

@@ -69,7 +69,7 @@ pub struct Report {
 }
 
 impl Engine {
-    /// Embeds a project's photos and makes its report.
+    /// Embeds a project's photos and makes its report; `progress` counts photos, then methods.
     ///
     /// # Errors
     /// When no shot can be read, the model fails, or somebody asked to stop.
@@ -85,7 +85,7 @@ impl Engine {
             .iter()
             .map(|space| overlaps::of_space(&material, space, quiet))
             .collect::<Result<Vec<_>, _>>()?;
-        let scored = CrossFit::new(&material, quiet).all()?;
+        let scored = CrossFit::new(&material, quiet).all(progress)?;
         let basis = if material.test.len() >= FEWEST_LABELLED {
             Basis::Labelled
         } else {
