@@ -5,6 +5,7 @@ mod bench;
 mod demo;
 mod embed;
 mod eval;
+mod label;
 mod model;
 mod overlap;
 mod photo_list;
@@ -134,6 +135,8 @@ pub enum Command {
     },
     /// Compare methods: a support set against test photos, a folder per class each
     Eval(Box<eval::EvalArgs>),
+    /// Predict a folder of photos, from a few labelled ones or by a classifier file
+    Label(Box<label::LabelArgs>),
     /// The known and the downloaded models
     Model {
         /// What to do
@@ -177,6 +180,7 @@ pub fn run(command: Command, common: &Common) -> Result<()> {
         Command::Tune(args) => tune::run(&args),
         Command::Overlap(args) => overlap::run(&args, common),
         Command::Eval(args) => eval::run(&args, common),
+        Command::Label(args) => label::run(&args, common),
         Command::Adapter { action } => adapter::run(&action, common),
         Command::Model { action } => model::run(&action, common),
         Command::Bench { what } => bench::run(&what, common),

@@ -16,7 +16,7 @@ use crate::support::random::Random;
 const NUM_CLASSES: usize = 100;
 
 impl Engine {
-    /// Photos a second of whole steps of the paper's recipe (adapters in every block, cross-entropy, AdamW) on batches of
+    /// Photos a second of whole steps of the paper's recipe (adapters in every block, cross-entropy, `AdamW`) on batches of
     /// `batch`, from the pixels on: the best of `repetitions` steps after one to warm up.
     ///
     /// # Errors
