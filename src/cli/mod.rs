@@ -5,6 +5,7 @@ mod bench;
 mod demo;
 mod embed;
 mod eval;
+mod export;
 mod label;
 mod model;
 mod overlap;
@@ -137,6 +138,8 @@ pub enum Command {
     Eval(Box<eval::EvalArgs>),
     /// Predict a folder of photos, from a few labelled ones or by a classifier file
     Label(Box<label::LabelArgs>),
+    /// Write a project's photos for other programs, or its classifier
+    Export(export::ExportArgs),
     /// The known and the downloaded models
     Model {
         /// What to do
@@ -180,6 +183,7 @@ pub fn run(command: Command, common: &Common) -> Result<()> {
         Command::Tune(args) => tune::run(&args),
         Command::Overlap(args) => overlap::run(&args, common),
         Command::Eval(args) => eval::run(&args, common),
+        Command::Export(args) => export::run(&args, common),
         Command::Label(args) => label::run(&args, common),
         Command::Adapter { action } => adapter::run(&action, common),
         Command::Model { action } => model::run(&action, common),

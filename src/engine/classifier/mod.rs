@@ -1,12 +1,13 @@
 //! A fitted method with everything that applies it to photos: classes, parameters, adapted features, confidence.
 //!
-//! [`learn`] makes one from labelled photos, [`file`](mod@file) from a file; [`Engine::label_photos`] puts one to work.
+//! [`learn`] makes one from labelled photos, [`mod@project`] from a project, [`file`](mod@file) from a file; [`Engine::label_photos`] puts one to work.
 
 mod adapter_words;
 pub mod file;
 mod file_error;
 pub mod learn;
 mod parameter_words;
+pub mod project;
 mod stream;
 mod tensors;
 

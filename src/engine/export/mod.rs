@@ -1,10 +1,18 @@
 //! Photos out: tables of labels and predictions, and folders of photos as other programs read them.
 
+mod formats;
+mod parquet;
+pub mod photos;
+mod place;
 mod staged;
 pub mod table;
+mod thrift;
 
 use std::path::PathBuf;
 
+pub use formats::{Format, Options, Written};
+pub use photos::{ExportPhoto, Exportable};
+pub use place::Link;
 pub use staged::{StagedFile, StagedFolder};
 pub use table::{Row, TableWriter};
 
