@@ -6,6 +6,7 @@ mod demo;
 mod embed;
 mod eval;
 mod export;
+mod import;
 mod label;
 mod model;
 mod overlap;
@@ -16,6 +17,7 @@ mod session;
 mod stderr;
 mod tensor_file;
 mod tune;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -140,6 +142,10 @@ pub enum Command {
     Label(Box<label::LabelArgs>),
     /// Write a project's photos for other programs, or its classifier
     Export(export::ExportArgs),
+    /// Make a project of a table, a folder or a data set's list of labelled photos
+    Import(import::ImportArgs),
+    /// Predict new photos of a folder as they arrive
+    Watch(watch::WatchArgs),
     /// The known and the downloaded models
     Model {
         /// What to do
@@ -184,6 +190,8 @@ pub fn run(command: Command, common: &Common) -> Result<()> {
         Command::Overlap(args) => overlap::run(&args, common),
         Command::Eval(args) => eval::run(&args, common),
         Command::Export(args) => export::run(&args, common),
+        Command::Import(args) => import::run(&args, common),
+        Command::Watch(args) => watch::run(&args, common),
         Command::Label(args) => label::run(&args, common),
         Command::Adapter { action } => adapter::run(&action, common),
         Command::Model { action } => model::run(&action, common),

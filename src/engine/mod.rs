@@ -13,12 +13,14 @@ pub mod demo_project;
 pub mod embed;
 pub mod evaluate;
 pub mod export;
+pub mod import;
 pub mod learned_text;
 pub mod parts;
 pub mod prompts;
 pub mod rows;
 pub mod trained_on;
 pub mod tune_apart;
+pub mod watch;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
