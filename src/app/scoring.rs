@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::threads::ModelChoice;
 use super::{AdapterChoice, AdapterOption, App, PairKind, PairList, Prediction, ValidationView};
 use crate::engine::adapted::AdapterSpec;
+use crate::engine::classifier::project::parameters_of;
 use crate::ids::{ClassId, Generation, PhotoId};
 use crate::methods::overlap::Kind;
 use crate::methods::{Method, Parameters};
@@ -189,25 +190,6 @@ fn prediction(scored: Scored, classes: &[ClassId], stale: bool) -> Option<Predic
         zero_shot_class,
         stale,
     })
-}
-
-/// What the settings say, and for the rest what the method's authors publish for so many shots.
-fn parameters_of(settings: &Settings, shots: usize) -> Parameters {
-    let method = Method::from_name(&settings.method).unwrap_or_default();
-    let (defaults, options) = (Parameters::published(method, shots), &settings.options);
-    Parameters {
-        alpha: settings.alpha as f32,
-        beta: settings.beta as f32,
-        gamma: settings.gamma as f32,
-        channels: options.channels,
-        w0: options.w0.unwrap_or(defaults.w0),
-        w1: options.w1.unwrap_or(defaults.w1),
-        lambda: options.lambda.unwrap_or(defaults.lambda),
-        num_prompts: options.num_prompts,
-        epochs: options.epochs,
-        learning_rate: options.learning_rate,
-        ..defaults
-    }
 }
 
 /// What the adapter menu offers with this model.

@@ -5,6 +5,9 @@ mod bench;
 mod demo;
 mod embed;
 mod eval;
+mod export;
+mod import;
+mod label;
 mod model;
 mod overlap;
 mod photo_list;
@@ -15,6 +18,7 @@ mod session;
 mod stderr;
 mod tensor_file;
 mod tune;
+mod watch;
 
 use std::path::PathBuf;
 
@@ -135,6 +139,14 @@ pub enum Command {
     },
     /// Compare methods: a support set against test photos, a folder per class each
     Eval(Box<eval::EvalArgs>),
+    /// Predict a folder of photos, from a few labelled ones or by a classifier file
+    Label(Box<label::LabelArgs>),
+    /// Write a project's photos for other programs, or its classifier
+    Export(export::ExportArgs),
+    /// Make a project of a table, a folder or a data set's list of labelled photos
+    Import(import::ImportArgs),
+    /// Predict new photos of a folder as they arrive
+    Watch(watch::WatchArgs),
     /// Write a project's figures as one self-contained HTML file: overlap, methods, and the one against the other
     Report(report::ReportArgs),
     /// The known and the downloaded models
@@ -180,6 +192,10 @@ pub fn run(command: Command, common: &Common) -> Result<()> {
         Command::Tune(args) => tune::run(&args),
         Command::Overlap(args) => overlap::run(&args, common),
         Command::Eval(args) => eval::run(&args, common),
+        Command::Export(args) => export::run(&args, common),
+        Command::Import(args) => import::run(&args, common),
+        Command::Watch(args) => watch::run(&args, common),
+        Command::Label(args) => label::run(&args, common),
         Command::Report(args) => report::run(&args, common),
         Command::Adapter { action } => adapter::run(&action, common),
         Command::Model { action } => model::run(&action, common),

@@ -5,11 +5,15 @@
 pub mod adapted;
 pub mod adapter_training;
 pub mod benchmark_files;
+pub mod classifier;
 pub mod coop;
+pub mod csv;
 pub mod demo;
 pub mod demo_project;
 pub mod embed;
 pub mod evaluate;
+pub mod export;
+pub mod import;
 pub mod learned_text;
 pub mod parts;
 pub mod prompts;
@@ -17,6 +21,7 @@ pub mod report;
 pub mod rows;
 pub mod trained_on;
 pub mod tune_apart;
+pub mod watch;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -60,6 +65,9 @@ pub enum EngineError {
     /// A support set that does not fit together.
     #[error(transparent)]
     Support(#[from] SupportError),
+    /// A classifier file that cannot be used.
+    #[error(transparent)]
+    ClassifierFile(#[from] classifier::ClassifierFileError),
     /// A file of prompts that cannot be used.
     #[error("{problem}: {path}", path = path.display())]
     PromptFile {

@@ -2,8 +2,10 @@
 
 use crate::features::{Features, Logits};
 use crate::methods::grid::{self, Grid, Tuned};
+use crate::methods::leave_one_out::held_out;
 use crate::methods::{
     self, HeldOut, Knowledge, LeaveOneOut, Method, MethodError, Parameters, Queries,
+    tune_on_support,
 };
 use crate::progress::Progress;
 use crate::support::SupportSet;
@@ -24,12 +26,42 @@ pub(super) fn tune_apart(
         .map_or(defaults, |tuned| tuned.parameters))
 }
 
+/// What the shots say of `method`, at `parameters` or (`tunes`) at the best, each judged by others: left out one at a time, or
+/// where the method's adapter was trained on some of them (all but `unseen`), by those.
+///
+/// # Errors
+/// As [`tune_on_support`].
+pub fn judge_shots(
+    method: Method,
+    parameters: &Parameters,
+    knowledge: &Knowledge<'_>,
+    unseen: Option<&[usize]>,
+    tunes: bool,
+    progress: &Progress<'_>,
+) -> Result<LeaveOneOut, MethodError> {
+    match unseen {
+        Some(unseen) if method.needs_adapter() => {
+            judge_apart(method, parameters, knowledge, unseen, tunes, progress)
+        }
+        _ if tunes => tune_on_support(method, parameters, knowledge, progress),
+        _ => {
+            let held_out = held_out(method, parameters, knowledge, progress)?;
+            Ok(LeaveOneOut {
+                accuracy: held_out.accuracy(),
+                num_judged: held_out.labels.len(),
+                held_out,
+                ..LeaveOneOut::untuned(parameters)
+            })
+        }
+    }
+}
+
 /// The same with all that is told of leaving shots out: what the shots that trained the adapter give the ones that did not, at
 /// `parameters`, or (`tunes`) at the best. Nothing is judged where all shots trained it, or none is left to be a key.
 ///
 /// # Errors
 /// As [`crate::methods::tune_on_support`].
-pub fn judge_apart(
+fn judge_apart(
     method: Method,
     parameters: &Parameters,
     knowledge: &Knowledge<'_>,

@@ -10,6 +10,7 @@ use faer::{Mat, Scale, Side};
 
 use super::linear_algebra::{to_f32, to_f64};
 use super::rows::Rows;
+use super::stored::Linear;
 use super::{
     Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Parameters, Queries, Reading, Weighing,
 };
@@ -231,6 +232,31 @@ impl Classifier for TextAndGaussians {
 
     fn weighing(&self) -> Weighing {
         Weighing::Linear
+    }
+
+    fn linear(&self) -> Option<Linear> {
+        let scaled = |matrix: &Matrix, scale: f32| {
+            let mut scaled = matrix.clone();
+            scaled.as_mut_slice().iter_mut().for_each(|x| *x *= scale);
+            scaled
+        };
+        let scale = self.gaussian_scale;
+        let (mut text, gaussian) = (
+            scaled(&self.text, self.text_scale),
+            scaled(&self.weights, scale),
+        );
+        let adapted_weights = self.method.needs_adapter().then(|| gaussian.clone());
+        if adapted_weights.is_none() {
+            let weights = text.as_mut_slice().iter_mut();
+            weights
+                .zip(gaussian.as_slice())
+                .for_each(|(x, more)| *x += more);
+        }
+        Some(Linear {
+            weights: text,
+            adapted_weights,
+            biases: self.biases.iter().map(|bias| scale * bias).collect(),
+        })
     }
 
     fn at(&self, parameters: &Parameters) -> Option<Box<dyn Classifier>> {

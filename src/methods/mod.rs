@@ -26,6 +26,7 @@ mod published;
 pub mod reliability;
 mod ridge;
 mod rows;
+pub mod stored;
 pub mod surface;
 mod timo;
 mod tip_adapter;
@@ -324,6 +325,11 @@ pub trait Classifier: Send + Sync {
 
     /// The cache that training has left, for searches over α and β; `None` for other methods.
     fn trained_cache(&self) -> Option<TrainedCache> {
+        None
+    }
+
+    /// The one linear map that it is, if it is one.
+    fn linear(&self) -> Option<stored::Linear> {
         None
     }
 

@@ -71,6 +71,16 @@ impl Projection {
         }
     }
 
+    /// A map as it was written to a file: matrix `[out_dim, in_dim]`, the rows that it takes, and its id.
+    pub fn stored(matrix: Matrix, input: ProjectionInput, id: String) -> Self {
+        Self { matrix, input, id }
+    }
+
+    /// `[out_dim, in_dim]`.
+    pub fn matrix(&self) -> &Matrix {
+        &self.matrix
+    }
+
     /// Half the dimensions, as in the paper; fewer where there are fewer words.
     pub fn default_pca_components(num_words: usize, dim: usize) -> usize {
         (dim / 2).min(num_words).max(1)

@@ -1,5 +1,6 @@
 //! Zero-shot CLIP: `logits = 100 · x · Wᵀ` (Radford et al., ICML 2021); and `CoOp`, which is that with learned texts.
 
+use super::stored::Linear;
 use super::{Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Queries};
 use crate::features::{Features, Logits};
 use crate::progress::Progress;
@@ -52,5 +53,12 @@ impl Classifier for ZeroShot {
             .for_each(|x| *x *= LOGIT_SCALE);
         progress.step(queries.original.len(), queries.original.len())?;
         Ok(Logits(logits))
+    }
+
+    fn linear(&self) -> Option<Linear> {
+        let mut weights = self.text.matrix().clone();
+        let numbers = weights.as_mut_slice().iter_mut();
+        numbers.for_each(|x| *x *= LOGIT_SCALE);
+        Some(Linear::without_bias(weights))
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Journal: write-ahead, `synchronous = FULL`. A commit is in the file's log before it is called saved, and on the disk itself, so neither `kill -9` nor a power cut takes it back; the cost, one flush for each commit, is paid on the writer's thread, where waiting commits share one (see [`super::writer`]). When the project is at rest the log is folded back, so that a copy of the one file is the whole project.
 
+use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +17,7 @@ use crate::project::history::{Commit, CommitKind, History, Step, Wanted};
 use crate::project::history_rows::{read_history, read_steps, write_history};
 use crate::project::lock::{ProjectLock, Unlocked};
 use crate::project::rows::{
-    Occasion, raise_meta, read_state, write_change, write_files, write_view,
+    Occasion, raise_meta, read_label_sources, read_state, write_change, write_files, write_view,
 };
 use crate::project::schema;
 use crate::project::state::{FileStamp, ProjectState, View};
@@ -169,6 +170,11 @@ impl ProjectFile {
     /// Reads steps of the history, oldest first.
     pub(super) fn steps(&self, wanted: Wanted) -> Result<Vec<Step>, ProjectError> {
         read_steps(&self.connection, &self.base, wanted).map_err(|error| self.sqlite("read", error))
+    }
+
+    /// Who gave each labelled photo its label, as [`super::LabelSource::name`] has it; what undo and redo did is a person's doing.
+    pub fn label_sources(&self) -> Result<HashMap<PhotoId, String>, ProjectError> {
+        read_label_sources(&self.connection).map_err(|error| self.sqlite("read", error))
     }
 
     /// Folds the write-ahead log into the file, so that a copy of the file is the whole project; `false`: not now, somebody is reading.

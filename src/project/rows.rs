@@ -393,3 +393,23 @@ fn shot_of(role: Role) -> Option<i64> {
         Role::Pool => None,
     }
 }
+
+/// The source of the last label of every photo that has one; undoing and redoing is a person's doing.
+pub(super) fn read_label_sources(
+    connection: &Connection,
+) -> rusqlite::Result<HashMap<PhotoId, String>> {
+    let mut statement = connection.prepare(
+        "SELECT photo, source FROM label_events WHERE id IN (SELECT max(id) FROM label_events GROUP BY photo)",
+    )?;
+    let rows = statement.query_map((), |row| {
+        let source: String = row.get(1)?;
+        let is_step = source == "undo" || source == "redo";
+        let source = if is_step {
+            LabelSource::User.name().to_owned()
+        } else {
+            source
+        };
+        Ok((PhotoId(row.get(0)?), source))
+    })?;
+    rows.collect()
+}

@@ -3,13 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::engine::tune_apart::judge_apart;
+use crate::engine::tune_apart::judge_shots;
 use crate::features::Features;
 use crate::ids::Generation;
-use crate::methods::leave_one_out::held_out;
 use crate::methods::{
     Classifier, Knowledge, LeaveOneOut, Method, MethodError, Parameter, Parameters, Prompts,
-    tune_on_support,
 };
 use crate::progress::Progress;
 use crate::support::SupportSet;
@@ -57,7 +55,7 @@ impl Lesson {
     /// where the method's adapter was trained on some of them, by those.
     ///
     /// # Errors
-    /// As [`tune_on_support`].
+    /// As [`judge_shots`].
     pub fn judged(
         &self,
         method: Method,
@@ -65,22 +63,8 @@ impl Lesson {
         tunes: bool,
         progress: &Progress<'_>,
     ) -> Result<LeaveOneOut, MethodError> {
-        let knowledge = self.knowledge();
-        match &self.unseen {
-            Some(unseen) if method.needs_adapter() => {
-                judge_apart(method, parameters, &knowledge, unseen, tunes, progress)
-            }
-            _ if tunes => tune_on_support(method, parameters, &knowledge, progress),
-            _ => {
-                let held_out = held_out(method, parameters, &knowledge, progress)?;
-                Ok(LeaveOneOut {
-                    accuracy: held_out.accuracy(),
-                    num_judged: held_out.labels.len(),
-                    held_out,
-                    ..LeaveOneOut::untuned(parameters)
-                })
-            }
-        }
+        let (knowledge, unseen) = (self.knowledge(), self.unseen.as_deref());
+        judge_shots(method, parameters, &knowledge, unseen, tunes, progress)
     }
 
     /// The lesson with its fingerprint.

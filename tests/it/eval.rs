@@ -17,7 +17,7 @@ use crate::cli::Shell;
 const COLOURS: [&str; 3] = ["red", "green", "blue"];
 
 /// A picture of one colour with a soft edge; every `number` has other bytes.
-fn paint(path: &Path, class: usize, number: usize) {
+pub(crate) fn paint(path: &Path, class: usize, number: usize) {
     let picture = RgbImage::from_fn(32, 32, |x, y| {
         let mut pixel = [20 + 3 * number as u8, 10 + x as u8, 10 + y as u8];
         pixel[class] = 235 - number as u8;

@@ -26,6 +26,7 @@ mod methods_more;
 mod models;
 mod overlap;
 mod photos;
+mod photos_out;
 mod preprocess;
 mod project;
 mod projection;

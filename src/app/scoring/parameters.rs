@@ -6,7 +6,7 @@ use crate::methods::{Method, Parameters};
 use crate::project::{Edit, MethodOptions, Settings};
 use crate::worker::scoring_worker::ScoreJob;
 
-use super::parameters_of;
+use crate::engine::classifier::project::parameters_of;
 
 impl App {
     /// The parameters in use: tuned, or as set.

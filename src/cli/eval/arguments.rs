@@ -101,11 +101,21 @@ fn tune(text: &str) -> Result<Tune, String> {
 
 /// Where the texts of the classes come from.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct PromptSpec {
+pub(in crate::cli) struct PromptSpec {
     /// Templates, unless the file alone counts.
     pub(super) templates: Option<Templates>,
     /// A file of prompts.
     pub(super) file: Option<PathBuf>,
+}
+
+impl Default for PromptSpec {
+    /// "a photo of a {}".
+    fn default() -> Self {
+        Self {
+            templates: Some(Templates::Own),
+            file: None,
+        }
+    }
 }
 
 /// Which templates.
@@ -126,7 +136,7 @@ fn templates(name: &str) -> Option<Templates> {
     }
 }
 
-fn prompt_spec(text: &str) -> Result<PromptSpec, String> {
+pub(in crate::cli) fn prompt_spec(text: &str) -> Result<PromptSpec, String> {
     if let Some(named) = templates(text) {
         return Ok(PromptSpec {
             templates: Some(named),

@@ -90,7 +90,7 @@ fn most_photos(support: &Split, rows: &[usize], num_classes: usize) -> usize {
 }
 
 /// Photos that have a class, a folder per class.
-fn labelled_photos(folder: &Path) -> Result<Vec<ListedPhoto>> {
+pub(in crate::cli) fn labelled_photos(folder: &Path) -> Result<Vec<ListedPhoto>> {
     let photos = photo_list::list(&[folder.to_owned()])?;
     let (labelled, loose): (Vec<_>, Vec<_>) =
         photos.into_iter().partition(|photo| photo.class.is_some());

@@ -30,9 +30,9 @@ pub(super) struct Material {
 
 /// Embeds photos.
 #[derive(Clone, Copy)]
-pub(super) struct Embedder<'a> {
-    pub(super) engine: &'a Engine,
-    pub(super) looks: Looks<'a>,
+pub(in crate::cli) struct Embedder<'a> {
+    pub(in crate::cli) engine: &'a Engine,
+    pub(in crate::cli) looks: Looks<'a>,
 }
 
 impl Embedder<'_> {
@@ -59,7 +59,11 @@ impl Embedder<'_> {
     }
 
     /// Photos to learn from, with their views.
-    pub(super) fn support(&self, photos: &[(PathBuf, usize)], whose: &str) -> Result<Split> {
+    pub(in crate::cli) fn support(
+        &self,
+        photos: &[(PathBuf, usize)],
+        whose: &str,
+    ) -> Result<Split> {
         let looks = Looks {
             has_parts: false,
             ..self.looks
@@ -138,7 +142,7 @@ impl Embedder<'_> {
 }
 
 /// Refuses a single class.
-pub(super) fn check_classes(classes: &[String], whose: &str) -> Result<()> {
+pub(in crate::cli) fn check_classes(classes: &[String], whose: &str) -> Result<()> {
     if let [class] = classes {
         bail!("{whose} has one class, {class}; there is something to choose between from two on");
     }
@@ -146,7 +150,7 @@ pub(super) fn check_classes(classes: &[String], whose: &str) -> Result<()> {
 }
 
 /// Classes of which nothing is left, as where no photo can be read.
-pub(super) fn tell_empty_classes(classes: &[String], split: &Split, what: &str) {
+pub(in crate::cli) fn tell_empty_classes(classes: &[String], split: &Split, what: &str) {
     let present: HashSet<usize> = split.labels.iter().copied().collect();
     let empty: Vec<&str> = (0..classes.len())
         .filter(|class| !present.contains(class))

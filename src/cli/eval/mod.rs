@@ -11,7 +11,10 @@ mod texts;
 
 use anyhow::{Context as _, Result, bail};
 
-pub(super) use arguments::EvalArgs;
+pub(super) use arguments::{EvalArgs, PromptSpec, prompt_spec};
+pub(super) use folders::labelled_photos;
+pub(super) use material::{Embedder, check_classes, tell_empty_classes};
+pub(super) use texts::Texts;
 
 use super::stderr::{ProgressLine, warn};
 use super::{Common, session};
@@ -22,9 +25,8 @@ use crate::methods::Method;
 use crate::progress::{CancelToken, Progress};
 use arguments::Tune;
 use comparison::Comparison;
-use material::{Embedder, Material};
+use material::Material;
 use output::Report;
-use texts::Texts;
 
 pub(super) fn run(args: &EvalArgs, common: &Common) -> Result<()> {
     let engine = session::open_engine(common)?;

@@ -11,16 +11,16 @@ use crate::models::prompts;
 use crate::models::published::PromptKind;
 
 /// Prompts of every class.
-pub(super) struct Texts {
+pub(in crate::cli) struct Texts {
     /// At least one a class.
-    pub(super) prompts: Vec<Vec<String>>,
+    pub(in crate::cli) prompts: Vec<Vec<String>>,
     /// Which kinds of published texts they are.
     pub(super) kinds: Vec<PromptKind>,
 }
 
 impl Texts {
     /// The texts that `spec` names, for the classes of `dataset` or of folders.
-    pub(super) fn new(
+    pub(in crate::cli) fn new(
         spec: &PromptSpec,
         classes: &[String],
         dataset: Option<&str>,

@@ -4,13 +4,10 @@ use super::figures::{PoolSummary, ProjectMethod, Quartiles};
 use super::material::Material;
 use super::spaces::Space;
 use crate::engine::EngineError;
-use crate::engine::tune_apart::judge_apart;
+use crate::engine::tune_apart::judge_shots;
 use crate::features::{Logits, arg_max};
 use crate::methods::calibration::{Calibration, calibrate_on, confidences};
-use crate::methods::leave_one_out::held_out;
-use crate::methods::{
-    self, HeldOut, Knowledge, Method, MethodError, Monitor, Parameters, Queries, tune_on_support,
-};
+use crate::methods::{self, HeldOut, Knowledge, Method, MethodError, Monitor, Parameters, Queries};
 use crate::progress::Progress;
 use crate::project::Settings;
 
@@ -121,17 +118,7 @@ fn judge(
     tunes: bool,
     progress: &Progress<'_>,
 ) -> Result<InUse, MethodError> {
-    let found = match unseen {
-        Some(unseen) => judge_apart(method, set, knowledge, unseen, tunes, progress)?,
-        None if tunes => tune_on_support(method, set, knowledge, progress)?,
-        None => {
-            return Ok(InUse {
-                parameters: *set,
-                is_tuned: false,
-                held_out: held_out(method, set, knowledge, progress)?,
-            });
-        }
-    };
+    let found = judge_shots(method, set, knowledge, unseen, tunes, progress)?;
     Ok(InUse {
         parameters: found.parameters,
         is_tuned: found.is_tuned,

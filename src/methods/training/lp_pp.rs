@@ -9,6 +9,7 @@
 use faer::Side;
 
 use super::super::linear_algebra::to_f64;
+use super::super::stored::Linear;
 use super::super::{Knowledge, MethodError, Parameters};
 use super::descent::Start;
 use super::kernels::cross_entropy;
@@ -141,6 +142,14 @@ impl Model for LpPlusPlus {
                 .for_each(|(x, b)| *x += b);
         }
         logits
+    }
+
+    fn linear(&self) -> Option<Linear> {
+        Some(Linear {
+            weights: self.directions(),
+            adapted_weights: None,
+            biases: self.biases.as_slice().to_vec(),
+        })
     }
 
     fn gradients(&self, rows: &Matrix, labels: &[usize], share: f32) -> (f32, Vec<Matrix>) {

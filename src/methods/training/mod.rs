@@ -19,6 +19,7 @@ mod tip_adapter_f;
 use rayon::prelude::*;
 
 use super::evidence::{Keyring, logits_as_readings};
+use super::stored::Linear;
 use super::{
     Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Parameters, Queries, Reading,
     Weighing, check,
@@ -83,6 +84,11 @@ trait Model: Clone + Send + Sync {
 
     /// The same weights at other parameters; `None` where none can be changed after training.
     fn at(&self, _parameters: &Parameters) -> Option<Self> {
+        None
+    }
+
+    /// The one linear map that it is, if it is one.
+    fn linear(&self) -> Option<Linear> {
         None
     }
 
@@ -177,6 +183,10 @@ impl<M: Model + 'static> Classifier for Trained<M> {
             model: self.model.at(parameters)?,
             ..*self
         }))
+    }
+
+    fn linear(&self) -> Option<Linear> {
+        self.model.linear()
     }
 
     fn trained_cache(&self) -> Option<TrainedCache> {

@@ -2,6 +2,7 @@
 //!
 //! `t' = t + α r`, `logits = 100 · x · (t' / ‖t'‖)ᵀ`; `r` starts at 0. Adam with L2 5e-4, its trainer's default.
 
+use super::super::stored::Linear;
 use super::super::{Knowledge, LOGIT_SCALE, Parameters};
 use super::clip_adapter::through_length;
 use super::descent::Start;
@@ -74,6 +75,11 @@ impl Model for TaskRes {
 
     fn logits(&self, rows: &Matrix) -> Matrix {
         scaled(&rows.times_transposed(&self.moved_text().0), LOGIT_SCALE)
+    }
+
+    fn linear(&self) -> Option<Linear> {
+        let weights = scaled(&self.moved_text().0, LOGIT_SCALE);
+        Some(Linear::without_bias(weights))
     }
 
     fn gradients(&self, rows: &Matrix, labels: &[usize], share: f32) -> (f32, Vec<Matrix>) {

@@ -1,0 +1,180 @@
+//! The photos of a project as they go out: who is labelled what, what is predicted, who decided.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use super::ExportError;
+use super::table::{BY_SHOT, Row};
+use crate::engine::Engine;
+use crate::engine::classifier::project::{ProjectClassifier, class_of};
+use crate::engine::classifier::{LabelledPhoto, Prediction};
+use crate::features::{Features, Matrix};
+use crate::ids::PhotoId;
+use crate::image_io::ContentHash;
+use crate::progress::Progress;
+use crate::project::{LabelSource, Photo, ProjectState, Role};
+
+/// A photo on its way out.
+#[derive(Clone, Debug)]
+pub struct ExportPhoto {
+    /// The file.
+    pub path: PathBuf,
+    /// Its content.
+    pub hash: ContentHash,
+    /// Index of the class that it is known to show.
+    pub label: Option<usize>,
+    /// What the method predicts; for a shot what the others predict.
+    pub prediction: Option<Prediction>,
+    /// As [`Row::decided_by`].
+    pub decided_by: String,
+    /// Original features of unit length, `[dim]`.
+    pub features: Vec<f32>,
+}
+
+/// All photos of a project that could be read.
+#[derive(Clone, Debug, Default)]
+pub struct Exportable {
+    /// Class names.
+    pub classes: Vec<String>,
+    /// In the order of the project.
+    pub photos: Vec<ExportPhoto>,
+    /// Why each of the others could not be read, naming its file.
+    pub skipped: Vec<String>,
+    /// What is to be said about the predictions.
+    pub note: Option<String>,
+}
+
+impl ExportPhoto {
+    /// The class to file it under: its label, else with `predicted_too` the prediction, if that is at least so sure.
+    pub fn class(&self, choice: Choice) -> Option<usize> {
+        let predicted = self.prediction.filter(|prediction| {
+            !choice.is_labelled_only && prediction.confidence >= choice.min_confidence
+        });
+        self.label.or(predicted.map(|prediction| prediction.class))
+    }
+
+    /// As a row of a table; `path` is how the table names the file.
+    pub fn row(&self, path: String, classes: &[String]) -> Row {
+        Row {
+            path,
+            label: self.label.map(|class| classes[class].clone()),
+            prediction: self
+                .prediction
+                .map(|found| (classes[found.class].clone(), found.confidence)),
+            decided_by: self.decided_by.clone(),
+        }
+    }
+}
+
+/// Which photos count as being of a class.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Choice {
+    /// Only those that somebody labelled.
+    pub is_labelled_only: bool,
+    /// Predictions below this confidence, 0 to 1, do not count.
+    pub min_confidence: f32,
+}
+
+impl Engine {
+    /// Predicts all photos of a project; `sources`: who gave each label.
+    pub fn exportable(
+        &self,
+        state: &ProjectState,
+        sources: &HashMap<PhotoId, String>,
+        progress: &Progress<'_>,
+    ) -> Result<Exportable, ExportError> {
+        let classifier = self.project_classifier(state, false, &progress.quiet())?;
+        let mut out = Exportable {
+            classes: state
+                .classes()
+                .iter()
+                .map(|class| class.name.clone())
+                .collect(),
+            note: classifier.note.clone(),
+            ..Exportable::default()
+        };
+        let own = OwnPhotos::of(&classifier);
+        let method = classifier.learned.classifier.recipe.method.name();
+        let photos = state.photos();
+        let paths: Vec<PathBuf> = photos
+            .iter()
+            .map(|photo| photo.path.to_path_buf())
+            .collect();
+        self.label_photos::<ExportError>(
+            &classifier.learned.classifier,
+            &paths,
+            progress,
+            &mut |stretch| {
+                out.skipped
+                    .extend(stretch.skipped.into_iter().map(|(_, reason)| reason));
+                for found in stretch.labelled {
+                    let photo = &photos[found.index];
+                    let prediction = own.prediction(&found);
+                    let label = class_of(state, photo);
+                    out.photos.push(ExportPhoto {
+                        path: photo.path.to_path_buf(),
+                        hash: found.hash,
+                        label,
+                        prediction,
+                        decided_by: decided_by(photo, label, prediction, sources, method),
+                        features: unit(found.features)?,
+                    });
+                }
+                Ok(())
+            },
+        )?;
+        if out.photos.is_empty() {
+            let all = photos.len();
+            return Err(ExportError::Nothing(format!(
+                "none of the {all} photos of the project can be read"
+            )));
+        }
+        Ok(out)
+    }
+}
+
+fn decided_by(
+    photo: &Photo,
+    label: Option<usize>,
+    prediction: Option<Prediction>,
+    sources: &HashMap<PhotoId, String>,
+    method: &str,
+) -> String {
+    let labeller = || {
+        sources
+            .get(&photo.id)
+            .map_or(LabelSource::User.name(), String::as_str)
+    };
+    match (photo.role, label, prediction) {
+        (Role::Shot(_), ..) => BY_SHOT.to_owned(),
+        (Role::Pool, Some(_), _) => labeller().to_owned(),
+        (Role::Pool, None, Some(_)) => method.to_owned(),
+        (Role::Pool, None, None) => String::new(),
+    }
+}
+
+fn unit(features: Vec<f32>) -> Result<Vec<f32>, crate::engine::EngineError> {
+    let rows = Features::normalized(Matrix::new(1, features.len(), features)?)?;
+    Ok(rows.row(0).to_vec())
+}
+
+/// Photos of the support set, which would recognise themselves: the others say what they show.
+struct OwnPhotos(HashMap<ContentHash, Option<Prediction>>);
+
+impl OwnPhotos {
+    fn of(classifier: &ProjectClassifier) -> Self {
+        let hashes = classifier.split.hashes.iter().enumerate();
+        Self(
+            hashes
+                .map(|(row, hash)| (*hash, classifier.learned.held_out(row)))
+                .collect(),
+        )
+    }
+
+    fn prediction(&self, found: &LabelledPhoto) -> Option<Prediction> {
+        match self.0.get(&found.hash) {
+            Some(by_others) => *by_others,
+            None => Some(found.prediction),
+        }
+    }
+}

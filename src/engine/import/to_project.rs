@@ -1,0 +1,74 @@
+//! A list that was read, as an edit of a project: one step, which undo takes back whole.
+
+use super::{ImportError, Imported};
+use crate::ids::{ClassId, PhotoId};
+use crate::project::{self, Edit, LabelSource, ProjectState, Role, apply};
+
+impl Imported {
+    /// The edit that adds everything to a project. Classes that it has are used, photos that it has get their label.
+    pub fn edit(&self, state: &mut ProjectState) -> Edit {
+        let mut edits = Vec::new();
+        let classes: Vec<(String, ClassId)> = self
+            .classes
+            .iter()
+            .map(|name| (name.clone(), class_id(name, state, &mut edits)))
+            .collect();
+        let class_of = |label: &Option<String>| {
+            let label = label.as_ref()?;
+            classes
+                .iter()
+                .find(|(name, _)| name == label)
+                .map(|(_, id)| *id)
+        };
+        let (mut photos, mut labels): (Vec<_>, Vec<(PhotoId, Option<ClassId>)>) =
+            Default::default();
+        for imported in &self.photos {
+            let class = class_of(&imported.label);
+            let role = match class {
+                Some(class) if imported.is_shot => Role::Shot(class),
+                _ => Role::Pool,
+            };
+            let id = state.photo_at(&imported.path).unwrap_or_else(|| {
+                let photo = state.new_photo(&imported.path, role, project::stamp(&imported.path));
+                let id = photo.id;
+                photos.push(photo);
+                id
+            });
+            if class.is_some() && !imported.is_shot {
+                labels.push((id, class));
+            }
+        }
+        edits.push(Edit::AddPhotos(photos));
+        edits.push(Edit::SetLabels {
+            labels,
+            source: LabelSource::Import,
+            predicted: Vec::new(),
+        });
+        Edit::Batch {
+            title: Some(format!("Import {} photos", self.photos.len())),
+            edits,
+        }
+    }
+
+    /// A new project with everything in it.
+    pub fn project(&self) -> Result<ProjectState, ImportError> {
+        let mut state = ProjectState::new();
+        let edit = self.edit(&mut state);
+        apply(&mut state, edit)?;
+        Ok(state)
+    }
+}
+
+/// The class of this name; one that is new comes last in the list.
+fn class_id(name: &str, state: &mut ProjectState, edits: &mut Vec<Edit>) -> ClassId {
+    if let Some(class) = state.class_named(name) {
+        return class.id;
+    }
+    let mut class = state.new_class(name);
+    let num_new = edits.len() as u32;
+    class.position += num_new;
+    class.colour = class.colour.saturating_add(num_new as u8);
+    let id = class.id;
+    edits.push(Edit::AddClass(class));
+    id
+}
