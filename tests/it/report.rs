@@ -151,9 +151,25 @@ fn a_report_has_the_figures_that_overlap_has_and_escapes_what_people_typed() {
         expected["auroc"]
     );
     check_parts(&json);
+    check_page(&fs::read_to_string(&out).unwrap());
+    assert_eq!(
+        fs::read(&project).unwrap(),
+        before,
+        "the project was written to"
+    );
+    let litter = fs::read_dir(project.parent().unwrap())
+        .unwrap()
+        .any(|entry| {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            name.contains(".shotlens-") || name.contains(".lock")
+        });
+    assert!(!litter, "something was left beside the project");
+}
 
-    let page = fs::read_to_string(&out).unwrap();
-    check_well_formed(&page);
+/// What people typed stands there as text, and nothing leads out of the file.
+#[track_caller]
+fn check_page(page: &str) {
+    check_well_formed(page);
     assert!(!page.contains("<script"), "a class name became markup");
     assert!(page.contains("&lt;script&gt;alert(1)&lt;/script&gt;"));
     assert!(page.contains("R&amp;D &quot;green&quot;"));
@@ -179,18 +195,6 @@ fn a_report_has_the_figures_that_overlap_has_and_escapes_what_people_typed() {
             "{elsewhere} leads out of the file"
         );
     }
-    assert_eq!(
-        fs::read(&project).unwrap(),
-        before,
-        "the project was written to"
-    );
-    let litter = fs::read_dir(project.parent().unwrap())
-        .unwrap()
-        .any(|entry| {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            name.contains(".shotlens-") || name.ends_with(".lock")
-        });
-    assert!(!litter, "something was left beside the project");
 }
 
 /// Parts that must fit together, whatever the figures are.

@@ -13,6 +13,7 @@ mod scatter_sections;
 mod setting;
 mod words;
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -148,11 +149,14 @@ fn said(page: &page::Page<'_>, out: &Path) -> String {
         ("classes", page.class_trend()),
         ("methods", page.method_trend()),
     ] {
-        text.push_str(&format!(
-            "overlap reduction against gain, {what}: {}\n",
+        // Writing to a String cannot fail.
+        writeln!(
+            text,
+            "overlap reduction against gain, {what}: {}",
             words::correlation(trend.as_ref())
-        ));
+        )
+        .ok();
     }
-    text.push_str(&format!("written to {}\n", out.display()));
+    writeln!(text, "written to {}", out.display()).ok();
     text
 }

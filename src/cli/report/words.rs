@@ -68,10 +68,10 @@ pub(super) fn parameters(method: Method, parameters: &Parameters) -> String {
     let mut words: Vec<String> = method
         .parameters()
         .iter()
-        .map(|one| format!("{} {}", name(*one), rounded(parameters.value(*one))))
+        .map(|one| format!("{}\u{a0}{}", name(*one), rounded(parameters.value(*one))))
         .collect();
     if matches!(method, Method::ProKeR | Method::ProKeRPp) {
-        words.push(format!("λ {}", digits(parameters.lambda)));
+        words.push(format!("λ\u{a0}{}", digits(parameters.lambda)));
     }
     if let (Method::Ape | Method::ApePp, Some(channels)) = (method, parameters.channels) {
         words.push(format!("{channels} channels"));
