@@ -57,7 +57,8 @@ fn project(shell: &Shell, method: &str) -> PathBuf {
     lines += &format!("{},,\n", gone.display());
     let list = shell.path("list.csv");
     fs::write(&list, lines).unwrap();
-    shell.succeed(&["import", text(&list), "--out", text(&path)]);
+    // By its bare name, from its folder.
+    shell.succeed(&["import", "list.csv", "--out", text(&path)]);
     fs::remove_file(gone).unwrap();
     let mut opened = Project::open(&path, std::sync::Arc::new(|| ())).unwrap();
     let settings = shotlens::project::Settings {
