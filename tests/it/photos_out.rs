@@ -38,26 +38,23 @@ fn photos(shell: &Shell) -> (PathBuf, PathBuf) {
 fn project(shell: &Shell, method: &str) -> PathBuf {
     let (support, pool) = photos(shell);
     let path = shell.path("colours.shotlens");
-    let mut lines = String::from("path,label,decided_by\n");
+    let mut lines = vec!["path,label,decided_by".to_owned()];
     for colour in COLOURS {
         for number in 0..2 {
-            lines += &format!(
-                "{},{colour},shot\n",
-                support.join(format!("{colour}/{number}.png")).display()
-            );
+            let shot = support.join(format!("{colour}/{number}.png"));
+            lines.push(format!("{},{colour},shot", shot.display()));
         }
         let label = if colour == "red" { colour } else { "" };
-        lines += &format!(
-            "\"{}\",{label},\n",
-            pool.join(format!("photo, {colour}.png")).display()
-        );
+        let photo = pool.join(format!("photo, {colour}.png"));
+        lines.push(format!("\"{}\",{label},", photo.display()));
     }
     let gone = pool.join("gone.png");
     fs::copy(pool.join("photo, red.png"), &gone).unwrap();
-    lines += &format!("{},,\n", gone.display());
+    lines.push(format!("{},,", gone.display()));
     let list = shell.path("list.csv");
-    fs::write(&list, lines).unwrap();
-    shell.succeed(&["import", text(&list), "--out", text(&path)]);
+    fs::write(&list, lines.join("\n")).unwrap();
+    // By its bare name, from its folder.
+    shell.succeed(&["import", "list.csv", "--out", text(&path)]);
     fs::remove_file(gone).unwrap();
     let mut opened = Project::open(&path, std::sync::Arc::new(|| ())).unwrap();
     let settings = shotlens::project::Settings {

@@ -164,7 +164,9 @@ fn read_text(path: &Path) -> Result<String, ImportError> {
 
 /// The folder that a list's relative paths start from.
 fn base<'a>(list: &'a Path, root: Option<&'a Path>) -> &'a Path {
-    root.unwrap_or_else(|| list.parent().unwrap_or(Path::new("")))
+    // A bare file name has the parent "", which is no folder that could be opened.
+    let own = list.parent().filter(|own| !own.as_os_str().is_empty());
+    root.or(own).unwrap_or(Path::new("."))
 }
 
 /// Entries with their files; `classes` where the list orders them, else those of the entries, sorted.
