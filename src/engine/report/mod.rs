@@ -1,6 +1,6 @@
 //! A project in figures: overlap before and after, methods side by side, and whether the one explains the other.
 //!
-//! Nothing is reported on photos that it was tuned on. Shots are cross-fitted ([`cross_fit`]); labelled photos of the pool
+//! Nothing is reported on photos that it was tuned on. Shots are cross-fitted in quarters; labelled photos of the pool
 //! judge what was chosen on the shots; photos that trained an adapter judge nothing that it had a part in.
 
 mod cross_fit;
