@@ -18,7 +18,7 @@ const SEMIBOLD: &str = "semibold";
 // Inter, variable in weight: one file serves text and headings.
 const INTER: &[u8] = include_bytes!("../../assets/fonts/Inter.ttf");
 // Class names may hold emoji, on systems without a font for them too.
-const NOTO_EMOJI: &[u8] = include_bytes!("../../assets/fonts/NotoEmoji.ttf");
+const NOTO_EMOJI: &[u8] = epaint_default_fonts::NOTO_EMOJI_REGULAR;
 
 #[expect(
     clippy::disallowed_methods,
