@@ -11,7 +11,7 @@ use super::histogram::{Axes, histogram_ui};
 use super::theme::{Palette, semibold};
 
 const HISTOGRAM_HEIGHT: f32 = 70.0;
-const SCATTER_HEIGHT: f32 = 210.0;
+const SCATTER_HEIGHT: f32 = 180.0;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 enum Tab {

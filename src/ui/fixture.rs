@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::app::{
-    Activity, AdapterChoice, AdapterComparisonView, AdapterOption, AdapterRow, AdapterStage,
-    AdapterTrainingView, App, AvailableModel, ComparisonView, Inspection, ModelState, ModelStatus,
-    OverlapFigures, PairKind, PairList, Plan, Preset, SavedStatus, SkippedFile, TrainingStage,
-    TrainingStep, TrainingView, Vote, scoring::Scoring,
+    Activity, AdapterChoice, AdapterOption, AdapterStage, AdapterTrainingView, App, AvailableModel,
+    ComparisonView, Inspection, ModelState, ModelStatus, OverlapFigures, PairKind, PairList, Plan,
+    Preset, SavedStatus, SkippedFile, TrainingStage, TrainingStep, TrainingView, Vote,
+    scoring::Scoring,
 };
 use crate::ids::{ClassId, PhotoId};
-use crate::methods::overlap::{ClassVariance, ScatterPoint};
 use crate::methods::surface::Surface;
 use crate::methods::{Method, Parameters};
 use crate::project::{self, Edit, FileStamp, LabelSource, Project, ProjectState, Role, Settings};
@@ -419,43 +418,6 @@ pub(super) fn adapter_training() -> App {
         before: app.overlap.before.clone(),
         after: app.overlap.after.clone().map(|figures| (150, figures)),
         ..AdapterTrainingView::default()
-    };
-    app
-}
-
-/// Adapters side by side.
-pub(super) fn comparing_adapters() -> App {
-    let mut app = demo();
-    let figures = [app.overlap.before.clone(), app.overlap.after.clone()];
-    let titles = [
-        "Original features",
-        "Demo adapter",
-        "IsoCLIP (0, 0)",
-        "PCA of words (128)",
-    ];
-    let rows = titles.iter().enumerate().map(|(place, title)| AdapterRow {
-        title: (*title).to_owned(),
-        figures: figures[place.min(1)].clone(),
-        variance: Some(ClassVariance {
-            within: 0.002,
-            between: 0.001 + 0.0004 * place as f64,
-        }),
-        accuracy: [Some(76.1 + 2.0 * place as f64), Some(75.4), None],
-        notes: Vec::new(),
-    });
-    let points = (0..9_u8).map(|place| ScatterPoint {
-        name: format!("Tip-Adapter++, adapter {place}"),
-        overlap_before: 0.6,
-        overlap_after: 0.6 - 0.04 * f64::from(place),
-        accuracy_before: 76.0,
-        accuracy_after: 76.0 + 0.8 * f64::from(place) + f64::from(place % 3),
-    });
-    app.adapter_comparison.view = AdapterComparisonView {
-        is_open: true,
-        rows: rows.collect(),
-        sides: [0, 1],
-        methods: points.collect(),
-        ..AdapterComparisonView::default()
     };
     app
 }

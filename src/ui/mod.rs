@@ -52,6 +52,8 @@ mod training_ui;
 mod votes_ui;
 
 #[cfg(test)]
+mod adapter_fixture;
+#[cfg(test)]
 mod fixture;
 #[cfg(test)]
 mod snapshots;

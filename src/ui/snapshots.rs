@@ -12,7 +12,7 @@ use egui_kittest::{Harness, SnapshotOptions};
 
 use crate::app::App;
 
-use super::{ShotlensWindow, fixture};
+use super::{ShotlensWindow, adapter_fixture, fixture};
 
 // lavapipe draws with all cores already.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -278,9 +278,9 @@ fn look_at_methods() {
     let marked = app.gallery.photos[1..5].to_vec();
     app.apply(crate::app::Command::MarkPhotos(marked, true));
     check("look marked", app, USUAL, Theme::Dark, |_| ());
-    let app = fixture::comparing_adapters();
+    let app = adapter_fixture::comparing_adapters();
     check("look adapters", app, USUAL, Theme::Dark, |_| ());
-    let app = fixture::comparing_adapters();
+    let app = adapter_fixture::comparing_adapters();
     check("look scatter", app, SMALL, Theme::Light, |harness| {
         harness.get_by_label_contains("Less overlap").click();
     });

@@ -261,7 +261,7 @@ fn adapter() {
     assert!(titles.len() >= 4, "{titles:?} {:?}", view.problems);
     for row in &view.rows {
         let figures = row.figures.as_ref().unwrap();
-        assert!(figures.overlap > 0.0 && figures.overlap < 1.0 && figures.auroc > 0.5);
+        assert!((0.0..=1.0).contains(&figures.overlap) && figures.auroc > 0.5);
         assert!(
             row.accuracy.iter().flatten().all(|share| *share > 50.0),
             "{row:?}"

@@ -82,7 +82,7 @@ mod tests {
         let mut table = TableWriter::new(Vec::new()).unwrap();
         let row = Row {
             path: "a, \"b\".jpg".to_owned(),
-            prediction: Some(("hat".to_owned(), 0.98765)),
+            prediction: Some(("hat".to_owned(), 0.98768)),
             decided_by: "gda".to_owned(),
             ..Row::default()
         };
