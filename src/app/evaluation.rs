@@ -184,8 +184,9 @@ mod tests {
     fn the_running_share_forgets_what_is_long_ago() {
         let right: Vec<bool> = (0..30).map(|number| number >= 10).collect();
         let shares = running(&right);
-        assert_eq!(shares[9], [10.0, 0.0]);
-        assert_eq!(shares[19], [20.0, 0.5]);
-        assert_eq!(shares[29], [30.0, 1.0]);
+        let at = |place: usize| shares[place].map(|x| (100.0 * x).round() as u32);
+        assert_eq!(at(9), [1000, 0]);
+        assert_eq!(at(19), [2000, 50]);
+        assert_eq!(at(29), [3000, 100]);
     }
 }

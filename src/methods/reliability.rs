@@ -137,7 +137,7 @@ mod tests {
             (0, 1, 0.55),
         ]));
         assert_eq!((bins[9].count, bins[5].count), (2, 2));
-        assert!((calibration_error(&bins) - (0.45 + 0.05) / 2.0).abs() < 1e-6);
+        assert!((calibration_error(&bins) - f64::midpoint(0.45, 0.05)).abs() < 1e-6);
     }
 
     #[test]

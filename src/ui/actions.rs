@@ -53,12 +53,12 @@ pub(super) struct Known {
     pub(super) default: Option<KeyboardShortcut>,
 }
 
-const fn plain(key: Key) -> Option<KeyboardShortcut> {
-    Some(KeyboardShortcut::new(Modifiers::NONE, key))
+const fn plain(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::NONE, key)
 }
 
-const fn command(key: Key) -> Option<KeyboardShortcut> {
-    Some(KeyboardShortcut::new(Modifiers::COMMAND, key))
+const fn command(key: Key) -> KeyboardShortcut {
+    KeyboardShortcut::new(Modifiers::COMMAND, key)
 }
 
 const COMMAND_SHIFT: Modifiers = Modifiers {
@@ -86,73 +86,73 @@ pub(super) const ACTIONS: [Known; 33] = [
         Action::Label(0),
         "label 1",
         "Label as class 1",
-        plain(Key::Num1),
+        Some(plain(Key::Num1)),
     ),
     known(
         Action::Label(1),
         "label 2",
         "Label as class 2",
-        plain(Key::Num2),
+        Some(plain(Key::Num2)),
     ),
     known(
         Action::Label(2),
         "label 3",
         "Label as class 3",
-        plain(Key::Num3),
+        Some(plain(Key::Num3)),
     ),
     known(
         Action::Label(3),
         "label 4",
         "Label as class 4",
-        plain(Key::Num4),
+        Some(plain(Key::Num4)),
     ),
     known(
         Action::Label(4),
         "label 5",
         "Label as class 5",
-        plain(Key::Num5),
+        Some(plain(Key::Num5)),
     ),
     known(
         Action::Label(5),
         "label 6",
         "Label as class 6",
-        plain(Key::Num6),
+        Some(plain(Key::Num6)),
     ),
     known(
         Action::Label(6),
         "label 7",
         "Label as class 7",
-        plain(Key::Num7),
+        Some(plain(Key::Num7)),
     ),
     known(
         Action::Label(7),
         "label 8",
         "Label as class 8",
-        plain(Key::Num8),
+        Some(plain(Key::Num8)),
     ),
     known(
         Action::Label(8),
         "label 9",
         "Label as class 9",
-        plain(Key::Num9),
+        Some(plain(Key::Num9)),
     ),
     known(
         Action::Label(9),
         "label 10",
         "Label as class 10",
-        plain(Key::Num0),
+        Some(plain(Key::Num0)),
     ),
     known(
         Action::PickClass,
         "pick class",
         "Label as a class found by name",
-        plain(Key::Slash),
+        Some(plain(Key::Slash)),
     ),
     known(
         Action::Accept,
         "accept",
         "Accept what is predicted",
-        plain(Key::Enter),
+        Some(plain(Key::Enter)),
     ),
     known(
         Action::AcceptMany,
@@ -164,58 +164,83 @@ pub(super) const ACTIONS: [Known; 33] = [
         Action::Clear,
         "clear",
         "Clear the label",
-        plain(Key::Backspace),
+        Some(plain(Key::Backspace)),
     ),
     known(
         Action::SetAside,
         "set aside",
         "Set aside as unsure, and go on",
-        plain(Key::Minus),
+        Some(plain(Key::Minus)),
     ),
     known(
         Action::Mark,
         "mark",
         "Select together with others",
-        plain(Key::Space),
+        Some(plain(Key::Space)),
     ),
     known(
         Action::MarkAll,
         "mark all",
         "Select all photos shown",
-        command(Key::A),
+        Some(command(Key::A)),
     ),
-    known(Action::Left, "left", "Photo before", plain(Key::ArrowLeft)),
-    known(Action::Right, "right", "Next photo", plain(Key::ArrowRight)),
-    known(Action::Up, "up", "Photo above", plain(Key::ArrowUp)),
-    known(Action::Down, "down", "Photo below", plain(Key::ArrowDown)),
-    known(Action::PageUp, "page up", "A screen up", plain(Key::PageUp)),
+    known(
+        Action::Left,
+        "left",
+        "Photo before",
+        Some(plain(Key::ArrowLeft)),
+    ),
+    known(
+        Action::Right,
+        "right",
+        "Next photo",
+        Some(plain(Key::ArrowRight)),
+    ),
+    known(Action::Up, "up", "Photo above", Some(plain(Key::ArrowUp))),
+    known(
+        Action::Down,
+        "down",
+        "Photo below",
+        Some(plain(Key::ArrowDown)),
+    ),
+    known(
+        Action::PageUp,
+        "page up",
+        "A screen up",
+        Some(plain(Key::PageUp)),
+    ),
     known(
         Action::PageDown,
         "page down",
         "A screen down",
-        plain(Key::PageDown),
+        Some(plain(Key::PageDown)),
     ),
-    known(Action::First, "first", "First photo", plain(Key::Home)),
-    known(Action::Last, "last", "Last photo", plain(Key::End)),
+    known(
+        Action::First,
+        "first",
+        "First photo",
+        Some(plain(Key::Home)),
+    ),
+    known(Action::Last, "last", "Last photo", Some(plain(Key::End))),
     known(
         Action::Redo,
         "redo",
         "Redo",
         Some(KeyboardShortcut::new(COMMAND_SHIFT, Key::Z)),
     ),
-    known(Action::Undo, "undo", "Undo", command(Key::Z)),
+    known(Action::Undo, "undo", "Undo", Some(command(Key::Z))),
     known(
         Action::Tune,
         "tune",
         "Tune on the support set",
-        command(Key::T),
+        Some(command(Key::T)),
     ),
     known(Action::Compare, "compare", "Compare methods", None),
     known(
         Action::Evaluate,
         "evaluate",
         "How good are the predictions?",
-        command(Key::E),
+        Some(command(Key::E)),
     ),
     known(
         Action::TrainAdapter,
@@ -223,8 +248,13 @@ pub(super) const ACTIONS: [Known; 33] = [
         "Train an adapter…",
         None,
     ),
-    known(Action::Palette, "palette", "All commands", command(Key::K)),
-    known(Action::Help, "help", "Help", plain(Key::F1)),
+    known(
+        Action::Palette,
+        "palette",
+        "All commands",
+        Some(command(Key::K)),
+    ),
+    known(Action::Help, "help", "Help", Some(plain(Key::F1))),
 ];
 
 const COMMAND_SHIFT_ENTER: Option<KeyboardShortcut> =

@@ -90,8 +90,11 @@ fn written(key: KeyboardShortcut) -> String {
         (alt, "Alt"),
         (shift, "Shift"),
     ];
-    let parts = parts.into_iter().filter(|(is_on, _)| *is_on);
-    let mut text: String = parts.map(|(_, name)| format!("{name}+")).collect();
+    let mut text = String::new();
+    for (_, name) in parts.into_iter().filter(|(is_on, _)| *is_on) {
+        text.push_str(name);
+        text.push('+');
+    }
     text.push_str(key.logical_key.name());
     text
 }
@@ -100,13 +103,12 @@ fn read(text: &str) -> Option<KeyboardShortcut> {
     let mut modifiers = Modifiers::NONE;
     let mut rest = text;
     while let Some((first, others)) = rest.split_once('+').filter(|(_, rest)| !rest.is_empty()) {
-        modifiers = modifiers
-            | match first {
-                "Ctrl" => Modifiers::COMMAND,
-                "Alt" => Modifiers::ALT,
-                "Shift" => Modifiers::SHIFT,
-                _ => return None,
-            };
+        modifiers |= match first {
+            "Ctrl" => Modifiers::COMMAND,
+            "Alt" => Modifiers::ALT,
+            "Shift" => Modifiers::SHIFT,
+            _ => return None,
+        };
         rest = others;
     }
     Some(KeyboardShortcut::new(modifiers, Key::from_name(rest)?))

@@ -88,7 +88,7 @@ impl CommandPalette {
         context.input_mut(|input| {
             input
                 .events
-                .retain(|event| !matches!(event, Event::Text(_)))
+                .retain(|event| !matches!(event, Event::Text(_)));
         });
         self.asks_for = None;
         if key.logical_key != Key::Escape {

@@ -172,6 +172,7 @@ fn the_model_menu_and_the_help_open() {
         },
     );
     look_at_methods();
+    look_at_labelling();
     let mut app = fixture::demo();
     fixture::open_pairs(&mut app);
     check("look pairs", app, USUAL, Theme::Dark, |_| ());
@@ -203,34 +204,9 @@ fn the_model_menu_and_the_help_open() {
     );
 }
 
-/// The method menu, the heat map, a training, the comparison.
-fn look_at_methods() {
+/// Confusion and curves, the palette, accepting and selecting many.
+fn look_at_labelling() {
     use egui_kittest::kittest::Queryable as _;
-    let app = fixture::one_shot();
-    check("look methods", app, SMALL, Theme::Light, |harness| {
-        harness
-            .get_by_role_and_label(egui::accesskit::Role::ComboBox, "Method")
-            .click();
-    });
-    let app = fixture::demo();
-    check("look heat", app, USUAL, Theme::Dark, |harness| {
-        harness.get_by_label("Accuracy over the parameters").click();
-        harness.run_steps(20);
-    });
-    let app = fixture::training();
-    check("look training", app, SMALL, Theme::Light, |_| ());
-    let open = |harness: &mut Harness<'_, ShotlensWindow>| {
-        harness.get_by_label("Train adapter…").click();
-        harness.run_steps(6);
-        harness.get_by_label("More").click();
-    };
-    check(
-        "look adapter_form",
-        fixture::demo(),
-        SMALL,
-        Theme::Dark,
-        open,
-    );
     let mut app = fixture::comparing();
     app.apply(crate::app::Command::ShowComparison(false));
     app.apply(crate::app::Command::ShowEvaluation(true));
@@ -278,6 +254,36 @@ fn look_at_methods() {
     let marked = app.gallery.photos[1..5].to_vec();
     app.apply(crate::app::Command::MarkPhotos(marked, true));
     check("look marked", app, USUAL, Theme::Dark, |_| ());
+}
+
+/// The method menu, the heat map, a training, the comparison.
+fn look_at_methods() {
+    use egui_kittest::kittest::Queryable as _;
+    let app = fixture::one_shot();
+    check("look methods", app, SMALL, Theme::Light, |harness| {
+        harness
+            .get_by_role_and_label(egui::accesskit::Role::ComboBox, "Method")
+            .click();
+    });
+    let app = fixture::demo();
+    check("look heat", app, USUAL, Theme::Dark, |harness| {
+        harness.get_by_label("Accuracy over the parameters").click();
+        harness.run_steps(20);
+    });
+    let app = fixture::training();
+    check("look training", app, SMALL, Theme::Light, |_| ());
+    let open = |harness: &mut Harness<'_, ShotlensWindow>| {
+        harness.get_by_label("Train adapter…").click();
+        harness.run_steps(6);
+        harness.get_by_label("More").click();
+    };
+    check(
+        "look adapter_form",
+        fixture::demo(),
+        SMALL,
+        Theme::Dark,
+        open,
+    );
     let app = adapter_fixture::comparing_adapters();
     check("look adapters", app, USUAL, Theme::Dark, |_| ());
     let app = adapter_fixture::comparing_adapters();

@@ -383,14 +383,16 @@ fn prompts_are_edited_one_a_line() {
 
 #[test]
 fn every_control_has_a_name() {
-    for app in [
-        fixture::demo(),
-        fixture::empty(),
-        fixture::busy(),
-        fixture::training(),
-        fixture::comparing(),
-    ] {
-        let harness = window(app);
+    let scenes: [fn() -> App; 6] = [
+        fixture::demo,
+        fixture::empty,
+        fixture::busy,
+        fixture::training,
+        fixture::comparing,
+        fixture::adapter_training,
+    ];
+    for scene in scenes {
+        let harness = window(scene());
         let unnamed = harness.unnamed_widgets();
         assert!(unnamed.is_empty(), "{unnamed:?}");
     }

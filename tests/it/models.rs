@@ -133,10 +133,10 @@ fn without_a_name_the_embedded_model_comes() {
     let WeightsSource::Hashed { bytes, sha256 } = resolved.files.weights else {
         panic!("{:?}", resolved.files.weights)
     };
-    let hash: String = Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let mut hash = String::new();
+    for byte in Sha256::digest(bytes) {
+        std::fmt::Write::write_fmt(&mut hash, format_args!("{byte:02x}")).unwrap();
+    }
     assert_eq!(sha256, hash);
     let tensors = safetensors::SafeTensors::deserialize(bytes).unwrap();
     assert!(tensors.tensor("visual_projection.weight").is_ok());
