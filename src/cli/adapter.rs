@@ -161,6 +161,9 @@ fn train(args: &TrainArgs, common: &Common) -> Result<()> {
         None => in_folders(&args.images, args.loss == LossName::Dino)?,
     };
     let (line, cancel) = (ProgressLine::new("training"), CancelToken::default());
+    // The best state so far is written; a second Ctrl-C finds nobody else to ask.
+    let token = cancel.clone();
+    ctrlc::set_handler(move || token.cancel()).context("Ctrl-C cannot be listened for")?;
     let report = |done, total| line.report(done, total);
     let lesson = Lesson {
         photos: &photos,
