@@ -14,6 +14,8 @@ use super::theme::{self, semibold};
 /// Photos in the preview: the least sure of those that would be accepted.
 const MAX_PREVIEW: usize = 24;
 const SIDE: f32 = 66.0;
+/// Width of a class with its number.
+const COUNT_WIDTH: f32 = 120.0;
 
 /// The open dialog.
 pub(super) struct AcceptDialog {
@@ -77,24 +79,29 @@ fn agreement_ui(ui: &mut Ui, app: &App, threshold: f32) {
     ui.weak(said);
 }
 
+/// Class and number of each, in columns: a hundred classes scroll instead of widening the dialog.
 fn counts_ui(ui: &mut Ui, cx: &PanelContext<'_>, photos: &[PhotoId]) {
     let counts = cx.app.predicted_counts(photos);
-    ScrollArea::vertical()
-        .id_salt("counts")
-        .max_height(110.0)
-        .show(ui, |ui| {
-            ui.horizontal_wrapped(|ui| {
-                for (class, number) in counts {
-                    let Some(class) = cx.class(class) else {
-                        continue;
-                    };
-                    ui.horizontal(|ui| {
-                        chip_ui(ui, class, 16.0);
-                        ui.label(format!("{} {}", class.name, count(number)));
-                    });
+    let columns = ((ui.available_width() / COUNT_WIDTH) as usize).max(1);
+    let area = ScrollArea::vertical().id_salt("counts").max_height(110.0);
+    area.show(ui, |ui| {
+        Grid::new("counts").spacing(vec2(6.0, 4.0)).show(ui, |ui| {
+            for (index, (class, number)) in counts.into_iter().enumerate() {
+                let Some(class) = cx.class(class) else {
+                    continue;
+                };
+                ui.horizontal(|ui| {
+                    ui.set_width(COUNT_WIDTH - 6.0);
+                    chip_ui(ui, class, 16.0);
+                    let said = format!("{} {}", count(number), class.name);
+                    ui.add(egui::Label::new(said).truncate());
+                });
+                if (index + 1).is_multiple_of(columns) {
+                    ui.end_row();
                 }
-            });
+            }
         });
+    });
 }
 
 fn preview_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photos: &[PhotoId]) {

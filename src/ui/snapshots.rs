@@ -248,6 +248,13 @@ fn look_at_labelling() {
             harness.get_by_label("Accept sure…").click();
         },
     );
+    check(
+        "look accept_many_classes",
+        fixture::many(40, 3000),
+        SMALL,
+        Theme::Light,
+        |harness| harness.get_by_label("Accept sure…").click(),
+    );
     let mut app = fixture::demo();
     let aside = app.gallery.photos[6];
     app.apply(crate::app::Command::SetUnsure(vec![aside], true));
