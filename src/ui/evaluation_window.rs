@@ -226,11 +226,12 @@ fn classes_ui(ui: &mut Ui, cx: &PanelContext<'_>, view: &EvaluationView) {
     ui.weak("Precision: of the photos predicted as the class, how many are. Recall: of those that are, how many are predicted so");
 }
 
-fn shares_plot<'a>(id: &'static str, height: f32) -> Plot<'a> {
+/// A plot of shares, over something from 0 to `last`.
+fn shares_plot<'a>(id: &'static str, height: f32, last: f64) -> Plot<'a> {
     Plot::new(id)
         .height(height)
         .include_x(0.0)
-        .include_x(1.0)
+        .include_x(last)
         .include_y(0.0)
         .include_y(1.0)
         .allow_zoom(false)
@@ -239,9 +240,13 @@ fn shares_plot<'a>(id: &'static str, height: f32) -> Plot<'a> {
         .allow_boxed_zoom(false)
         .show_background(false)
         .show_grid([false, true])
-        .x_axis_formatter(|mark, _| format!("{:.0} %", mark.value * 100.0))
         .y_axis_formatter(|mark, _| format!("{:.0} %", mark.value * 100.0))
         .label_formatter(|_| None)
+}
+
+/// The same over shares.
+fn plot_over_shares<'a>(id: &'static str, height: f32) -> Plot<'a> {
+    shares_plot(id, height, 1.0).x_axis_formatter(|mark, _| format!("{:.0} %", mark.value * 100.0))
 }
 
 fn coverage_ui(ui: &mut Ui, view: &EvaluationView) {
@@ -251,7 +256,7 @@ fn coverage_ui(ui: &mut Ui, view: &EvaluationView) {
         .iter()
         .map(|at| [at.coverage, at.accuracy])
         .collect();
-    let plot = shares_plot("coverage", height_of(ui)).show(ui, |plot| {
+    let plot = plot_over_shares("coverage", height_of(ui)).show(ui, |plot| {
         let line = Line::new("accuracy", points)
             .color(palette.accent)
             .width(2.0);
@@ -283,7 +288,7 @@ fn calibration_ui(ui: &mut Ui, view: &EvaluationView) {
     let palette = Palette::of(ui);
     let filled = view.calibration.iter().filter(|bin| bin.count > 0);
     let points: Vec<[f64; 2]> = filled.map(|bin| [bin.confidence, bin.accuracy]).collect();
-    shares_plot("calibration", height_of(ui)).show(ui, |plot| {
+    plot_over_shares("calibration", height_of(ui)).show(ui, |plot| {
         let ideal = Line::new("ideal", vec![[0.0, 0.0], [1.0, 1.0]]);
         let dashed = LineStyle::Dashed { length: 6.0 };
         plot.line(ideal.color(palette.weak).width(1.2).style(dashed));
@@ -312,24 +317,10 @@ fn over_time_ui(ui: &mut Ui, view: &EvaluationView) {
         return;
     }
     let last = view.over_time.len().max(RUNNING) as f64;
-    Plot::new("over time")
-        .height(height_of(ui))
-        .include_x(0.0)
-        .include_x(last)
-        .include_y(0.0)
-        .include_y(1.0)
-        .allow_zoom(false)
-        .allow_drag(false)
-        .allow_scroll(false)
-        .allow_boxed_zoom(false)
-        .show_background(false)
-        .show_grid([false, true])
-        .y_axis_formatter(|mark, _| format!("{:.0} %", mark.value * 100.0))
-        .label_formatter(|_| None)
-        .show(ui, |plot| {
-            let line = Line::new("right", view.over_time.clone());
-            plot.line(line.color(palette.accent).width(2.0));
-        });
+    shares_plot("over time", height_of(ui), last).show(ui, |plot| {
+        let line = Line::new("right", view.over_time.clone());
+        plot.line(line.color(palette.accent).width(2.0));
+    });
     let (right, all) = view.predicted_before;
     ui.label(semibold(format!(
         "{} of your {} were predicted before you gave them",

@@ -43,6 +43,18 @@ enum Dtype {
     Auto,
 }
 
+/// A model of this size with random weights, or the one that the common flags name; features are not cached.
+pub(super) fn open(backbone: Option<Architecture>, common: &Common) -> Result<Engine> {
+    let options = session::open_options(common);
+    Ok(match backbone {
+        Some(architecture) => {
+            let clip = Clip::random(architecture, 1, options.device)?;
+            Engine::new(clip, architecture.name().to_owned(), None)?
+        }
+        None => Engine::open(common.model.as_deref(), &options, None)?,
+    })
+}
+
 pub(super) fn backbone(name: &str) -> Result<Architecture, String> {
     let names = || Architecture::ALL.map(Architecture::name).join(", ");
     Architecture::from_name(name).ok_or_else(|| format!("expected one of {}", names()))
@@ -53,17 +65,7 @@ pub(in crate::cli) fn run(args: &BenchEmbedArgs, common: &Common) -> Result<()> 
         bail!("the encoder computes in f32 so far; leave --dtype out, or give f32");
     }
     let start = Instant::now();
-    let engine = match args.backbone {
-        Some(architecture) => {
-            let clip = Clip::random(architecture, 1, session::open_options(common).device)?;
-            Engine::new(clip, architecture.name().to_owned(), None)?
-        }
-        None => Engine::open(
-            common.model.as_deref(),
-            &session::open_options(common),
-            None,
-        )?,
-    };
+    let engine = open(args.backbone, common)?;
     let load_milliseconds = 1e3 * start.elapsed().as_secs_f64();
     let batch = args.batch as usize;
     let encode = encode_rate(&engine, batch)?;

@@ -3,10 +3,9 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::embed::backbone;
-use crate::cli::{Common, session};
-use crate::clip::{Architecture, Clip};
-use crate::engine::Engine;
+use super::embed::{backbone, open};
+use crate::cli::Common;
+use crate::clip::Architecture;
 
 /// Steps; the fastest counts, because other programs can only slow one down.
 const REPETITIONS: usize = 5;
@@ -23,14 +22,7 @@ pub struct BenchTrainArgs {
 }
 
 pub(in crate::cli) fn run(args: &BenchTrainArgs, common: &Common) -> Result<()> {
-    let options = session::open_options(common);
-    let engine = match args.backbone {
-        Some(architecture) => {
-            let clip = Clip::random(architecture, 1, options.device)?;
-            Engine::new(clip, architecture.name().to_owned(), None)?
-        }
-        None => Engine::open(common.model.as_deref(), &options, None)?,
-    };
+    let engine = open(args.backbone, common)?;
     let batch = args.batch as usize;
     let rate = engine.training_rate(batch, REPETITIONS)?;
     let description = engine.clip().device_description();

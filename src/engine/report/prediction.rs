@@ -4,6 +4,7 @@ use super::figures::{PoolSummary, ProjectMethod, Quartiles};
 use super::material::Material;
 use super::spaces::Space;
 use crate::engine::EngineError;
+use crate::engine::classifier::project::parameters_of;
 use crate::engine::tune_apart::judge_shots;
 use crate::features::{Logits, arg_max};
 use crate::methods::calibration::{Calibration, calibrate_on, confidences};
@@ -82,24 +83,12 @@ fn stand_in(chosen: Method, knowledge: &Knowledge<'_>) -> (Method, Option<String
     (nearest.unwrap_or(Method::ZeroShot), Some(error.to_string()))
 }
 
-/// What the settings say, and for the rest what the method's authors publish for so many shots.
+/// What the settings say of the chosen method; of a stand-in what its authors publish for so many shots.
 fn set_parameters(settings: &Settings, method: Method, chosen: Method, shots: usize) -> Parameters {
-    let (defaults, options) = (Parameters::published(method, shots), &settings.options);
-    if method != chosen {
-        return defaults;
-    }
-    Parameters {
-        alpha: settings.alpha as f32,
-        beta: settings.beta as f32,
-        gamma: settings.gamma as f32,
-        channels: options.channels,
-        w0: options.w0.unwrap_or(defaults.w0),
-        w1: options.w1.unwrap_or(defaults.w1),
-        lambda: options.lambda.unwrap_or(defaults.lambda),
-        num_prompts: options.num_prompts,
-        epochs: options.epochs,
-        learning_rate: options.learning_rate,
-        ..defaults
+    if method == chosen {
+        parameters_of(settings, shots)
+    } else {
+        Parameters::published(method, shots)
     }
 }
 
