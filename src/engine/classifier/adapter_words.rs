@@ -61,7 +61,7 @@ fn input_name(input: ProjectionInput) -> &'static str {
     }
 }
 
-/// What [`write`] has written.
+/// What [`write()`] has written.
 pub(super) fn read(content: &Content<'_>) -> Result<Option<StoredAdapter>, String> {
     let id = content.word("adapter")?;
     if id.is_empty() {
