@@ -7,6 +7,7 @@ pub use crate::methods::Parameter;
 
 use super::adapters::AdapterRequest;
 use super::gallery::{Filter, Sort};
+use super::map::{MapColour, MapLayout};
 use super::selection::Mark;
 
 /// Where dropped or chosen files go.
@@ -126,6 +127,13 @@ pub enum Command {
     FindText(String),
     /// Photos first that are as different as can be from each other and from the shots.
     FindDiverse,
+
+    /// Show photos as points on a map, or as a grid.
+    ShowMap(bool),
+    /// Where the map puts photos.
+    SetMapLayout(MapLayout),
+    /// What the colour of its points says.
+    SetMapColour(MapColour),
 
     /// Choose a method by its name on the command line.
     SetMethod(String),

@@ -29,6 +29,9 @@ impl App {
             | Command::FindSimilar(_)
             | Command::FindText(_)
             | Command::FindDiverse
+            | Command::ShowMap(_)
+            | Command::SetMapLayout(_)
+            | Command::SetMapColour(_)
             | Command::SetSort(_) => {
                 self.apply_to_view(command);
             }
@@ -102,6 +105,9 @@ impl App {
             Command::FindSimilar(photo) => return self.find_similar(photo),
             Command::FindText(text) => return self.find_text(&text),
             Command::FindDiverse => return self.find_diverse(),
+            Command::ShowMap(is_open) => return self.show_map(is_open),
+            Command::SetMapLayout(layout) => return self.set_map_layout(layout),
+            Command::SetMapColour(colour) => return self.set_map_colour(colour),
             Command::SetSort(sort) => {
                 self.gallery.sort = sort;
                 self.refresh_gallery();

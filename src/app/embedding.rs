@@ -51,6 +51,11 @@ impl Embedding {
         self.oldest
     }
 
+    /// How many photos have features, and features through the bottleneck adapter.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.embedded.len(), self.adapted.len())
+    }
+
     /// Whether a photo has features.
     pub(super) fn has(&self, photo: PhotoId) -> bool {
         self.embedded.contains(&photo)

@@ -12,6 +12,7 @@ mod evaluation;
 mod files;
 mod fit;
 mod gallery;
+mod map;
 #[cfg(test)]
 mod method_tests;
 mod models;
@@ -42,6 +43,7 @@ pub use comparison::{ComparisonView, FEWEST_LABELLED};
 pub use evaluation::{EvaluationView, RUNNING};
 pub use fit::{AdapterOption, FitStatus, OverlapFigures, OverlapView, PairList};
 pub use gallery::{Filter, Gallery, Sort};
+pub use map::{Hue, Ink, MapColour, MapLayout, MapPane, MapView, Point};
 pub use prediction::{Inspection, Prediction, Terms, Vote};
 pub use projects::StartWith;
 pub use prompting::{PromptSet, prompt_sets};
@@ -84,6 +86,7 @@ pub struct App {
     pub(crate) trained_adapters: adapters::Adapters,
     pub(crate) evaluation: evaluation::Evaluation,
     pub(crate) adapter_comparison: adapter_comparison::AdapterComparison,
+    pub(crate) map: map::Map,
     pub(crate) search: searching::Search,
     pub(crate) embedding: embedding::Embedding,
     pub(crate) files: files::PendingFiles,
@@ -199,9 +202,11 @@ impl App {
         self.poll_scoring();
         self.poll_training();
         self.poll_study();
+        self.poll_map();
         self.poll_saving();
         self.refit_when_due(Instant::now());
         self.compare_when_due(Instant::now());
         self.evaluate_when_due(Instant::now());
+        self.map_when_due(Instant::now());
     }
 }

@@ -10,6 +10,7 @@ use crate::worker::evidence_set::Scored;
 impl App {
     /// Brings the gallery in line with pool, labels, predictions, filter and sort.
     pub(super) fn refresh_gallery(&mut self) {
+        self.map.mark_stale();
         if self.gallery.filter == Filter::Chosen {
             let project = self.project.state();
             let is_here = |photo: &&PhotoId| project.photo(**photo).is_some();

@@ -98,6 +98,18 @@ impl Scoring {
         self.scored(photo).map(|scored| scored.confidence)
     }
 
+    /// The class of the pool's prediction of a photo, and how sure it is, 0 to 1.
+    pub(super) fn predicted_class(&self, photo: PhotoId) -> Option<(ClassId, f32)> {
+        let scored = self.predictions.get(photo)?;
+        let class = *self.predictions.classes.get(scored.class as usize)?;
+        Some((class, scored.confidence))
+    }
+
+    /// Whether a fit is under way or due.
+    pub(super) fn is_fitting(&self) -> bool {
+        self.is_dirty || self.is_fitting
+    }
+
     /// What the pool's prediction of a photo is made of.
     pub(super) fn scored(&self, photo: PhotoId) -> Option<&Scored> {
         self.predictions.get(photo)
@@ -331,6 +343,7 @@ impl App {
                 ScoreEvent::Predictions(predictions) => {
                     self.scoring.predictions = predictions;
                     self.evaluation.mark_stale();
+                    self.map.mark_stale();
                     self.show_what_shots_teach();
                     if self.gallery_follows_predictions() && !self.scoring.is_dragging {
                         self.refresh_gallery();
@@ -371,6 +384,9 @@ impl App {
                     }
                 }
                 ScoreEvent::Ranked(generation, photos) => self.ranked(generation, photos),
+                ScoreEvent::Grounds(generation, grounds) => {
+                    self.take_in_grounds(generation, grounds);
+                }
                 ScoreEvent::Test(generation, test) => self.compare_by(generation, test),
                 ScoreEvent::StrayTest(generation, test) => self.search_by(generation, test),
                 ScoreEvent::Failed(message) => self.warn(message),

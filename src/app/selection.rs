@@ -12,6 +12,8 @@ pub(crate) struct Marks {
     photos: BTreeSet<PhotoId>,
     /// Where a range begins.
     anchor: Option<PhotoId>,
+    /// Another one with every change.
+    version: u64,
 }
 
 /// How a photo joins the selection.
@@ -27,6 +29,11 @@ impl App {
     /// Whether a photo is one of several that are selected.
     pub fn is_marked(&self, photo: PhotoId) -> bool {
         self.marks.photos.contains(&photo)
+    }
+
+    /// Another number whenever other photos are selected together.
+    pub fn marks_version(&self) -> u64 {
+        self.marks.version
     }
 
     /// How many photos are selected together; 0 where it is the one in the inspector alone.
@@ -70,6 +77,7 @@ impl App {
     }
 
     pub(super) fn mark(&mut self, photo: PhotoId, how: Mark) {
+        self.marks.version += 1;
         let anchor = self.marks.anchor.or(self.selected).unwrap_or(photo);
         if self.marks.photos.is_empty() {
             self.marks.photos.extend(self.selected);
@@ -91,6 +99,7 @@ impl App {
 
     /// Selects these photos and, where `adds`, keeps the others.
     pub(super) fn mark_all_of(&mut self, photos: Vec<PhotoId>, adds: bool) {
+        self.marks.version += 1;
         if !adds {
             self.marks.photos.clear();
         }
@@ -99,11 +108,15 @@ impl App {
 
     /// Selects everything that the gallery shows.
     pub(super) fn mark_gallery(&mut self) {
+        self.marks.version += 1;
         self.marks.photos = self.gallery.photos.iter().copied().collect();
     }
 
     pub(super) fn clear_marks(&mut self) {
-        self.marks = Marks::default();
+        self.marks = Marks {
+            version: self.marks.version + 1,
+            ..Marks::default()
+        };
     }
 
     /// What is no longer in the project is not selected either.
@@ -111,6 +124,7 @@ impl App {
         let project = self.project.state();
         let is_here = |photo: &PhotoId| project.photo(*photo).is_some();
         self.marks.photos.retain(is_here);
+        self.marks.version += 1;
     }
 
     fn between(&self, first: PhotoId, last: PhotoId) -> BTreeSet<PhotoId> {

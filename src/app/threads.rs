@@ -4,6 +4,7 @@ use crate::clip::{Activation, DeviceChoice};
 use crate::worker::clip_worker::{self, ClipEvent, ClipJob};
 use crate::worker::download_worker::DownloadEvent;
 use crate::worker::file_worker::{self, FileEvent, FileJob};
+use crate::worker::map_worker::{self, MapEvent, MapJob};
 use crate::worker::scoring_worker::{self, ScoreEvent, ScoreJob};
 use crate::worker::study_worker::{self, StudyEvent, StudyJob};
 use crate::worker::training_worker::{self, TrainEvent, TrainJob};
@@ -16,6 +17,7 @@ pub struct Threads {
     pub(super) training: Worker<TrainJob, TrainEvent>,
     pub(super) study: Worker<StudyJob, StudyEvent>,
     pub(super) files: Worker<FileJob, FileEvent>,
+    pub(super) map: Worker<MapJob, MapEvent>,
     pub(super) download: Option<Worker<(), DownloadEvent>>,
     pub(super) wake: Wake,
 }
@@ -29,6 +31,7 @@ impl Threads {
             training: training_worker::start(wake.clone())?,
             study: study_worker::start(wake.clone())?,
             files: file_worker::start(wake.clone())?,
+            map: map_worker::start(wake.clone())?,
             download: None,
             wake,
         })

@@ -41,6 +41,8 @@ pub(super) enum Action {
     Compare,
     TrainAdapter,
     Evaluate,
+    Map,
+    CompareAdapters,
     Palette,
     Help,
 }
@@ -81,7 +83,7 @@ const fn known(
 }
 
 /// All of them, in the order of the help. Shortcuts with more modifiers come before the same key with fewer.
-pub(super) const ACTIONS: [Known; 33] = [
+pub(super) const ACTIONS: [Known; 35] = [
     known(
         Action::Label(0),
         "label 1",
@@ -243,6 +245,18 @@ pub(super) const ACTIONS: [Known; 33] = [
         Some(command(Key::E)),
     ),
     known(
+        Action::Map,
+        "map",
+        "Photos as a map or as a grid",
+        Some(command(Key::M)),
+    ),
+    known(
+        Action::CompareAdapters,
+        "compare adapters",
+        "Compare adapters",
+        None,
+    ),
+    known(
         Action::TrainAdapter,
         "train adapter",
         "Train an adapter…",
@@ -342,6 +356,8 @@ impl Action {
             Self::Tune => Command::Tune,
             Self::Compare => Command::ShowComparison(!app.comparison().is_open),
             Self::Evaluate => Command::ShowEvaluation(!app.evaluation().is_open),
+            Self::Map => Command::ShowMap(!app.map().is_open),
+            Self::CompareAdapters => Command::ShowAdapterComparison(true),
             Self::TrainAdapter => Command::ShowAdapterTraining(true),
             _ => return None,
         })

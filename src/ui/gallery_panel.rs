@@ -13,6 +13,7 @@ use super::context::{PanelContext, Request};
 use super::dialogs::Ask;
 use super::format::{count, counted};
 use super::help::Topic;
+use super::map_panel::{MapPanel, map_toolbar_ui};
 use super::picture::{self, Fit};
 use super::theme::{Palette, semibold};
 use super::tile::{CAPTION, tile_ui};
@@ -42,6 +43,7 @@ pub(super) struct GalleryPanel {
     search: String,
     /// Where a frame around photos began, in the grid.
     frame_from: Option<egui::Pos2>,
+    map: MapPanel,
 }
 
 impl Default for GalleryPanel {
@@ -55,6 +57,7 @@ impl Default for GalleryPanel {
             now_shown: Vec::new(),
             search: String::new(),
             frame_from: None,
+            map: MapPanel::default(),
         }
     }
 }
@@ -107,7 +110,9 @@ impl GalleryPanel {
         self.toolbar_ui(ui, cx);
         ui.add_space(2.0);
         self.now_shown.clear();
-        if cx.app.gallery().photos.is_empty() {
+        if cx.app.map().is_open {
+            self.map.ui(ui, cx);
+        } else if cx.app.gallery().photos.is_empty() {
             empty_ui(ui, cx);
         } else {
             self.grid_ui(ui, cx);
@@ -219,6 +224,7 @@ impl GalleryPanel {
     fn toolbar_ui(&mut self, ui: &mut Ui, cx: &mut PanelContext<'_>) {
         ui.horizontal(|ui| {
             ui.label(semibold("Photos").heading());
+            view_ui(ui, cx);
             ui.weak(summary(cx));
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 if question_ui(ui, "Help on the photos").clicked() {
@@ -230,6 +236,10 @@ impl GalleryPanel {
         });
         ui.horizontal(|ui| {
             filter_ui(ui, cx);
+            if cx.app.map().is_open {
+                map_toolbar_ui(ui, cx);
+                return;
+            }
             sort_ui(ui, cx);
             let many = ui
                 .button("Accept sure…")
@@ -250,6 +260,18 @@ impl GalleryPanel {
                 }
             });
         });
+    }
+}
+
+/// Photos as a grid or as points on a map.
+fn view_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    let is_map = cx.app.map().is_open;
+    let mut wanted = is_map;
+    ui.selectable_value(&mut wanted, false, "Grid");
+    ui.selectable_value(&mut wanted, true, "Map")
+        .on_hover_text("Photos as points: those that CLIP finds alike stand together");
+    if wanted != is_map {
+        cx.push(Command::ShowMap(wanted));
     }
 }
 

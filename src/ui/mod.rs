@@ -25,6 +25,8 @@ mod histogram;
 mod icons;
 mod inspector_panel;
 mod keymap;
+mod map_canvas;
+mod map_panel;
 mod method_menu;
 mod method_panel;
 mod model_menu;

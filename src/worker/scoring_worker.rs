@@ -5,6 +5,7 @@
 mod figures;
 mod fitting;
 mod ground;
+mod grounding;
 mod overlap;
 mod pool;
 mod ranking;
@@ -17,6 +18,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use self::figures::KnownTuning;
 use self::fitting::Fit;
 pub use self::fitting::{Availability, FitRequest};
+pub use self::grounding::Grounds;
 pub use self::overlap::{Figures, PairRequest};
 pub use self::pool::PoolPredictions;
 pub use self::ranking::RankBy;
@@ -28,7 +30,7 @@ use super::study_worker::TestSet;
 use super::{Outbox, Wake, Worker};
 use crate::engine::trained_on::TrainedOn;
 use crate::features::Features;
-use crate::ids::{Generation, PhotoId};
+use crate::ids::{ClassId, Generation, PhotoId};
 use crate::methods::projection::IsoClip;
 use crate::methods::surface::Surface;
 use crate::methods::{LeaveOneOut, Method, Parameters};
@@ -69,6 +71,8 @@ pub enum ScoreJob {
     Pairs(PairRequest),
     /// Put everything embedded in the order of a search.
     Rank(Generation, RankBy),
+    /// Make the grounds that maps are drawn from, with these texts of classes.
+    Grounds(Generation, Vec<(ClassId, Vec<f32>)>),
     /// Gather photos of the pool that are known to be of these classes.
     Test(Generation, Vec<(PhotoId, usize)>),
     /// Make the same of photos that are in no project.
@@ -133,6 +137,8 @@ pub enum ScoreEvent {
     Pairs(PairRequest, Vec<(PhotoId, PhotoId, f32)>),
     /// Everything embedded in the order of a search; empty where there is nothing to search.
     Ranked(Generation, Vec<PhotoId>),
+    /// The grounds of maps.
+    Grounds(Generation, Arc<Grounds>),
     /// Photos to judge by; `None` where they have no direction or nothing is fitted.
     Test(Generation, Option<Arc<TestSet>>),
     /// The same of photos that are in no project.
@@ -269,6 +275,7 @@ impl ScoringThread {
             ScoreJob::Show(photos) => agenda.show = Some(photos),
             ScoreJob::Pairs(request) => agenda.pairs = Some(request),
             ScoreJob::Test(generation, photos) => agenda.tests.push((generation, photos)),
+            ScoreJob::Grounds(generation, texts) => self.tell_grounds(generation, &texts),
             ScoreJob::Rank(generation, by) => self.tell_ranking(generation, &by),
             ScoreJob::StrayTest(generation, photos) => self.tell_stray_test(generation, &photos),
         }

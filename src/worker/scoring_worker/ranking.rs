@@ -28,15 +28,7 @@ impl ScoringThread {
     }
 
     fn ranked(&self, by: &RankBy) -> Option<Vec<PhotoId>> {
-        let rows: Vec<usize> = (0..self.table.photos().len())
-            .filter(|row| {
-                self.table
-                    .original_raw(&[*row])
-                    .row(0)
-                    .iter()
-                    .any(|x| *x != 0.0)
-            })
-            .collect();
+        let rows = self.rows_with_direction();
         let features = self.table.original(&rows).ok()?;
         let order = match by {
             RankBy::Photo(photo) => {
