@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use crate::ids::{ClassId, PhotoId};
 pub use crate::methods::Parameter;
+use crate::project::LabelLimit;
 
 use super::adapters::AdapterRequest;
+use super::checks::Check;
 use super::gallery::{Filter, Sort};
 use super::map::{MapColour, MapLayout};
 use super::selection::Mark;
@@ -104,6 +106,8 @@ pub enum Command {
     SetUnsure(Vec<PhotoId>, bool),
     /// Whether labelled photos join the support set.
     SetLearnFromLabels(bool),
+    /// How many of them.
+    SetLabelLimit(LabelLimit),
 
     /// Select a photo, or none.
     Select(Option<PhotoId>),
@@ -127,6 +131,15 @@ pub enum Command {
     FindText(String),
     /// Photos first that are as different as can be from each other and from the shots.
     FindDiverse,
+
+    /// Look for photos by their neighbours.
+    Find(Check),
+    /// Labels and shots that contradict what is predicted.
+    FindMistakes,
+    /// Photos that would be predicted otherwise without this shot.
+    FindDecided(PhotoId),
+    /// Split a class into two by how its photos look.
+    SplitClass(ClassId),
 
     /// Show photos as points on a map, or as a grid.
     ShowMap(bool),

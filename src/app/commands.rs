@@ -29,6 +29,10 @@ impl App {
             | Command::FindSimilar(_)
             | Command::FindText(_)
             | Command::FindDiverse
+            | Command::Find(_)
+            | Command::FindMistakes
+            | Command::FindDecided(_)
+            | Command::SplitClass(_)
             | Command::ShowMap(_)
             | Command::SetMapLayout(_)
             | Command::SetMapColour(_)
@@ -64,6 +68,7 @@ impl App {
             | Command::TrainInComparison(_)
             | Command::SetUseClassNames(_)
             | Command::SetLearnFromLabels(_)
+            | Command::SetLabelLimit(_)
             | Command::SetAdapter(_)
             | Command::ShowAdapterComparison(_)
             | Command::ChooseAdapterSide(..)
@@ -105,6 +110,10 @@ impl App {
             Command::FindSimilar(photo) => return self.find_similar(photo),
             Command::FindText(text) => return self.find_text(&text),
             Command::FindDiverse => return self.find_diverse(),
+            Command::Find(check) => return self.check(check),
+            Command::FindMistakes => self.find_mistakes(),
+            Command::FindDecided(shot) => return self.find_decided(shot),
+            Command::SplitClass(class) => return self.split_class(class),
             Command::ShowMap(is_open) => return self.show_map(is_open),
             Command::SetMapLayout(layout) => return self.set_map_layout(layout),
             Command::SetMapColour(colour) => return self.set_map_colour(colour),
@@ -173,6 +182,9 @@ impl App {
             }
             Command::SetLearnFromLabels(on) => {
                 self.change_settings(|settings| settings.learn_from_labels = on);
+            }
+            Command::SetLabelLimit(limit) => {
+                self.change_settings(|settings| settings.label_limit = limit);
             }
             Command::SetAdapter(choice) => {
                 self.change_settings(|settings| settings.adapter = adapter_setting(&choice));

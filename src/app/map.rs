@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::adapters::{name_of, named_file};
 use super::{App, Filter};
+use crate::engine::map::Ground;
 pub use crate::engine::map::Point;
 use crate::ids::{ClassId, Generation, PhotoId};
 use crate::progress::CancelToken;
@@ -144,6 +145,9 @@ impl App {
     pub(super) fn show_map(&mut self, is_open: bool) {
         self.map.view.is_open = is_open;
         self.map.has_stale_inks = true;
+        if is_open {
+            self.lay_out_neighbours();
+        }
         if !is_open {
             self.map.cancel.cancel();
             // What was left unfinished is begun again when the map is opened again.
@@ -167,7 +171,7 @@ impl App {
 
     /// Follows features, texts and adapter while it is shown.
     pub(super) fn map_when_due(&mut self, now: Instant) {
-        if !self.map.view.is_open {
+        if !self.map.view.is_open && self.checks.waiting.is_none() {
             return;
         }
         self.ask_for_grounds(now);
@@ -231,6 +235,7 @@ impl App {
         self.map.inked = None;
         self.place_points();
         self.lay_out_neighbours();
+        self.run_check();
     }
 
     /// Puts the points where the layout has them, as far as it is known.
@@ -281,7 +286,9 @@ impl App {
 
     /// Has the neighbourhoods laid out that are not yet, once nothing is being embedded.
     fn lay_out_neighbours(&mut self) {
-        let wants = self.map.view.layout == MapLayout::Neighbours && self.activity.label.is_none();
+        let wants = self.map.view.is_open
+            && self.map.view.layout == MapLayout::Neighbours
+            && self.activity.label.is_none();
         let Some(grounds) = self.map.grounds.clone().filter(|_| wants) else {
             return;
         };
@@ -292,7 +299,7 @@ impl App {
             if self.map.laid[pane].is_some() {
                 continue;
             }
-            let job = MapJob {
+            let job = MapJob::LayOut {
                 generation: self.map.generation,
                 pane,
                 ground: Arc::clone(ground),
@@ -314,25 +321,51 @@ impl App {
             .as_ref()
             .and_then(|threads| threads.map.try_next())
         {
-            self.take_in_layout(event);
+            match event {
+                MapEvent::Layout {
+                    generation,
+                    pane,
+                    share,
+                    points,
+                } => {
+                    if generation == self.map.generation && !self.map.cancel.is_cancelled() {
+                        self.take_in_layout(pane, share, points);
+                    }
+                }
+                MapEvent::Neighbours(generation, found) => {
+                    self.take_in_neighbours(generation, &found);
+                }
+            }
         }
     }
 
-    fn take_in_layout(&mut self, event: MapEvent) {
+    fn take_in_layout(&mut self, pane: usize, share: f32, points: Option<Arc<Vec<Point>>>) {
         let is_shown = self.map.view.layout == MapLayout::Neighbours;
-        if event.generation != self.map.generation || self.map.cancel.is_cancelled() {
-            return;
-        }
-        let is_done = event.share >= 1.0;
+        let is_done = share >= 1.0;
         if is_done {
-            self.map.laid[event.pane].clone_from(&event.points);
+            self.map.laid[pane].clone_from(&points);
         }
-        if let Some(pane) = self.map.view.panes.get_mut(event.pane).filter(|_| is_shown) {
-            pane.share = (!is_done).then_some(event.share);
-            if let Some(points) = event.points {
+        if let Some(pane) = self.map.view.panes.get_mut(pane).filter(|_| is_shown) {
+            pane.share = (!is_done).then_some(share);
+            if let Some(points) = points {
                 pane.points = points;
             }
         }
+    }
+
+    /// The ground of the original features, where it is of all that is embedded.
+    pub(super) fn current_ground(&self) -> Option<Arc<Ground>> {
+        let is_current = self
+            .map
+            .asked
+            .as_ref()
+            .is_some_and(|(asked, _)| *asked == self.map_key());
+        let grounds = self
+            .map
+            .grounds
+            .as_ref()
+            .filter(|_| is_current && !self.map.view.is_waiting)?;
+        grounds.original.clone()
     }
 
     /// How each point is drawn.

@@ -3,6 +3,7 @@
 
 mod adapter_comparison;
 mod adapters;
+mod checks;
 mod classes;
 mod command;
 mod commands;
@@ -38,6 +39,7 @@ pub use adapters::{
     AdapterRequest, AdapterStage, AdapterTrainingView, Loss, PixelValues, Plan, Preset,
     TrainingOptions, TrainingStep,
 };
+pub use checks::Check;
 pub use command::{AdapterChoice, Command, Destination, PairKind, Parameter, Step};
 pub use comparison::{ComparisonView, FEWEST_LABELLED};
 pub use evaluation::{EvaluationView, RUNNING};
@@ -87,6 +89,7 @@ pub struct App {
     pub(crate) evaluation: evaluation::Evaluation,
     pub(crate) adapter_comparison: adapter_comparison::AdapterComparison,
     pub(crate) map: map::Map,
+    pub(crate) checks: checks::Checks,
     pub(crate) search: searching::Search,
     pub(crate) embedding: embedding::Embedding,
     pub(crate) files: files::PendingFiles,

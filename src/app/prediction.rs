@@ -26,6 +26,8 @@ pub struct Vote {
     pub affinity: f32,
     /// What it adds to its class's logit.
     pub weight: f32,
+    /// What would be predicted without it, and how surely; `None` where the method has no votes.
+    pub without: Option<(ClassId, f32)>,
 }
 
 /// Everything about the selected photo.

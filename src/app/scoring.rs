@@ -1,5 +1,6 @@
 //! Fits, live predictions and overlap: what the scoring worker is asked, and what it answered.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,6 +51,8 @@ pub(crate) struct Scoring {
     fit_cancel: CancelToken,
     /// What was learnt from last.
     pub(super) lesson: Option<Arc<Lesson>>,
+    /// Photos of the pool that the last fit learnt from.
+    learnt: HashSet<PhotoId>,
     evidence: Arc<EvidenceSet>,
     predictions: Arc<PoolPredictions>,
     shown: Vec<PhotoId>,
@@ -230,47 +233,28 @@ pub(super) fn adapter_options(model: &ModelInfo) -> Vec<AdapterOption> {
 impl App {
     /// Whether a photo is one of the support set.
     pub(super) fn is_shot(&self, photo: PhotoId) -> bool {
-        let learns = self.project().settings().learn_from_labels;
-        self.project().photo(photo).is_some_and(|photo| {
-            matches!(photo.role, Role::Shot(_)) || (learns && photo.label.is_some())
-        })
+        let role = self.project().photo(photo).map(|photo| photo.role);
+        matches!(role, Some(Role::Shot(_))) || self.scoring.learnt.contains(&photo)
     }
 
-    /// The support set: shots, and labelled photos where the project learns from them.
+    /// The support set, as far as it has features.
     pub(super) fn support(&self) -> Vec<(PhotoId, usize)> {
-        let learns = self.project().settings().learn_from_labels;
-        let mut support = Vec::new();
-        for (index, class) in self.project().classes().iter().enumerate() {
-            support.extend(
-                self.project()
-                    .shots(class.id)
-                    .iter()
-                    .map(|photo| (*photo, index)),
-            );
-        }
-        if learns {
-            let classes: Vec<ClassId> = self
-                .project()
-                .classes()
-                .iter()
-                .map(|class| class.id)
-                .collect();
-            let pool = self
-                .project()
-                .pool()
-                .iter()
-                .filter_map(|photo| self.project().photo(*photo));
-            support.extend(pool.filter_map(|photo| {
-                Some((
-                    photo.id,
-                    classes
-                        .iter()
-                        .position(|class| photo.label == Some(*class))?,
-                ))
-            }));
-        }
+        let mut support = self.project().support();
         support.retain(|(photo, _)| self.embedding.has(*photo));
         support
+    }
+
+    /// The photos of the pool that are learnt from.
+    fn learnt(&self) -> HashSet<PhotoId> {
+        if !self.project().settings().learn_from_labels {
+            return HashSet::new();
+        }
+        let is_pool = |photo: &PhotoId| {
+            let photo = self.project().photo(*photo);
+            photo.is_some_and(|photo| photo.role == Role::Pool)
+        };
+        let support = self.project().support().into_iter();
+        support.map(|(photo, _)| photo).filter(is_pool).collect()
     }
 
     /// Refits when something changed and enough time has passed since the last fit.
@@ -307,7 +291,9 @@ impl App {
                 .and_then(|text| text.parse().ok()),
             cancel: CancelToken::default(),
         };
+        let learnt = self.learnt();
         let scoring = &mut self.scoring;
+        scoring.learnt = learnt;
         scoring.fit_cancel = request.cancel.clone();
         (scoring.generation, scoring.fitting) = (request.generation, request.generation);
         (scoring.is_dirty, scoring.is_fitting, scoring.last_fit) = (false, true, Some(now));
@@ -387,6 +373,11 @@ impl App {
                 ScoreEvent::Grounds(generation, grounds) => {
                     self.take_in_grounds(generation, grounds);
                 }
+                ScoreEvent::Decided(generation, shot, decided) => {
+                    self.take_in_decided(generation, shot, decided);
+                }
+                ScoreEvent::Twins(generation, twins) => self.take_in_twins(generation, &twins),
+                ScoreEvent::Split(generation, photos) => self.take_in_split(generation, &photos),
                 ScoreEvent::Test(generation, test) => self.compare_by(generation, test),
                 ScoreEvent::StrayTest(generation, test) => self.search_by(generation, test),
                 ScoreEvent::Failed(message) => self.warn(message),

@@ -52,7 +52,12 @@ impl App {
         }
     }
 
-    fn begin_search(&mut self, title: String) {
+    /// The search was answered otherwise.
+    pub(super) fn end_search(&mut self) {
+        self.search.is_running = false;
+    }
+
+    pub(super) fn begin_search(&mut self, title: String) {
         self.search = Search {
             generation: self.search.generation.next(),
             title,

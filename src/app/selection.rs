@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::App;
 use crate::ids::{ClassId, PhotoId};
-use crate::project::{Edit, LabelSource};
+use crate::project::{Edit, LabelSource, Role};
 
 /// Photos selected together, besides the one in the inspector.
 #[derive(Default)]
@@ -155,13 +155,32 @@ impl App {
         let photos: BTreeSet<PhotoId> = labels.iter().map(|(photo, _)| *photo).collect();
         let sets = labels.iter().any(|(_, class)| class.is_some());
         let next = self.behind(&photos);
+        let (shots, labels): (Vec<_>, Vec<_>) = labels
+            .into_iter()
+            .partition(|(photo, _)| self.has_shot_role(*photo));
         let predicted = self.predicted_for(&labels, source);
-        let labelled = self.perform(Edit::SetLabels {
+        let label = Edit::SetLabels {
             labels,
             source,
             predicted,
+        };
+        let labelled = self.perform(if shots.is_empty() {
+            label
+        } else {
+            // What a shot shows is what it is a shot of; without a label it goes to the pool.
+            let role = |class: Option<ClassId>| class.map_or(Role::Pool, Role::Shot);
+            let roles = shots.into_iter().map(|(photo, class)| (photo, role(class)));
+            Edit::Batch {
+                title: None,
+                edits: vec![Edit::SetRoles(roles.collect()), label],
+            }
         });
         self.move_on(labelled && sets, next);
+    }
+
+    fn has_shot_role(&self, photo: PhotoId) -> bool {
+        let role = self.project().photo(photo).map(|photo| photo.role);
+        matches!(role, Some(Role::Shot(_)))
     }
 
     /// What was predicted for photos that somebody labels, for the running accuracy; of predictions accepted by the dozen nobody

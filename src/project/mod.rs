@@ -23,6 +23,7 @@ mod serial;
 mod stamp;
 pub mod state;
 mod stored_path;
+mod support_members;
 pub mod thumbnail_cache;
 pub mod writer;
 
@@ -36,5 +37,6 @@ pub use locations::Locations;
 pub use open::{Project, Saving};
 pub use stamp::stamp;
 pub use state::{Class, FileStamp, MethodOptions, Photo, ProjectState, Role, Settings, View};
+pub use support_members::LabelLimit;
 pub use thumbnail_cache::{ThumbnailCache, ThumbnailKey};
 pub use writer::{ProjectWriter, Wake, WriterEvent};

@@ -14,6 +14,7 @@ use crate::project::state::{
     Class, FileStamp, Judgement, MethodOptions, Photo, ProjectState, Role, Settings, View,
 };
 use crate::project::stored_path::{from_stored, path_from_bytes, to_stored};
+use crate::project::support_members::LabelLimit;
 
 /// Reads everything but the history. `base` is the project file's folder.
 pub(super) fn read_state(connection: &Connection, base: &Path) -> rusqlite::Result<ProjectState> {
@@ -166,6 +167,7 @@ fn read_settings(connection: &Connection) -> rusqlite::Result<Settings> {
     );
     let found = connection
         .query_row(&sql, (), |row| {
+            let (learn_from_labels, label_limit) = LabelLimit::of_row(row.get(6)?);
             Ok(Settings {
                 method: row.get(0)?,
                 alpha: row.get(1)?,
@@ -174,7 +176,8 @@ fn read_settings(connection: &Connection) -> rusqlite::Result<Settings> {
                 options: read_options(&row.get::<_, String>(9)?),
                 auto_tuned: row.get(4)?,
                 use_class_names: row.get(5)?,
-                learn_from_labels: row.get(6)?,
+                learn_from_labels,
+                label_limit,
                 adapter: row.get(7)?,
                 model: row.get(8)?,
             })
@@ -362,6 +365,7 @@ fn put_settings(connection: &Connection, settings: &Settings) -> rusqlite::Resul
         auto_tuned,
         use_class_names,
         learn_from_labels,
+        label_limit,
         adapter,
         model,
     } = settings;
@@ -379,7 +383,7 @@ fn put_settings(connection: &Connection, settings: &Settings) -> rusqlite::Resul
             gamma,
             auto_tuned,
             use_class_names,
-            learn_from_labels,
+            label_limit.to_row(*learn_from_labels),
             adapter,
             model,
             options

@@ -12,6 +12,7 @@ use crate::ids::{ClassId, PhotoId};
 use crate::image_io::ContentHash;
 use crate::project::path_index::PathIndex;
 use crate::project::serial;
+use crate::project::support_members::LabelLimit;
 
 /// The prompt of a new class; `{name}` stands for the class's name, so that a renamed class needs no new prompt.
 pub const DEFAULT_PROMPT: &str = "a photo of a {name}";
@@ -142,6 +143,9 @@ pub struct Settings {
     pub use_class_names: bool,
     /// Whether labelled photos of the pool join the support set.
     pub learn_from_labels: bool,
+    /// How many of them; absent in the history of older projects.
+    #[serde(default)]
+    pub label_limit: LabelLimit,
     /// `FILE`, `isoclip[:TOP,BOTTOM]` or `pca[:DIM]`.
     pub adapter: Option<String>,
     /// Name or path of the model; `None` is the embedded one.
@@ -159,6 +163,7 @@ impl Default for Settings {
             auto_tuned: true,
             use_class_names: true,
             learn_from_labels: false,
+            label_limit: LabelLimit::All,
             adapter: Some("isoclip".to_owned()),
             model: None,
         }

@@ -7,6 +7,7 @@ pub mod dataset;
 mod python_random;
 pub mod random;
 pub mod split;
+pub mod two_means;
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::Hash;

@@ -2,7 +2,7 @@
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
-use crate::app::{App, Command, Mark, Step};
+use crate::app::{App, Check, Command, Mark, Step};
 
 use super::context::Request;
 
@@ -42,6 +42,11 @@ pub(super) enum Action {
     TrainAdapter,
     Evaluate,
     Map,
+    Mistakes,
+    Twins,
+    Outliers,
+    Diverse,
+    LearnFromLabels,
     CompareAdapters,
     Palette,
     Help,
@@ -83,7 +88,7 @@ const fn known(
 }
 
 /// All of them, in the order of the help. Shortcuts with more modifiers come before the same key with fewer.
-pub(super) const ACTIONS: [Known; 35] = [
+pub(super) const ACTIONS: [Known; 40] = [
     known(
         Action::Label(0),
         "label 1",
@@ -250,6 +255,26 @@ pub(super) const ACTIONS: [Known; 35] = [
         "Photos as a map or as a grid",
         Some(command(Key::M)),
     ),
+    known(Action::Mistakes, "mistakes", "Find likely mistakes", None),
+    known(Action::Twins, "twins", "Find photos twice", None),
+    known(
+        Action::Outliers,
+        "outliers",
+        "Find photos unlike all others",
+        None,
+    ),
+    known(
+        Action::Diverse,
+        "diverse",
+        "Most different photos first",
+        None,
+    ),
+    known(
+        Action::LearnFromLabels,
+        "learn from labels",
+        "Learn from my labels, or not",
+        None,
+    ),
     known(
         Action::CompareAdapters,
         "compare adapters",
@@ -357,6 +382,13 @@ impl Action {
             Self::Compare => Command::ShowComparison(!app.comparison().is_open),
             Self::Evaluate => Command::ShowEvaluation(!app.evaluation().is_open),
             Self::Map => Command::ShowMap(!app.map().is_open),
+            Self::Mistakes => Command::FindMistakes,
+            Self::Twins => Command::Find(Check::Twins),
+            Self::Outliers => Command::Find(Check::Outliers),
+            Self::Diverse => Command::FindDiverse,
+            Self::LearnFromLabels => {
+                Command::SetLearnFromLabels(!app.project().settings().learn_from_labels)
+            }
             Self::CompareAdapters => Command::ShowAdapterComparison(true),
             Self::TrainAdapter => Command::ShowAdapterTraining(true),
             _ => return None,

@@ -181,6 +181,12 @@ impl CardEdits {
         })
         .response
         .on_hover_text("Its shots and labels become the other class's");
+        let split = ui.button("Split in two").on_hover_text(
+            "Its photos fall into the two groups that are most alike within; the smaller one becomes a class of its own",
+        );
+        if split.clicked() {
+            cx.push(Command::SplitClass(class.id));
+        }
         ui.menu_button("Colour", |ui| colours_ui(ui, cx, class));
         ui.separator();
         let dissolve = ui.button("Remove class, keep its photos").on_hover_text(

@@ -285,6 +285,7 @@ fn inspection(app: &App, photo: PhotoId) -> Inspection {
             class,
             affinity: 0.92 - 0.013 * (index % 17) as f32,
             weight: 0.8 - 0.04 * (index % 17) as f32,
+            without: Some((predicted, 0.84)),
         })
         .collect();
     Inspection {

@@ -5,7 +5,7 @@ use egui::{
     vec2,
 };
 
-use crate::app::{Command, Destination, Filter, Sort};
+use crate::app::{Check, Command, Destination, Filter, Sort};
 use crate::ids::PhotoId;
 
 use super::chip::question_ui;
@@ -247,6 +247,9 @@ impl GalleryPanel {
             if many.clicked() {
                 cx.request(Request::AcceptMany);
             }
+            ui.menu_button("Check…", |ui| check_menu_ui(ui, cx))
+                .response
+                .on_hover_text("Likely mistakes, photos twice, photos unlike all others");
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let slider = egui::Slider::new(&mut self.tile_width, 72.0..=260.0)
                     .show_value(false)
@@ -272,6 +275,37 @@ fn view_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
         .on_hover_text("Photos as points: those that CLIP finds alike stand together");
     if wanted != is_map {
         cx.push(Command::ShowMap(wanted));
+    }
+}
+
+/// What deserves a second look.
+fn check_menu_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
+    let checks = [
+        (
+            "Likely mistakes",
+            "Labels and shots that the method contradicts, the surest contradiction first",
+            Command::FindMistakes,
+        ),
+        (
+            "Photos twice",
+            "Photos that are nearly the same, group by group; says which are shots and pool photos at once",
+            Command::Find(Check::Twins),
+        ),
+        (
+            "Unlike all others",
+            "Photos far from their nearest neighbours first",
+            Command::Find(Check::Outliers),
+        ),
+        (
+            "Most different first",
+            "Photos that are as different as can be from each other and from the shots: what to label to learn most",
+            Command::FindDiverse,
+        ),
+    ];
+    for (title, hint, command) in checks {
+        if ui.button(title).on_hover_text(hint).clicked() {
+            cx.push(command);
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::app::{Command, FitStatus, Parameter, ValidationView};
 use crate::methods::Method;
 use crate::methods::Parameters;
 use crate::methods::presets::{PRESETS, Preset};
-use crate::project::Settings;
+use crate::project::{LabelLimit, Settings};
 
 use super::chip::{badge_ui, paint_bar, paint_hollow_bar, question_ui};
 use super::context::{PanelContext, Request};
@@ -318,6 +318,44 @@ fn switches_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, settings: &Settings) {
         .on_hover_text("On: photos that you label join the shots of their class");
     if labels.changed() {
         cx.push(Command::SetLearnFromLabels(learn));
+    }
+    if settings.learn_from_labels {
+        ui.indent("label limit", |ui| {
+            label_limit_ui(ui, cx, settings.label_limit)
+        });
+    }
+}
+
+/// How many of the labelled photos join the shots.
+fn label_limit_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, limit: LabelLimit) {
+    const LIMITS: [LabelLimit; 5] = [
+        LabelLimit::All,
+        LabelLimit::Balanced,
+        LabelLimit::PerClass(16),
+        LabelLimit::PerClass(64),
+        LabelLimit::PerClass(256),
+    ];
+    let title = |limit| match limit {
+        LabelLimit::All => "all labels".to_owned(),
+        LabelLimit::Balanced => "as many of each class".to_owned(),
+        LabelLimit::PerClass(most) => format!("up to {most} a class"),
+    };
+    let mut chosen = limit;
+    egui::ComboBox::from_id_salt("label limit")
+        .width(150.0)
+        .selected_text(title(limit))
+        .show_ui(ui, |ui| {
+            for choice in LIMITS {
+                ui.selectable_value(&mut chosen, choice, title(choice));
+            }
+        })
+        .response
+        .accessible_name("How many labels to learn from")
+        .on_hover_text(
+            "Fewer keep a frequent class from outvoting a rare one, and very large pools fast",
+        );
+    if chosen != limit {
+        cx.push(Command::SetLabelLimit(chosen));
     }
 }
 

@@ -44,7 +44,11 @@ pub(super) fn tile_ui(
     let name = file_name(photo);
     picture::paint(ui, square, &thumbnail, Fit::Cover, &name);
 
-    let label = photo.label.and_then(|id| cx.class(id));
+    let known = match photo.role {
+        crate::project::Role::Shot(class) => Some(class),
+        crate::project::Role::Pool => photo.label,
+    };
+    let label = known.and_then(|id| cx.class(id));
     let prediction = cx.app.prediction(photo.id);
     let prediction = prediction.as_ref();
     let predicted = prediction.and_then(|prediction| cx.class(prediction.class));
@@ -271,6 +275,14 @@ pub(super) fn photo_menu_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Phot
     });
     if is_shot && ui.button("Move to the pool").clicked() {
         cx.push(Command::MovePhotos(photos.clone(), None));
+    }
+    let decides = is_shot.then(|| ui.button("Photos that it decides"));
+    if decides.is_some_and(|button| {
+        button
+            .on_hover_text("Photos that would be predicted otherwise without this shot")
+            .clicked()
+    }) {
+        cx.push(Command::FindDecided(photo.id));
     }
     ui.separator();
     if ui.button("Copy path").clicked() {

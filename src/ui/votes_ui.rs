@@ -166,5 +166,11 @@ fn vote_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, vote: &Vote, is_vote: bool) {
     if is_vote {
         text = format!("{text}, adds {:.3} to the class's logit", vote.weight);
     }
+    if let Some((without, sure)) = vote.without
+        && let Some(without) = cx.class(without)
+    {
+        let sure = super::format::percent(sure);
+        text = format!("{text}\nwithout this shot: {}, {sure}", without.name);
+    }
     response.on_hover_text(text);
 }

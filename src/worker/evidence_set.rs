@@ -65,6 +65,31 @@ impl EvidenceSet {
         Some(logits)
     }
 
+    /// The same without the vote of one key; `None` where the method has no votes.
+    pub fn logits_without(
+        &self,
+        photo: PhotoId,
+        key: usize,
+        parameters: &Parameters,
+    ) -> Option<Vec<f32>> {
+        let Weighing::Votes(_) = self.support.weighing else {
+            return None;
+        };
+        let mut evidence = self.photos.get(&photo)?.clone();
+        *evidence.reading.affinities.get_mut(key)? = f32::NEG_INFINITY;
+        let alone = Self {
+            support: Arc::clone(&self.support),
+            photos: HashMap::from([(photo, evidence)]),
+            own: self
+                .own
+                .get(&photo)
+                .map(|own| (photo, *own))
+                .into_iter()
+                .collect(),
+        };
+        alone.logits(photo, parameters)
+    }
+
     /// The likeliest class of a photo under these parameters, with `temperature` between logits and probability.
     pub fn score(
         &self,

@@ -3,36 +3,46 @@
 use std::sync::Arc;
 
 use super::{Outbox, Wake, Worker};
-use crate::engine::map::{Ground, Point, lay_out};
+use crate::engine::map::{Ground, Neighbours, Point, lay_out};
 use crate::ids::Generation;
 use crate::progress::{CancelToken, Progress};
 
 /// The same photos must come to lie where they lay.
 const SEED: u64 = 1;
 
-/// One map to lay out.
-pub struct MapJob {
-    /// Comes back with everything that this job tells.
-    pub generation: Generation,
-    /// Which of the maps beside each other.
-    pub pane: usize,
-    /// What it is drawn from.
-    pub ground: Arc<Ground>,
-    /// Ends it early.
-    pub cancel: CancelToken,
+/// What the map worker can be asked.
+pub enum MapJob {
+    /// Lay a map out.
+    LayOut {
+        /// Comes back with everything that this job tells.
+        generation: Generation,
+        /// Which of the maps beside each other.
+        pane: usize,
+        /// What it is drawn from.
+        ground: Arc<Ground>,
+        /// Ends it early.
+        cancel: CancelToken,
+    },
+    /// Find the neighbours of every photo.
+    Neighbours(Generation, Arc<Ground>),
 }
 
-/// A map as far as it is.
+/// What the map worker tells.
 #[derive(Clone, Debug)]
-pub struct MapEvent {
-    /// Of the job.
-    pub generation: Generation,
-    /// Of the job.
-    pub pane: usize,
-    /// How far the work is, 0 to 1; 1 when it is done.
-    pub share: f32,
-    /// The points, where they moved.
-    pub points: Option<Arc<Vec<Point>>>,
+pub enum MapEvent {
+    /// A map as far as it is.
+    Layout {
+        /// Of the job.
+        generation: Generation,
+        /// Of the job.
+        pane: usize,
+        /// How far the work is, 0 to 1; 1 when it is done.
+        share: f32,
+        /// The points, where they moved.
+        points: Option<Arc<Vec<Point>>>,
+    },
+    /// The neighbours of every photo.
+    Neighbours(Generation, Neighbours),
 }
 
 /// Starts the thread.
@@ -55,16 +65,31 @@ pub fn start(wake: Wake) -> std::io::Result<Worker<MapJob, MapEvent>> {
 }
 
 fn work_off(job: &MapJob, out: &Outbox<MapEvent>) {
-    let tell = |share: f32, points: Option<Vec<Point>>| {
-        out.send(MapEvent {
-            generation: job.generation,
-            pane: job.pane,
-            share,
-            points: points.map(Arc::new),
-        });
-    };
-    let progress = Progress::new(&|_, _| (), &job.cancel);
-    if let Ok(points) = lay_out(&job.ground, SEED, &tell, &progress) {
-        tell(1.0, Some(points));
+    match job {
+        MapJob::LayOut {
+            generation,
+            pane,
+            ground,
+            cancel,
+        } => {
+            let tell = |share: f32, points: Option<Vec<Point>>| {
+                out.send(MapEvent::Layout {
+                    generation: *generation,
+                    pane: *pane,
+                    share,
+                    points: points.map(Arc::new),
+                });
+            };
+            let progress = Progress::new(&|_, _| (), cancel);
+            if let Ok(points) = lay_out(ground, SEED, &tell, &progress) {
+                tell(1.0, Some(points));
+            }
+        }
+        MapJob::Neighbours(generation, ground) => {
+            let photos = ground.photos();
+            if let Ok(found) = Neighbours::find(&photos, &photos, true, &Progress::silent()) {
+                out.send(MapEvent::Neighbours(*generation, found));
+            }
+        }
     }
 }

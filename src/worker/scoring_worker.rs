@@ -2,6 +2,7 @@
 //!
 //! Jobs that were overtaken are dropped before they start, and a prediction of the whole pool stops when something newer waits.
 
+mod deciding;
 mod figures;
 mod fitting;
 mod ground;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+pub use self::deciding::{Decided, Twins};
 use self::figures::KnownTuning;
 use self::fitting::Fit;
 pub use self::fitting::{Availability, FitRequest};
@@ -73,6 +75,12 @@ pub enum ScoreJob {
     Rank(Generation, RankBy),
     /// Make the grounds that maps are drawn from, with these texts of classes.
     Grounds(Generation, Vec<(ClassId, Vec<f32>)>),
+    /// Find the photos whose prediction this shot decides.
+    Decided(Generation, PhotoId),
+    /// Measure pairs of photos, and tell those whose cosine is at least this.
+    Twins(Generation, Vec<(PhotoId, PhotoId)>, f32),
+    /// Split photos into two groups that are alike within.
+    Split(Generation, Vec<PhotoId>),
     /// Gather photos of the pool that are known to be of these classes.
     Test(Generation, Vec<(PhotoId, usize)>),
     /// Make the same of photos that are in no project.
@@ -139,6 +147,12 @@ pub enum ScoreEvent {
     Ranked(Generation, Vec<PhotoId>),
     /// The grounds of maps.
     Grounds(Generation, Arc<Grounds>),
+    /// What a shot decides.
+    Decided(Generation, PhotoId, Decided),
+    /// Photos that show nearly the same, the most alike first.
+    Twins(Generation, Vec<Twins>),
+    /// The smaller of two groups; empty where there are no two.
+    Split(Generation, Vec<PhotoId>),
     /// Photos to judge by; `None` where they have no direction or nothing is fitted.
     Test(Generation, Option<Arc<TestSet>>),
     /// The same of photos that are in no project.
@@ -276,6 +290,11 @@ impl ScoringThread {
             ScoreJob::Pairs(request) => agenda.pairs = Some(request),
             ScoreJob::Test(generation, photos) => agenda.tests.push((generation, photos)),
             ScoreJob::Grounds(generation, texts) => self.tell_grounds(generation, &texts),
+            ScoreJob::Decided(generation, shot) => self.tell_decided(generation, shot),
+            ScoreJob::Twins(generation, pairs, least) => {
+                self.tell_twins(generation, &pairs, least);
+            }
+            ScoreJob::Split(generation, photos) => self.tell_split(generation, &photos),
             ScoreJob::Rank(generation, by) => self.tell_ranking(generation, &by),
             ScoreJob::StrayTest(generation, photos) => self.tell_stray_test(generation, &photos),
         }

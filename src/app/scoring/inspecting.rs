@@ -1,9 +1,10 @@
 //! What is told of single photos and pairs of photos.
 
 use crate::app::{App, Inspection, OverlapFigures, PairKind, Terms, Vote};
-use crate::ids::PhotoId;
+use crate::ids::{ClassId, PhotoId};
 use crate::methods::overlap::{Kind, Overlap};
 use crate::methods::{LOGIT_SCALE, Method, Weighing, calibration};
+use crate::worker::evidence_set::scored;
 use crate::worker::scoring_worker::{PairRequest, ScoreJob};
 
 /// How many support photos the inspector lists.
@@ -44,6 +45,7 @@ impl App {
                     class,
                     affinity: vote.cosine,
                     weight: vote.weight,
+                    without: self.without(photo, vote.row),
                 })
             });
         Some(Inspection {
@@ -58,6 +60,15 @@ impl App {
                 terms(&evidence.zero_shot, &logits, names.unwrap_or(0.0))
             }),
         })
+    }
+
+    /// What would be predicted for a photo without a key's vote, and how surely.
+    fn without(&self, photo: PhotoId, key: usize) -> Option<(ClassId, f32)> {
+        let set = &self.scoring.evidence;
+        let logits = set.logits_without(photo, key, &self.parameters())?;
+        let scored = scored(&logits, &[], self.scoring.temperature.max(1e-3));
+        let class = *set.support.classes.get(scored.class as usize)?;
+        Some((class, scored.confidence))
     }
 
     pub(in crate::app) fn show_pairs(

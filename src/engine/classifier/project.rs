@@ -171,16 +171,10 @@ fn bottleneck(engine: &Engine, wish: &Wish) -> Result<Option<AdaptedEncoder>, En
     }
 }
 
-/// Shots class by class, then labelled photos where the project learns from them.
+/// The photos of the support set, each with the place of its class.
 fn support_of(state: &ProjectState) -> Vec<(&Photo, usize)> {
-    let mut support = Vec::new();
-    for (index, class) in state.classes().iter().enumerate() {
-        let shots = state.shots(class.id).iter();
-        support.extend(shots.filter_map(|id| Some((state.photo(*id)?, index))));
-    }
-    if state.settings().learn_from_labels {
-        let pool = state.pool().iter().filter_map(|id| state.photo(*id));
-        support.extend(pool.filter_map(|photo| Some((photo, class_of(state, photo)?))));
-    }
+    let support = state.support().into_iter();
     support
+        .filter_map(|(photo, class)| Some((state.photo(photo)?, class)))
+        .collect()
 }

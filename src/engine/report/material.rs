@@ -1,6 +1,6 @@
 //! What a report is made of: the project's photos as features, original and adapted.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use super::figures::ClassFacts;
@@ -9,10 +9,10 @@ use crate::engine::evaluate::{Looks, Split};
 use crate::engine::prompts::class_means;
 use crate::engine::{Engine, EngineError};
 use crate::features::Features;
-use crate::ids::ClassId;
+use crate::ids::{ClassId, PhotoId};
 use crate::methods::{Knowledge, Prompts};
 use crate::progress::Progress;
-use crate::project::{Class, ProjectState, Role};
+use crate::project::{Class, Photo, ProjectState, Role};
 use crate::support::SupportSet;
 
 /// All that is measured.
@@ -147,25 +147,18 @@ impl Material {
 
 /// Every photo once, those of the support set by class, as the window takes them.
 fn listed(state: &ProjectState) -> Vec<Listed> {
-    let learns = state.settings().learn_from_labels;
+    let support: HashMap<PhotoId, usize> = state.support().into_iter().collect();
     let index_of = |id: ClassId| state.classes().iter().position(|class| class.id == id);
-    let mut listed: Vec<Listed> = state
-        .photos()
-        .iter()
-        .map(|photo| {
-            let label = photo.label.and_then(index_of);
-            let (shot_of, is_learnt) = match photo.role {
-                Role::Shot(class) => (index_of(class), false),
-                Role::Pool => (label.filter(|_| learns), learns && label.is_some()),
-            };
-            Listed {
-                path: photo.path.to_path_buf(),
-                shot_of,
-                label,
-                is_learnt,
-            }
-        })
-        .collect();
+    let listed_of = |photo: &Photo| {
+        let shot_of = support.get(&photo.id).copied();
+        Listed {
+            path: photo.path.to_path_buf(),
+            shot_of,
+            label: photo.label.and_then(index_of),
+            is_learnt: shot_of.is_some() && photo.role == Role::Pool,
+        }
+    };
+    let mut listed: Vec<Listed> = state.photos().iter().map(listed_of).collect();
     // Stable: within a class, shots before labelled photos and both as they were added.
     listed.sort_by_key(|photo| (photo.shot_of.unwrap_or(usize::MAX), photo.is_learnt));
     listed

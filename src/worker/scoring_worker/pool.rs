@@ -234,7 +234,7 @@ impl ScoringThread {
 
     /// The inner `None`: not needed; the outer: needed, and not there.
     #[expect(clippy::option_option, reason = "two questions with one answer each")]
-    fn adapted_if_needed(&self, fit: &Fit, rows: &[usize]) -> Option<Option<Features>> {
+    pub(super) fn adapted_if_needed(&self, fit: &Fit, rows: &[usize]) -> Option<Option<Features>> {
         if fit.fitted.method.needs_adapter() {
             self.adapted_rows(fit, rows).map(Some)
         } else {
