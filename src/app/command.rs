@@ -8,6 +8,7 @@ use crate::project::LabelLimit;
 
 use super::adapters::AdapterRequest;
 use super::checks::Check;
+use super::exporting::Exported;
 use super::gallery::{Filter, Sort};
 use super::map::{MapColour, MapLayout};
 use super::selection::Mark;
@@ -198,6 +199,11 @@ pub enum Command {
     ShowPairs(PairKind, f32, f32, bool),
     /// Close that list.
     HidePairs,
+
+    /// Write photos or the classifier to somewhere else.
+    Export(Exported, PathBuf),
+    /// End that; nothing is written then.
+    CancelExport,
 
     /// Take back the last change to the project.
     Undo,

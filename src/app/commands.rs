@@ -80,6 +80,8 @@ impl App {
             | Command::HidePairs => self.apply_to_method(command),
             Command::LoadPrompts(path) => self.load_prompts(path),
             Command::UsePromptSet(name) => self.use_prompt_set(&name),
+            Command::Export(what, out) => self.start_export(what, out),
+            Command::CancelExport => self.cancel_export(),
             Command::Undo => self.undo(),
             Command::Redo => self.redo(),
             Command::CancelWork => self.cancel_work(),

@@ -208,6 +208,7 @@ impl App {
                     self.scoring.mark_dirty();
                 }
                 ClipEvent::Adapter(generation, event) => self.take_in_adapter(generation, event),
+                ClipEvent::Export(generation, event) => self.take_in_export(generation, event),
                 ClipEvent::Query(generation, feature) => self.query_embedded(generation, feature),
                 ClipEvent::AdaptersCompared(generation, event) => {
                     self.adapters_compared(generation, event);

@@ -4,8 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::{App, Destination};
+use crate::engine::import::{Imported, ImportedPhoto};
 use crate::ids::ClassId;
-use crate::project::{Edit, Locations, Photo, Role};
+use crate::project::{Edit, FileStamp, Locations, Photo, Role};
 use crate::worker::file_worker::{FileEvent, FileJob, Found, FoundPhoto};
 
 /// What the file worker was asked and has not answered.
@@ -41,6 +42,7 @@ struct Intake {
     shots: Vec<FoundPhoto>,
     pool: Vec<FoundPhoto>,
     rejected: Vec<(PathBuf, String)>,
+    lists: Vec<(Imported, HashMap<PathBuf, FileStamp>)>,
 }
 
 impl App {
@@ -110,7 +112,7 @@ impl App {
 
     fn take_in(&mut self, intake: Intake, destination: Destination) {
         // Classes of one's own do not belong among the demo's: they begin a project of their own.
-        if self.is_demo && !intake.classes.is_empty() {
+        if self.is_demo && !(intake.classes.is_empty() && intake.lists.is_empty()) {
             if self.files.waiting.is_empty() {
                 self.open(super::StartWith::New(None));
             }
@@ -149,6 +151,23 @@ impl App {
         if !edits.is_empty() {
             let title = Some(format!("Add {}", photos(num_photos)));
             self.perform(Edit::Batch { title, edits });
+        }
+        for (list, stamps) in intake.lists {
+            self.take_in_list(&list, &stamps);
+        }
+    }
+
+    fn take_in_list(&mut self, list: &Imported, stamps: &HashMap<PathBuf, FileStamp>) {
+        for reason in &list.skipped {
+            self.warn(format!("left out: {reason}"));
+        }
+        let stamp = |path: &Path| stamps.get(path).copied().unwrap_or_default();
+        let edit = list.edit_stamped(self.project.state_mut(), stamp);
+        if self.perform(edit) {
+            let is_labelled = |photo: &&ImportedPhoto| photo.label.is_some();
+            let num_labelled = list.photos.iter().filter(is_labelled).count();
+            let all = photos(list.photos.len());
+            self.info(format!("{all} imported, {num_labelled} of them labelled"));
         }
     }
 
@@ -270,7 +289,7 @@ fn sort_out(found: Vec<Found>, destination: Destination) -> Intake {
     let mut intake = Intake::default();
     let num_folders = found
         .iter()
-        .filter(|found| !matches!(found, Found::Photo(_) | Found::Nothing { .. }))
+        .filter(|found| matches!(found, Found::Folder { .. } | Found::FolderOfFolders { .. }))
         .count();
     let are_classes = match destination {
         Destination::Support => true,
@@ -284,6 +303,10 @@ fn sort_out(found: Vec<Found>, destination: Destination) -> Intake {
     };
     for found in found {
         let (folders, loose) = match found {
+            Found::List(list, stamps) => {
+                intake.lists.push((*list, stamps));
+                continue;
+            }
             Found::Nothing { path, reason } => {
                 intake.rejected.push((path, reason));
                 continue;

@@ -10,6 +10,7 @@ mod commands;
 mod comparison;
 mod embedding;
 mod evaluation;
+mod exporting;
 mod files;
 mod fit;
 mod gallery;
@@ -43,6 +44,7 @@ pub use checks::Check;
 pub use command::{AdapterChoice, Command, Destination, PairKind, Parameter, Step};
 pub use comparison::{ComparisonView, FEWEST_LABELLED};
 pub use evaluation::{EvaluationView, RUNNING};
+pub use exporting::{Choice, ExportView, Exported, Format, Link, Options};
 pub use fit::{AdapterOption, FitStatus, OverlapFigures, OverlapView, PairList};
 pub use gallery::{Filter, Gallery, Sort};
 pub use map::{Hue, Ink, MapColour, MapLayout, MapPane, MapView, Point};
@@ -90,6 +92,7 @@ pub struct App {
     pub(crate) adapter_comparison: adapter_comparison::AdapterComparison,
     pub(crate) map: map::Map,
     pub(crate) checks: checks::Checks,
+    pub(crate) exporting: exporting::Exporting,
     pub(crate) search: searching::Search,
     pub(crate) embedding: embedding::Embedding,
     pub(crate) files: files::PendingFiles,

@@ -122,6 +122,16 @@ impl ProjectFile {
     /// What the project at `path` holds, without a lock and without a write: whoever has it open is not disturbed, and
     /// nothing is left beside the file.
     pub fn look(path: &Path) -> Result<ProjectState, ProjectError> {
+        let file = Self::open_to_look(path)?;
+        read_state(&file.connection, &file.base).map_err(|error| file.sqlite("read", error))
+    }
+
+    /// [`Self::label_sources`] of the project at `path`, in the same way.
+    pub fn look_who_labelled(path: &Path) -> Result<HashMap<PhotoId, String>, ProjectError> {
+        Self::open_to_look(path)?.label_sources()
+    }
+
+    fn open_to_look(path: &Path) -> Result<Self, ProjectError> {
         let path = absolute(path)?;
         if !path.is_file() {
             return Err(ProjectError::NotFound { path });
@@ -142,7 +152,7 @@ impl ProjectFile {
         if num_pages == 0 {
             return Err(ProjectError::NotAProject { path: file.path });
         }
-        read_state(&file.connection, &file.base).map_err(|error| file.sqlite("read", error))
+        Ok(file)
     }
 
     /// The absolute path of the file.

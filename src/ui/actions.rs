@@ -48,6 +48,7 @@ pub(super) enum Action {
     Diverse,
     LearnFromLabels,
     CompareAdapters,
+    Export,
     Palette,
     Help,
 }
@@ -88,7 +89,7 @@ const fn known(
 }
 
 /// All of them, in the order of the help. Shortcuts with more modifiers come before the same key with fewer.
-pub(super) const ACTIONS: [Known; 40] = [
+pub(super) const ACTIONS: [Known; 41] = [
     known(
         Action::Label(0),
         "label 1",
@@ -287,6 +288,7 @@ pub(super) const ACTIONS: [Known; 40] = [
         "Train an adapter…",
         None,
     ),
+    known(Action::Export, "export", "Export…", Some(command(Key::S))),
     known(
         Action::Palette,
         "palette",
@@ -352,6 +354,7 @@ impl Action {
         Some(match self {
             Self::PickClass if app.selected().is_some() => Request::QuickPick(String::new()),
             Self::AcceptMany => Request::AcceptMany,
+            Self::Export => Request::Export,
             Self::Palette => Request::Palette,
             Self::Help => Request::Help(None),
             _ => return None,

@@ -20,6 +20,8 @@ pub(super) enum Request {
     QuickPick(String),
     /// Accept all sure predictions at once.
     AcceptMany,
+    /// Export photos or the classifier.
+    Export,
     /// Open the list of all commands.
     Palette,
     /// Edit the prompts of a class.

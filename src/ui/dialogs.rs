@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rfd::{AsyncFileDialog, FileHandle};
 
-use crate::app::{AdapterChoice, Command, Destination};
+use crate::app::{AdapterChoice, Command, Destination, Exported};
 use crate::ids::ClassId;
 
 /// A person needs longer than this to close a dialog: an answer before came because none opened.
@@ -44,6 +44,17 @@ pub(super) enum Ask {
     Lesson,
     /// A file of prompts.
     Prompts,
+    /// A list of labelled photos.
+    List,
+    /// Where an export goes.
+    Export(ExportPlace),
+}
+
+/// What is exported, and under which name unless the person has another.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct ExportPlace {
+    pub(super) what: Exported,
+    pub(super) name: &'static str,
 }
 
 impl Ask {
@@ -62,6 +73,8 @@ impl Ask {
             Self::Validation => "Tune on a folder of photos in class folders",
             Self::Lesson => "Train on a folder of photos in class folders",
             Self::Prompts => "Load prompts",
+            Self::List => "Import a list of labelled photos",
+            Self::Export(_) => "Export",
         }
     }
 
@@ -79,6 +92,8 @@ impl Ask {
             Self::Validation => Command::TuneOnFolder(first),
             Self::Lesson => Command::LearnAdapterFrom(Some(first)),
             Self::Prompts => Command::LoadPrompts(first),
+            Self::List => Command::AddPaths(Destination::Anywhere, paths),
+            Self::Export(place) => Command::Export(place.what, first),
         })
     }
 }
@@ -186,6 +201,10 @@ fn dialog_future(ask: &Ask) -> Paths {
             .add_filter("Shotlens project", &["shotlens"])
             .set_file_name("project.shotlens")
             .save_file()),
+        Ask::List => one(dialog
+            .add_filter("Lists", &["csv", "tsv", "json", "jsonl", "parquet"])
+            .pick_file()),
+        Ask::Export(place) => one(dialog.set_file_name(place.name).save_file()),
         Ask::Model | Ask::Adapter => {
             one(dialog.add_filter("Weights", &["safetensors"]).pick_file())
         }

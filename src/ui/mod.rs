@@ -17,6 +17,7 @@ mod context;
 mod dialogs;
 mod drops;
 mod evaluation_window;
+mod export_dialog;
 mod format;
 mod fuzzy;
 mod gallery_panel;
@@ -76,6 +77,7 @@ use clipboard::{Clipboard, Pasted};
 use context::{PanelContext, Request};
 use dialogs::{Answer, Dialogs};
 use drops::DropZones;
+use export_dialog::ExportDialog;
 use gallery_panel::GalleryPanel;
 use help::Help;
 use keymap::Keymap;
@@ -125,6 +127,7 @@ pub struct ShotlensWindow {
     adapter_dialog: AdapterDialog,
     quick_pick: Option<QuickPick>,
     accept_dialog: Option<AcceptDialog>,
+    export_dialog: Option<ExportDialog>,
     palette: Option<CommandPalette>,
     keymap: Keymap,
     help: Help,
@@ -156,6 +159,7 @@ impl ShotlensWindow {
             adapter_dialog: AdapterDialog::default(),
             quick_pick: None,
             accept_dialog: None,
+            export_dialog: None,
             palette: None,
             keymap: Keymap::open(),
             help: Help::Closed,
@@ -278,6 +282,7 @@ impl ShotlensWindow {
         let mut said = self.said.take();
         let mut dialog = std::mem::take(&mut self.adapter_dialog);
         let mut accept = self.accept_dialog.take();
+        let mut export = self.export_dialog.take();
         let (mut cx, _, _) = self.context();
         dialog.ui(context, &mut cx);
         pair_list::pair_list_ui(context, &mut cx);
@@ -290,7 +295,14 @@ impl ShotlensWindow {
         {
             accept = None;
         }
+        if export
+            .as_mut()
+            .is_some_and(|export| export.ui(context, &mut cx))
+        {
+            export = None;
+        }
         notices::notices_ui(context, &mut cx, &mut said);
+        self.export_dialog = export;
         (self.said, self.adapter_dialog, self.accept_dialog) = (said, dialog, accept);
         if help::help_ui(ui.ctx(), self.help, &self.keymap) {
             self.help = Help::Closed;
@@ -339,6 +351,7 @@ impl ShotlensWindow {
             || self.prompt_editor.is_some()
             || self.quick_pick.is_some()
             || self.accept_dialog.is_some()
+            || self.export_dialog.is_some()
             || self.palette.is_some()
         {
             return;
@@ -390,6 +403,7 @@ impl ShotlensWindow {
                     self.prompt_editor = class.map(PromptEditor::new);
                 }
                 Request::AcceptMany => self.accept_dialog = Some(AcceptDialog::default()),
+                Request::Export => self.export_dialog = Some(ExportDialog::default()),
                 Request::Palette => self.palette = Some(CommandPalette::default()),
                 Request::QuickPick(text) => self.quick_pick = Some(QuickPick::new(&text)),
             }

@@ -62,7 +62,7 @@ impl PathPrompt {
             let enter = ui.input(|input| input.key_pressed(Key::Enter) && !input.modifiers.shift);
             ui.horizontal(|ui| {
                 let command = self.ask.command(typed_paths(&self.text));
-                let open = ui.add_enabled(command.is_some(), egui::Button::new("Open this path"));
+                let open = ui.add_enabled(command.is_some(), egui::Button::new(verb(&self.ask)));
                 if (open.clicked() || enter)
                     && let Some(command) = command
                 {
@@ -73,6 +73,15 @@ impl PathPrompt {
             });
         });
         is_done || modal.should_close()
+    }
+}
+
+/// What is done with the path.
+fn verb(ask: &Ask) -> &'static str {
+    match ask {
+        Ask::Export(_) => "Export to this path",
+        Ask::NewProject => "Make the project here",
+        _ => "Open this path",
     }
 }
 

@@ -14,6 +14,7 @@ use super::theme::Palette;
 pub(super) fn status_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     ui.horizontal_centered(|ui| {
         activity_ui(ui, cx);
+        super::export_dialog::export_status_ui(ui, cx);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             saved_ui(ui, cx.app.saved());
             skipped_ui(ui, cx);

@@ -60,6 +60,19 @@ fn project_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
             cx.request(Request::TypePath(Ask::Project));
         }
         ui.separator();
+        let import = ui
+            .button("Import a list…")
+            .on_hover_text("Photos with labels from a table, FiftyOne, Hugging Face or CoOp; or drop the file onto the window");
+        if import.clicked() {
+            cx.request(Request::Ask(Ask::List));
+        }
+        let export = ui
+            .button("Export…")
+            .on_hover_text("Labels, photos in folders, or the classifier");
+        if export.clicked() {
+            cx.request(Request::Export);
+        }
+        ui.separator();
         if ui
             .add_enabled(!cx.app.is_demo(), Button::new("Open demo"))
             .clicked()

@@ -16,6 +16,7 @@ use self::adapters::open_adapter;
 pub use self::folder::EmbeddedFolder;
 use super::adapter_comparer::{self, AdapterComparisonJob, ComparisonEvent};
 use super::adapter_trainer::{self, AdapterEvent, AdapterJob};
+use super::exporter::{self, ExportEvent, ExportJob};
 use super::training_worker::{TrainEvent, TrainJob};
 use super::{Outbox, Wake, Worker};
 use crate::clip::{Activation, DeviceChoice, OpenOptions};
@@ -71,6 +72,8 @@ pub enum ClipJob {
     TrainAdapter(Box<AdapterJob>),
     /// Lay adapters side by side, on a thread beside this one.
     CompareAdapters(Box<AdapterComparisonJob>),
+    /// Write photos or the classifier of a project, on a thread beside this one.
+    Export(Box<ExportJob>),
     /// Look which adapter files are in this folder; quick, and done between two batches of photos.
     ListAdapters(PathBuf),
     /// Embed a folder of class folders, of photos that stay outside the project.
@@ -155,6 +158,8 @@ pub enum ClipEvent {
     Folder(Generation, Result<Box<EmbeddedFolder>, Option<String>>),
     /// The feature of a text that photos are searched by, of unit length.
     Query(Generation, Vec<f32>),
+    /// How an export goes.
+    Export(Generation, ExportEvent),
     /// The word list's features, `[num_words, dim]`.
     Words(Features),
     /// How the training of an adapter goes.
@@ -280,6 +285,11 @@ impl ClipThread {
             ClipJob::CompareAdapters(job) => {
                 if let Some(engine) = &self.engine {
                     adapter_comparer::spawn(Arc::clone(engine), *job, self.out.clone());
+                }
+            }
+            ClipJob::Export(job) => {
+                if let Some(engine) = &self.engine {
+                    exporter::spawn(Arc::clone(engine), *job, self.out.clone());
                 }
             }
             ClipJob::ListAdapters(folder) => {

@@ -1,9 +1,11 @@
 //! The thread that looks at what was dropped: folders are walked, pasted pictures written, so that the window never touches a disk.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use super::{Outbox, Wake, Worker};
 use crate::engine::demo_project;
+use crate::engine::import::{self, ImportError, Imported};
 use crate::engine::prompts::read_prompt_file;
 use crate::image_io;
 use crate::models::ModelStore;
@@ -87,6 +89,8 @@ pub enum Found {
         /// Photos directly inside.
         loose: Vec<FoundPhoto>,
     },
+    /// A list of labelled photos, with how their files look.
+    List(Box<Imported>, HashMap<PathBuf, FileStamp>),
     /// Nothing that can be used, and why.
     Nothing {
         /// The path.
@@ -255,12 +259,15 @@ fn scan(path: &Path) -> Found {
         Ok(path) => path,
         Err(error) => return nothing(error.to_string()),
     };
+    if is_list(&path) {
+        return list(&path).unwrap_or_else(|error| nothing(error.to_string()));
+    }
     if path.is_file() {
         return if image_io::is_image_name(&path) {
             Found::Photo(found(path))
         } else {
             nothing(
-                "not a photo; Shotlens reads jpg, png, gif, bmp, tiff and webp files".to_owned(),
+                "not a photo or a list of photos; Shotlens reads jpg, png, gif, bmp, tiff and webp files, and csv, json and jsonl lists".to_owned(),
             )
         };
     }
@@ -275,6 +282,32 @@ fn scan(path: &Path) -> Found {
         );
     }
     group(&path, photos)
+}
+
+/// Whether this is a list of photos, or a folder with one.
+fn is_list(path: &Path) -> bool {
+    if path.is_dir() {
+        return ["metadata.jsonl", "metadata.csv", "labels.json"]
+            .iter()
+            .any(|name| path.join(name).is_file());
+    }
+    let extension = path
+        .extension()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
+    path.is_file() && LISTS.contains(&extension.as_str())
+}
+
+/// Endings of lists of photos.
+const LISTS: [&str; 4] = ["csv", "tsv", "json", "jsonl"];
+
+fn list(path: &Path) -> Result<Found, ImportError> {
+    let imported = import::read(path, None, None)?;
+    let photos = imported.photos.iter();
+    let stamps = photos.map(|photo| (photo.path.clone(), project::stamp(&photo.path)));
+    let stamps = stamps.collect();
+    Ok(Found::List(Box::new(imported), stamps))
 }
 
 /// Sorts a folder's photos by the first folder below it.

@@ -10,6 +10,7 @@ pub mod adapter_trainer;
 pub mod clip_worker;
 pub mod download_worker;
 pub mod evidence_set;
+pub mod exporter;
 pub mod feature_table;
 pub mod file_worker;
 pub mod lesson;

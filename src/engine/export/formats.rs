@@ -32,7 +32,7 @@ pub enum Format {
 }
 
 /// How to write.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Options {
     /// How photos get into folders.
     pub link: Link,

@@ -39,6 +39,9 @@ pub enum ExportError {
     /// The photos could not be predicted.
     #[error(transparent)]
     Engine(#[from] super::EngineError),
+    /// The classifier could not be written.
+    #[error(transparent)]
+    Classifier(#[from] super::classifier::ClassifierFileError),
 }
 
 impl ExportError {

@@ -1,12 +1,23 @@
 //! A list that was read, as an edit of a project: one step, which undo takes back whole.
 
+use std::path::Path;
+
 use super::{ImportError, Imported};
 use crate::ids::{ClassId, PhotoId};
-use crate::project::{self, Edit, LabelSource, ProjectState, Role, apply};
+use crate::project::{self, Edit, FileStamp, LabelSource, ProjectState, Role, apply};
 
 impl Imported {
     /// The edit that adds everything to a project. Classes that it has are used, photos that it has get their label.
     pub fn edit(&self, state: &mut ProjectState) -> Edit {
+        self.edit_stamped(state, project::stamp)
+    }
+
+    /// The same, told how each file looks.
+    pub fn edit_stamped(
+        &self,
+        state: &mut ProjectState,
+        stamp: impl Fn(&Path) -> FileStamp,
+    ) -> Edit {
         let mut edits = Vec::new();
         let classes: Vec<(String, ClassId)> = self
             .classes
@@ -29,7 +40,7 @@ impl Imported {
                 _ => Role::Pool,
             };
             let id = state.photo_at(&imported.path).unwrap_or_else(|| {
-                let photo = state.new_photo(&imported.path, role, project::stamp(&imported.path));
+                let photo = state.new_photo(&imported.path, role, stamp(&imported.path));
                 let id = photo.id;
                 photos.push(photo);
                 id
