@@ -34,6 +34,7 @@ mod report;
 mod sampling;
 mod shared;
 mod source_text;
+mod stories;
 mod tokenizer;
 mod training;
 mod tuning;

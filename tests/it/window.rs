@@ -11,13 +11,13 @@ use shotlens::app::{AdapterStage, App, ModelChoice, Parameter, SavedStatus, Star
 use shotlens::ui::ShotlensWindow;
 use shotlens::worker::{Wake, thumbnail_reader};
 
-type Window = Harness<'static, ShotlensWindow>;
+pub(crate) type Window = Harness<'static, ShotlensWindow>;
 
 /// Longer than any machine needs; a deadline, not a measure.
 const DEADLINE: Duration = Duration::from_mins(4);
 
 /// A test in a process of its own, since where Shotlens keeps things is told by an environment variable.
-fn run_apart(name: &str) {
+pub(crate) fn run_apart(name: &str) {
     let home = tempfile::tempdir().unwrap();
     let status = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--ignored", "--nocapture"])
@@ -42,7 +42,7 @@ fn an_adapter_is_trained_by_a_click_and_is_in_use_then() {
     run_apart("window::adapter");
 }
 
-fn open(start: StartWith) -> Window {
+pub(crate) fn open(start: StartWith) -> Window {
     Harness::builder()
         .with_size(egui::vec2(1280.0, 800.0))
         .allow_missing_glyphs()
@@ -56,7 +56,7 @@ fn open(start: StartWith) -> Window {
 
 /// Draws frames until `is_done`.
 #[track_caller]
-fn wait(window: &mut Window, what: &str, is_done: impl Fn(&Window) -> bool) {
+pub(crate) fn wait(window: &mut Window, what: &str, is_done: impl Fn(&Window) -> bool) {
     let start = Instant::now();
     loop {
         window.run_steps(1);
@@ -72,12 +72,12 @@ fn wait(window: &mut Window, what: &str, is_done: impl Fn(&Window) -> bool) {
     }
 }
 
-fn is_idle(window: &Window) -> bool {
+pub(crate) fn is_idle(window: &Window) -> bool {
     window.state().app().is_idle()
 }
 
 /// What the tiles of the gallery say to a screen reader.
-fn tiles(window: &Window) -> Vec<String> {
+pub(crate) fn tiles(window: &Window) -> Vec<String> {
     window
         .get_all_by_label_contains("— photo")
         .filter_map(|node| node.accesskit_node().label())
@@ -97,7 +97,7 @@ impl egui::DroppedFile for Dropped {
     }
 }
 
-fn drop_on_window(window: &mut Window, paths: &[PathBuf]) {
+pub(crate) fn drop_on_window(window: &mut Window, paths: &[PathBuf]) {
     window.input_mut().dropped_files = paths
         .iter()
         .map(|path| Arc::new(Dropped(path.clone())) as _)
@@ -106,7 +106,7 @@ fn drop_on_window(window: &mut Window, paths: &[PathBuf]) {
 }
 
 /// The demo's photos stand for a newcomer's folders.
-fn assets(part: &str) -> PathBuf {
+pub(crate) fn assets(part: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("assets/demo")
         .join(part)
