@@ -72,6 +72,7 @@ fn open_window(start: StartWith, common: &Common) -> anyhow::Result<()> {
         model: common.model.clone(),
         device: common.device.choice(),
         activation: common.activation.map(cli::ActivationName::choice),
+        workers: common.workers.clone(),
         is_forced: common.model.is_some(),
     };
     let app = App::start(start, model, &wake)?;

@@ -132,12 +132,14 @@ impl App {
             model,
             device,
             activation,
+            workers,
             ..
         } = choice;
         self.submit_clip(ClipJob::OpenModel {
             model,
             device,
             activation,
+            workers,
         });
     }
 

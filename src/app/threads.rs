@@ -1,6 +1,7 @@
 //! The worker threads that an app talks to.
 
 use crate::clip::{Activation, DeviceChoice};
+use crate::engine::remote::WorkerSpec;
 use crate::worker::clip_worker::{self, ClipEvent, ClipJob};
 use crate::worker::download_worker::DownloadEvent;
 use crate::worker::file_worker::{self, FileEvent, FileJob};
@@ -47,6 +48,8 @@ pub struct ModelChoice {
     pub device: DeviceChoice,
     /// Instead of what the checkpoint says.
     pub activation: Option<Activation>,
+    /// Other processes that encode photos.
+    pub workers: Vec<WorkerSpec>,
     /// Named on the command line: projects do not change it.
     pub is_forced: bool,
 }

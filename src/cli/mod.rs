@@ -19,6 +19,7 @@ mod stderr;
 mod tensor_file;
 mod tune;
 mod watch;
+mod worker;
 
 use std::path::PathBuf;
 
@@ -28,6 +29,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use demo::run_headless_demo;
 
 use crate::clip::{Activation, DeviceChoice};
+pub use crate::engine::remote::WorkerSpec;
 
 /// Few-shot image labelling and exploration with CLIP
 #[derive(Parser, Debug)]
@@ -59,6 +61,9 @@ pub struct Common {
     /// The activation of a bare .safetensors file [default: quick-gelu]
     #[arg(long, global = true, value_enum)]
     pub activation: Option<ActivationName>,
+    /// Encode photos in another process: a program's path, `cuda` (shotlens-cuda beside this one) or ssh:HOST[:PROGRAM]; may be repeated
+    #[arg(long = "worker", global = true, value_name = "PROGRAM|cuda|ssh:HOST")]
+    pub workers: Vec<WorkerSpec>,
 }
 
 /// Where CLIP runs.
@@ -155,6 +160,8 @@ pub enum Command {
         #[command(subcommand)]
         action: model::ModelAction,
     },
+    /// Encode for another Shotlens, over standard input and output (see --worker)
+    Worker,
     /// Measure speed
     Bench {
         /// What to measure
@@ -199,6 +206,7 @@ pub fn run(command: Command, common: &Common) -> Result<()> {
         Command::Report(args) => report::run(&args, common),
         Command::Adapter { action } => adapter::run(&action, common),
         Command::Model { action } => model::run(&action, common),
+        Command::Worker => worker::run(),
         Command::Bench { what } => bench::run(&what, common),
     }
 }

@@ -6,12 +6,15 @@ use super::stderr::warn;
 use super::{ActivationName, Common};
 use crate::clip::OpenOptions;
 use crate::engine::Engine;
+use crate::engine::remote::open_with_workers;
 use crate::project::Locations;
 use crate::project::feature_cache::FeatureCache;
 
 /// The engine for the common flags, with the user's feature cache.
 pub(super) fn open_engine(common: &Common) -> Result<Engine> {
-    let engine = Engine::open(common.model.as_deref(), &open_options(common), open_cache())?;
+    let (model, options) = (common.model.as_deref(), open_options(common));
+    let say = Box::new(|text: String| warn(&text));
+    let engine = open_with_workers(model, &options, open_cache(), &common.workers, say)?;
     for note in engine.clip().notes() {
         warn(note);
     }

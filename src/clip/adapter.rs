@@ -1,7 +1,7 @@
 //! Bottleneck adapters beside the MLP of every vision block (Kravets and Namboodiri, BMVC 2024, arXiv 2409.11338; `adapter_utils.py`
 //! of `akres001/CLIP_fewshot_imo)`: `out = h + MLP(LN(h)) + scale · Up(ReLU(Down(h)))`, on `h` without layer norm.
 
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf as FilePathBuf};
 
 use candle_core::{Result, Tensor};
 
@@ -19,6 +19,8 @@ pub struct BottleneckAdapter {
     dropout: Option<Dropout>,
     id: String,
     notes: AdapterNotes,
+    /// The file that it was read from, with the scale in use.
+    source: Option<(FilePathBuf, f64)>,
 }
 
 /// From a block's index and a shape to what its bottleneck is multiplied by, while it is trained.
@@ -85,6 +87,7 @@ impl BottleneckAdapter {
             dropout: None,
             id: format!("bottleneck-{}-{scale}", file.hash()),
             notes,
+            source: Some((path.to_owned(), scale)),
         })
     }
 
@@ -103,6 +106,7 @@ impl BottleneckAdapter {
             dropout: None,
             id,
             notes: AdapterNotes::default(),
+            source: None,
         }
     }
 
@@ -121,6 +125,11 @@ impl BottleneckAdapter {
     /// What the file says of its making.
     pub fn notes(&self) -> &AdapterNotes {
         &self.notes
+    }
+
+    /// The file that it was read from, with the scale in use; `None` for one in training.
+    pub fn source(&self) -> Option<&(FilePathBuf, f64)> {
+        self.source.as_ref()
     }
 
     /// Names the adapter and its scale; part of cache keys.

@@ -1,16 +1,17 @@
 //! Files on disk to features: reading, decoding and resizing run ahead of the encoder, which never waits for them when cores allow.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
+use super::remote::{AdapterFile, Outcome, RemoteEncoder, Unencoded, encode_on};
 use super::{Engine, EngineError};
-use crate::clip::BottleneckAdapter;
 use crate::clip::preprocess::Crop;
 use crate::clip::view::View;
+use crate::clip::{BottleneckAdapter, EncodedImages};
 use crate::features::Matrix;
 use crate::image_io::{self, ContentHash};
 use crate::progress::Progress;
@@ -99,15 +100,16 @@ impl Engine {
         });
         progress.step(done, requests.len())?;
         let next = AtomicUsize::new(0);
-        let (sender, receiver) = bounded(2 * self.batch_size());
-        let mut encode_all = || loop {
-            let batch = collect_batch(&receiver, self.batch_size());
-            if batch.is_empty() {
-                return Ok(());
-            }
+        let (sender, receiver) = bounded(self.photos_ahead());
+        let mut hand_over = |batch: Vec<(usize, PhotoOutcome)>| {
             done += batch.len();
-            on_batch(self.encode_batch(batch, lens.adapter, &space, requests)?);
-            progress.step(done, requests.len())?;
+            let keyed = batch
+                .into_iter()
+                .map(|(index, outcome)| (requests[index].key.clone(), outcome));
+            on_batch(keyed.collect());
+            progress
+                .step(done, requests.len())
+                .map_err(EngineError::from)
         };
         self.decoders.in_place_scope(|scope| {
             for _ in 0..self.decoders.current_num_threads() {
@@ -117,12 +119,126 @@ impl Engine {
                 });
             }
             drop(sender);
-            let result = encode_all();
+            let result = self.encode_all(&receiver, lens.adapter, &space, &mut hand_over);
             // A decoder that waits for room in the channel must not wait for an encoder that has stopped.
             next.store(misses.len(), Ordering::Relaxed);
             while receiver.recv().is_ok() {}
             result
         })
+    }
+
+    /// Encodes what the decoders give: in other processes as long as they work, else in this one.
+    fn encode_all(
+        &self,
+        receiver: &Receiver<(usize, Decoded)>,
+        adapter: Option<&BottleneckAdapter>,
+        space: &str,
+        hand_over: &mut dyn FnMut(Vec<(usize, PhotoOutcome)>) -> Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        let orphans = self.encode_remotely(receiver, adapter, space, hand_over)?;
+        for orphan in orphans {
+            for (photos, crops) in orphan
+                .photos
+                .chunks(CPU_BATCH)
+                .zip(orphan.crops.chunks(CPU_BATCH))
+            {
+                let encoded = self.clip.encode_crops(crops, adapter)?;
+                hand_over(self.remember(photos, &encoded, space))?;
+            }
+        }
+        loop {
+            let batch = collect_batch(receiver, self.batch_size());
+            if batch.is_empty() {
+                return Ok(());
+            }
+            let (mut outcomes, unencoded) = sorted(batch);
+            if !unencoded.crops.is_empty() {
+                let encoded = self.clip.encode_crops(&unencoded.crops, adapter)?;
+                outcomes.extend(self.remember(&unencoded.photos, &encoded, space));
+            }
+            hand_over(outcomes)?;
+        }
+    }
+
+    /// Keeps the workers busy with what the decoders give; what they could not encode comes back.
+    fn encode_remotely(
+        &self,
+        receiver: &Receiver<(usize, Decoded)>,
+        adapter: Option<&BottleneckAdapter>,
+        space: &str,
+        hand_over: &mut dyn FnMut(Vec<(usize, PhotoOutcome)>) -> Result<(), EngineError>,
+    ) -> Result<Vec<Unencoded>, EngineError> {
+        // Whoever comes second encodes here: workers serve one caller at a time.
+        let Ok(mut workers) = self.workers.try_lock() else {
+            return Ok(Vec::new());
+        };
+        let source = adapter.map(|adapter| (adapter.id(), adapter.source().cloned()));
+        let file = match source {
+            None => None,
+            Some((id, Some((path, scale)))) => Some(AdapterFile { id, path, scale }),
+            // One that is being trained is in this process alone.
+            Some((_, None)) => return Ok(Vec::new()),
+        };
+        if workers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (finished, outcomes) = unbounded();
+        let stop = AtomicBool::new(false);
+        let ready = Mutex::new(Vec::new());
+        let take = |size: usize, waits: bool| {
+            if !waits && receiver.is_empty() {
+                return Some(Unencoded::default());
+            }
+            let batch = collect_batch(receiver, size);
+            if batch.is_empty() {
+                return None;
+            }
+            let (done, unencoded) = sorted(batch);
+            Mutex::lock(&ready)
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(done);
+            Some(unencoded)
+        };
+        let mut orphans = Vec::new();
+        std::thread::scope(|threads| {
+            for worker in workers.iter_mut() {
+                let (out, file, take, stop) = (finished.clone(), file.as_ref(), &take, &stop);
+                threads.spawn(move || encode_on(worker, file, take, stop, &out));
+            }
+            drop(finished);
+            let mut result = Ok(());
+            for outcome in outcomes {
+                let mut found = std::mem::take(
+                    &mut *Mutex::lock(&ready).unwrap_or_else(PoisonError::into_inner),
+                );
+                match outcome {
+                    Outcome::Encoded(batch, images) => {
+                        found.extend(self.remember(&batch.photos, &images, space));
+                    }
+                    Outcome::Orphan(batch) => orphans.push(batch),
+                    Outcome::Said(said) => (self.say)(said),
+                }
+                if result.is_ok() {
+                    result = hand_over(found);
+                    stop.store(result.is_err(), Ordering::Relaxed);
+                }
+            }
+            result
+        })?;
+        let left =
+            std::mem::take(&mut *Mutex::lock(&ready).unwrap_or_else(PoisonError::into_inner));
+        hand_over(left)?;
+        workers.retain(RemoteEncoder::is_connected);
+        Ok(orphans)
+    }
+
+    /// Photos that are decoded ahead of the encoder.
+    fn photos_ahead(&self) -> usize {
+        let Ok(workers) = self.workers.try_lock() else {
+            return 2 * self.batch_size();
+        };
+        let remote: usize = workers.iter().map(|worker| 2 * worker.batch_size()).sum();
+        remote.max(2 * self.batch_size())
     }
 
     /// Photos encoded at once.
@@ -238,47 +354,31 @@ impl Engine {
         Ok(Decoded::Crop(stamp, crop))
     }
 
-    /// Encodes a batch and remembers it.
-    fn encode_batch<K: Clone>(
+    /// Features of encoded photos, which the cache keeps from now on.
+    fn remember(
         &self,
-        batch: Vec<(usize, Decoded)>,
-        adapter: Option<&BottleneckAdapter>,
+        photos: &[(usize, FileStamp)],
+        encoded: &EncodedImages,
         space: &str,
-        requests: &[PhotoRequest<K>],
-    ) -> Result<Vec<(K, PhotoOutcome)>, EngineError> {
-        let (mut outcomes, mut pending, mut crops) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, decoded) in batch {
-            let key = requests[index].key.clone();
-            match decoded {
-                Decoded::Cached(features) => outcomes.push((key, Ok(features))),
-                Decoded::Failed(reason) => outcomes.push((key, Err(reason))),
-                Decoded::Crop(stamp, crop) => {
-                    pending.push((key, stamp));
-                    crops.push(crop);
-                }
-            }
-        }
-        if crops.is_empty() {
-            return Ok(outcomes);
-        }
-        let encoded = self.clip.encode_crops(&crops, adapter)?;
-        let mut remembered = Vec::with_capacity(pending.len());
-        for (index, (key, stamp)) in pending.into_iter().enumerate() {
+    ) -> Vec<(usize, PhotoOutcome)> {
+        let mut outcomes = Vec::with_capacity(photos.len());
+        let mut remembered = Vec::with_capacity(photos.len());
+        for (row, (index, stamp)) in photos.iter().enumerate() {
             let hidden = encoded
                 .hidden
                 .as_ref()
-                .map(|hidden| hidden.row(index).to_vec());
-            let row = CachedRow {
-                features: encoded.features.row(index).to_vec(),
+                .map(|hidden| hidden.row(row).to_vec());
+            let cached = CachedRow {
+                features: encoded.features.row(row).to_vec(),
                 hidden,
             };
-            remembered.extend(stamp.hash.map(|hash| (hash, row.clone())));
-            outcomes.push((key, Ok(from_cache(stamp, row))));
+            remembered.extend(stamp.hash.map(|hash| (hash, cached.clone())));
+            outcomes.push((*index, Ok(from_cache(*stamp, cached))));
         }
         if let Some(mut cache) = self.cache() {
             cache.put_many(space, &remembered);
         }
-        Ok(outcomes)
+        outcomes
     }
 
     /// Encodes crops that are there already, in their order: features `[n, dim]` as the projection gives them, and hidden `[n, width]`.
@@ -326,6 +426,22 @@ fn unchanged<K>(request: &PhotoRequest<K>) -> Option<FileStamp> {
     let known = request.known.filter(|known| known.hash.is_some())?;
     let now = project::stamp(&request.path);
     ((now.size, now.modified_ms) == (known.size, known.modified_ms)).then_some(known)
+}
+
+/// What is known of a batch already, and what is still to be encoded.
+fn sorted(batch: Vec<(usize, Decoded)>) -> (Vec<(usize, PhotoOutcome)>, Unencoded) {
+    let (mut outcomes, mut unencoded) = (Vec::new(), Unencoded::default());
+    for (index, decoded) in batch {
+        match decoded {
+            Decoded::Cached(features) => outcomes.push((index, Ok(features))),
+            Decoded::Failed(reason) => outcomes.push((index, Err(reason))),
+            Decoded::Crop(stamp, crop) => {
+                unencoded.photos.push((index, stamp));
+                unencoded.crops.push(crop);
+            }
+        }
+    }
+    (outcomes, unencoded)
 }
 
 /// Waits for one photo, then takes what comes within [`FILL_WAIT`], up to a full batch; empty when no more will come.

@@ -18,6 +18,7 @@ pub mod learned_text;
 pub mod map;
 pub mod parts;
 pub mod prompts;
+pub mod remote;
 pub mod report;
 pub mod rows;
 pub mod trained_on;
@@ -35,6 +36,8 @@ use crate::models::{self, KnownActivation, ModelError};
 use crate::progress::Cancelled;
 use crate::project::feature_cache::FeatureCache;
 use crate::support::SupportError;
+
+use self::remote::RemoteEncoder;
 
 /// What can go wrong in a use case.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +102,11 @@ pub struct Engine {
     name: String,
     cache: Option<Arc<Mutex<FeatureCache>>>,
     decoders: rayon::ThreadPool,
+    /// Processes that encode in this one's place.
+    workers: Mutex<Vec<RemoteEncoder>>,
+    /// Who is told when one fails, is started again, or is given up.
+    say: Box<dyn Fn(String) + Send + Sync>,
+    device: String,
 }
 
 impl Engine {
@@ -131,17 +139,47 @@ impl Engine {
                     "no threads to decode photos with ({error}); close other programs and try again"
                 ))
             })?;
+        let device = clip.device_description();
         Ok(Self {
             clip,
             name,
             cache: cache.map(|cache| Arc::new(Mutex::new(cache))),
             decoders,
+            workers: Mutex::default(),
+            say: Box::new(|_| ()),
+            device,
         })
     }
 
     /// The model itself.
     pub fn clip(&self) -> &Clip {
         &self.clip
+    }
+
+    /// Has other processes encode photos, as long as they work; `say` is told when one fails, is started again, or is given up.
+    #[must_use]
+    pub fn with_workers(
+        self,
+        workers: Vec<RemoteEncoder>,
+        say: Box<dyn Fn(String) + Send + Sync>,
+    ) -> Self {
+        let devices: Vec<&str> = workers.iter().map(RemoteEncoder::device).collect();
+        let device = if devices.is_empty() {
+            self.device
+        } else {
+            devices.join(" + ")
+        };
+        Self {
+            workers: Mutex::new(workers),
+            say,
+            device,
+            ..self
+        }
+    }
+
+    /// Where photos are encoded, as "CPU (this build has no CUDA)".
+    pub fn device_description(&self) -> &str {
+        &self.device
     }
 
     /// The model's name for people.

@@ -23,6 +23,7 @@ use crate::clip::{Activation, DeviceChoice, OpenOptions};
 use crate::engine::adapted::AdaptedEncoder;
 use crate::engine::embed::{PhotoFeatures, PhotoRequest};
 use crate::engine::prompts::class_means;
+use crate::engine::remote::{WorkerSpec, open_with_workers};
 use crate::engine::trained_on::TrainedOn;
 use crate::engine::{Engine, EngineError, adapted};
 use crate::features::{Features, Matrix};
@@ -42,6 +43,8 @@ pub enum ClipJob {
         device: DeviceChoice,
         /// Instead of what the checkpoint says.
         activation: Option<Activation>,
+        /// Other processes that encode photos.
+        workers: Vec<WorkerSpec>,
     },
     /// Embed photos in this order.
     EmbedPhotos {
@@ -237,8 +240,10 @@ impl ClipThread {
                 model,
                 device,
                 activation,
+                workers,
             } => {
-                self.open_model(model.as_deref(), OpenOptions { device, activation });
+                let options = OpenOptions { device, activation };
+                self.open_model(model.as_deref(), options, &workers);
             }
             ClipJob::EmbedPhotos {
                 generation,
@@ -325,14 +330,16 @@ impl ClipThread {
         context::learn(engine, job, names, &mut tell);
     }
 
-    fn open_model(&mut self, model: Option<&str>, options: OpenOptions) {
+    fn open_model(&mut self, model: Option<&str>, options: OpenOptions, workers: &[WorkerSpec]) {
         let cache = self.open_cache();
-        match Engine::open(model, &options, cache) {
+        let out = self.out.clone();
+        let say = Box::new(move |text| out.send(ClipEvent::Note(text)));
+        match open_with_workers(model, &options, cache, workers, say) {
             Ok(engine) => {
                 let clip = engine.clip();
                 let info = ModelInfo {
                     name: engine.name().to_owned(),
-                    device: clip.device_description(),
+                    device: engine.device_description().to_owned(),
                     is_demo: model.is_none(),
                     notes: clip.notes().to_vec(),
                     dim: clip.dim(),

@@ -82,6 +82,7 @@ const SERDE: &[&str] = &[
     "src/clip/checkpoint/",
     "src/cli/",
     "src/ids.rs",
+    "src/engine/remote/",
 ];
 
 const MAX_LINES: usize = 600;

@@ -30,6 +30,7 @@ mod photos_out;
 mod preprocess;
 mod project;
 mod projection;
+mod remote;
 mod report;
 mod sampling;
 mod shared;

@@ -1,0 +1,189 @@
+//! The worker's side: requests in, replies out, until the other end closes.
+
+use std::collections::HashMap;
+use std::io::{Read, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_channel::bounded;
+
+use super::frame::{FrameError, read_frame, write_frame};
+use super::message::{PROTOCOL, Reply, Request};
+use crate::clip::preprocess::Crop;
+use crate::clip::{Activation, BottleneckAdapter, DeviceChoice, OpenOptions};
+use crate::engine::{Engine, EngineError};
+
+/// Requests read ahead of the one that is being answered: the next batch travels while this one is encoded.
+const AHEAD: usize = 4;
+
+/// Answers requests until `input` ends. Photos are not read here, and nothing is remembered.
+///
+/// # Errors
+/// When a stream breaks, or what comes is no message.
+pub fn serve(mut input: impl Read + Send, mut output: impl Write) -> Result<(), FrameError> {
+    let cancelled = AtomicU64::new(0);
+    let (sender, requests) = bounded::<Request>(AHEAD);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let sender = sender;
+            loop {
+                match read_frame::<Request>(&mut input) {
+                    // Heard at once, and not behind what it cancels.
+                    Ok(Request::Cancel { id }) => {
+                        cancelled.fetch_max(id, Ordering::Relaxed);
+                    }
+                    Ok(request) => {
+                        if sender.send(request).is_err() {
+                            return Ok(());
+                        }
+                    }
+                    Err(FrameError::Closed) => return Ok(()),
+                    Err(error) => return Err(error),
+                }
+            }
+        });
+        let mut worker = Worker::default();
+        for request in requests {
+            let reply = worker.answer(request, &cancelled);
+            write_frame(&mut output, &reply)?;
+        }
+        let broken = |_panic| FrameError::Io(std::io::Error::other("the reader ended"));
+        reader.join().map_err(broken)?
+    })
+}
+
+#[derive(Default)]
+struct Worker {
+    engine: Option<Engine>,
+    adapters: HashMap<String, BottleneckAdapter>,
+}
+
+impl Worker {
+    fn answer(&mut self, request: Request, cancelled: &AtomicU64) -> Reply {
+        match request {
+            Request::Hello { .. } => Reply::Hello {
+                protocol: PROTOCOL,
+                program: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+            Request::Open {
+                model,
+                device,
+                activation,
+            } => self
+                .open(model.as_deref(), &device, activation.as_deref())
+                .unwrap_or_else(|error| failed(None, &error)),
+            Request::Adapter { id, file, scale } => self
+                .take_in(id, &file, scale)
+                .unwrap_or_else(|error| failed(None, &error)),
+            Request::Encode { id, .. } if id <= cancelled.load(Ordering::Relaxed) => {
+                Reply::Cancelled { id }
+            }
+            Request::Encode {
+                id,
+                size,
+                pixels,
+                adapter,
+            } => self
+                .encode(id, size as usize, &pixels, adapter.as_deref())
+                .unwrap_or_else(|error| failed(Some(id), &error)),
+            Request::Cancel { id } => Reply::Cancelled { id },
+        }
+    }
+
+    fn open(
+        &mut self,
+        model: Option<&str>,
+        device: &str,
+        activation: Option<&str>,
+    ) -> Result<Reply, EngineError> {
+        self.adapters.clear();
+        let device = match device {
+            "cpu" => DeviceChoice::Cpu,
+            "cuda" => DeviceChoice::Cuda,
+            "metal" => DeviceChoice::Metal,
+            _ => DeviceChoice::Auto,
+        };
+        let activation = activation.map(|activation| match activation {
+            "gelu" => Activation::Gelu,
+            _ => Activation::QuickGelu,
+        });
+        let engine = Engine::open(model, &OpenOptions { device, activation }, None)?;
+        let clip = engine.clip();
+        let reply = Reply::Opened {
+            space: clip.space(),
+            device: clip.device_description(),
+        };
+        self.engine = Some(engine);
+        Ok(reply)
+    }
+
+    fn engine(&self) -> Result<&Engine, EngineError> {
+        let none = || EngineError::Adapter("no model was opened".to_owned());
+        self.engine.as_ref().ok_or_else(none)
+    }
+
+    fn take_in(
+        &mut self,
+        id: String,
+        file: &[u8],
+        scale: Option<f64>,
+    ) -> Result<Reply, EngineError> {
+        let path =
+            std::env::temp_dir().join(format!("shotlens-{}.safetensors", std::process::id()));
+        let folder = |error: std::io::Error| EngineError::Folder {
+            problem: format!("the adapter could not be put down ({error})"),
+            path: path.clone(),
+        };
+        std::fs::write(&path, file).map_err(folder)?;
+        let opened = BottleneckAdapter::open(&path, scale, self.engine()?.clip());
+        std::fs::remove_file(&path).ok();
+        self.adapters.insert(id.clone(), opened?);
+        Ok(Reply::Adapted { id })
+    }
+
+    fn encode(
+        &self,
+        id: u64,
+        size: usize,
+        pixels: &[u8],
+        adapter: Option<&str>,
+    ) -> Result<Reply, EngineError> {
+        let adapter =
+            match adapter {
+                Some(name) => Some(self.adapters.get(name).ok_or_else(|| {
+                    EngineError::Adapter(format!("the adapter {name} was not sent"))
+                })?),
+                None => None,
+            };
+        let bytes = (size * size * 3).max(1);
+        let crops: Vec<Crop> = pixels
+            .chunks(bytes)
+            .map(|pixels| Crop {
+                size,
+                pixels: pixels.to_vec(),
+            })
+            .collect();
+        let encoded = self.engine()?.clip().encode_crops(&crops, adapter)?;
+        Ok(Reply::Encoded {
+            id,
+            dim: encoded.features.cols() as u32,
+            features: encoded.features.into_vec(),
+            width: encoded
+                .hidden
+                .as_ref()
+                .map_or(0, |hidden| hidden.cols() as u32),
+            hidden: encoded
+                .hidden
+                .map_or_else(Vec::new, crate::features::Matrix::into_vec),
+        })
+    }
+}
+
+fn failed(id: Option<u64>, error: &EngineError) -> Reply {
+    let reason = error.to_string();
+    let lower = reason.to_lowercase();
+    Reply::Failed {
+        id,
+        is_memory: lower.contains("out of memory") || lower.contains("alloc"),
+        reason,
+    }
+}
