@@ -221,10 +221,7 @@ fn embed_texts(engine: &Engine, file: &Path, args: &EmbedArgs, common: &Common) 
 }
 
 fn describe_model(writer: &mut TensorWriter, engine: &Engine) {
-    writer.metadata(
-        "model",
-        format!("{} sha256:{}", engine.name(), engine.clip().hash()),
-    );
+    writer.metadata("model", engine.signature());
     writer.metadata("preprocess", engine.clip().preprocess().id());
 }
 

@@ -62,7 +62,7 @@ pub(super) fn run(args: &LabelArgs, common: &Common) -> Result<()> {
     let (line, cancel) = (ProgressLine::new("labelling"), CancelToken::default());
     let report = |done, total| line.report(done, total);
     let progress = Progress::new(&report, &cancel);
-    engine.label_photos(&classifier, &paths, &progress, &mut |stretch| {
+    engine.label_photos(&classifier, (&paths, &[]), &progress, &mut |stretch| {
         table.add(&stretch, &photos)
     })?;
     if table.num_labelled == 0 {

@@ -29,7 +29,13 @@ impl Imported {
                 _ => Role::Pool,
             };
             let id = state.photo_at(&imported.path).unwrap_or_else(|| {
-                let photo = state.new_photo(&imported.path, role, project::stamp(&imported.path));
+                let photo = state.new_photo(
+                    &imported.path,
+                    role,
+                    imported
+                        .known
+                        .unwrap_or_else(|| project::stamp(&imported.path)),
+                );
                 let id = photo.id;
                 photos.push(photo);
                 id
