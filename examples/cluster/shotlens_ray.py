@@ -120,8 +120,10 @@ def embed_shard(row, job, args):
             table, skipped = shard_table(photos, Path(home), job, args)
             write(table, out)
             result |= {"photos": table.num_rows, "skipped": len(skipped)}
-        except (subprocess.CalledProcessError, OSError, ValueError) as error:
-            result["error"] = (getattr(error, "stderr", None) or str(error)).strip()
+        except subprocess.CalledProcessError as error:
+            result["error"] = error.stderr.strip()
+        except (OSError, ValueError) as error:
+            result["error"] = str(error)
     return result | {"seconds": time.time() - start}
 
 
@@ -130,7 +132,15 @@ def shard_table(photos, home, job, args):
     import pyarrow as pa
     from safetensors import safe_open
 
-    run(["embed", "--list", photos, "--out", home / "f.safetensors"], home, job, args)
+    try:
+        run(["embed", "--list", photos, "--out", home / "f.safetensors"], home, job, args)
+    except subprocess.CalledProcessError as error:
+        if "none of the" not in error.stderr:
+            raise
+        # Not one photo of the shard can be read, now or later: it is done, and has no rows.
+        skipped = photos.read_text(encoding="utf-8").splitlines()
+        empty = pa.schema([("path", pa.string()), ("label", pa.string()), ("features", pa.list_(pa.float32()))])
+        return empty.with_metadata({"skipped": json.dumps(skipped)}).empty_table(), skipped
     with safe_open(home / "f.safetensors", framework="np") as file:
         features, about = file.get_tensor("features"), file.metadata()
     paths, skipped = json.loads(about["paths"]), json.loads(about["skipped"])
