@@ -85,6 +85,10 @@ impl Engine {
         sources: &HashMap<PhotoId, String>,
         progress: &Progress<'_>,
     ) -> Result<Exportable, ExportError> {
+        if state.classes().is_empty() {
+            let problem = "the project has no classes, so there is nothing to predict; make some in the window first";
+            return Err(ExportError::Nothing(problem.to_owned()));
+        }
         let classifier = self.project_classifier(state, false, &progress.quiet())?;
         let mut out = Exportable {
             classes: state
