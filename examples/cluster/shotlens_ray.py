@@ -204,7 +204,10 @@ def main():
     ray.init(ignore_reinit_error=True)
     # A task for each shard: when a worker dies, Ray gives its shard to another one.
     rows = ray.data.from_items(todo, override_num_blocks=len(todo)).map(
-        embed_shard, fn_kwargs={"job": job, "args": args}, num_cpus=args.threads, concurrency=args.workers
+        embed_shard,
+        fn_kwargs={"job": job, "args": args},
+        num_cpus=args.threads,
+        compute=ray.data.TaskPoolStrategy(size=args.workers),
     )
     failed = 0
     for row in rows.iter_rows():
