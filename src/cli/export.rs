@@ -55,7 +55,7 @@ enum ExportFormat {
     Yolo,
     /// The table with features
     Parquet,
-    /// Features as clip-retrieval has them: img_emb/*.npy and metadata/*.parquet
+    /// Features as clip-retrieval has them: `img_emb/*.npy` and `metadata/*.parquet`
     ClipRetrieval,
     /// The fitted method, for `label`, `watch` and other programs
     Classifier,

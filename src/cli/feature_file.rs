@@ -2,6 +2,7 @@
 //! folder, a Parquet table.
 
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, anyhow};
@@ -34,7 +35,7 @@ enum Kind {
 impl FeatureFile {
     /// Opens a file or folder; `labels`: an array of labels that goes with it.
     pub(super) fn open(path: &Path, labels: Option<&Path>) -> Result<Self> {
-        let kind = match path.extension().map(|ending| ending.to_ascii_lowercase()) {
+        let kind = match path.extension().map(OsStr::to_ascii_lowercase) {
             _ if path.is_dir() => Kind::Folder,
             Some(ending) if ending == "npy" => Kind::Array,
             Some(ending) if ending == "parquet" => Kind::Table,
@@ -52,10 +53,9 @@ impl FeatureFile {
         match &self.kind {
             Kind::Tensors(file) => file.matrix_if_there(name),
             Kind::Array if name == "features" => Ok(Some(Npy::open(&self.path)?.matrix()?)),
-            Kind::Array => Ok(None),
             Kind::Folder => joined(&self.arrays(name)),
             Kind::Table if name == "features" => Ok(Some(self.table()?.1)),
-            Kind::Table => Ok(None),
+            Kind::Array | Kind::Table => Ok(None),
         }
     }
 

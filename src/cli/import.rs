@@ -50,7 +50,7 @@ enum SourceFormat {
     Fiftyone,
     /// `CoOp`'s `split_zhou_*.json`
     Coop,
-    /// Features: img_emb/*.npy and metadata/*.parquet
+    /// Features: `img_emb`/*.npy and metadata/*.parquet
     ClipRetrieval,
     /// Features: tables with columns of paths and features
     Parquet,
@@ -85,12 +85,12 @@ pub(super) fn run(args: &ImportArgs, common: &Common) -> Result<()> {
             args.out.display()
         );
     }
-    let (imported, model, num_without_file) = if args.format.has_features(&args.source) {
+    let (imported, settings, num_without_file) = if args.format.has_features(&args.source) {
         let sample = args.sample.map(|count| (count, args.seed));
         let read = import_features::read(&args.source, sample, args.root.as_deref(), common)?;
         (
             read.features.imported,
-            Some(read.model),
+            Some(settings(read.model)),
             read.features.num_without_file,
         )
     } else if args.sample.is_some() {
@@ -108,21 +108,23 @@ pub(super) fn run(args: &ImportArgs, common: &Common) -> Result<()> {
     for reason in &imported.skipped {
         warn(&format!("left out: {reason}"));
     }
-    write(&imported, model, &args.out)?;
+    write(&imported, settings, &args.out)?;
     tell(args, &imported, num_without_file, common);
     Ok(())
 }
 
-/// Makes the project; `model`: the one that its photos' features are of, where they have any.
-pub(super) fn write(imported: &Imported, model: Option<Option<String>>, out: &Path) -> Result<()> {
+/// How a project of photos with features begins: on their model, and learning from labels, as there is nothing else to learn from.
+fn settings(model: Option<String>) -> Settings {
+    Settings {
+        model,
+        learn_from_labels: true,
+        ..ProjectState::new().settings().clone()
+    }
+}
+
+fn write(imported: &Imported, settings: Option<Settings>, out: &Path) -> Result<()> {
     let mut project = Project::create(out, ProjectState::new(), Arc::new(|| ()))?;
-    if let Some(model) = model {
-        let settings = Settings {
-            model,
-            // Photos from elsewhere are labelled here, and what was labelled is all that there is to learn from.
-            learn_from_labels: true,
-            ..project.state().settings().clone()
-        };
+    if let Some(settings) = settings {
         project.perform(Edit::SetSettings(settings))?;
     }
     let edit = imported.edit(project.state_mut());

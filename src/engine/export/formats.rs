@@ -238,7 +238,7 @@ impl<'a> Folder<'a> {
                 );
             }
             if let Some(found) = photo.prediction {
-                predictions.push(json!({"image_id": id, "category_id": found.class + 1, "score": number(found.confidence)}));
+                predictions.push(json!({"id": predictions.len() + 1, "image_id": id, "category_id": found.class + 1, "score": number(found.confidence)}));
             }
         }
         let categories = self.export.classes.iter().enumerate();

@@ -1,4 +1,4 @@
-//! Features that other tools have made: NumPy arrays, clip-retrieval's folders, Parquet tables.
+//! Features that other tools have made: `NumPy` arrays, clip-retrieval's folders, Parquet tables.
 
 mod error;
 pub mod npy;

@@ -1,4 +1,4 @@
-//! NumPy's `.npy` arrays: rows of features and lists of labels (format 1.0 to 3.0, NEP 1).
+//! `NumPy`'s `.npy` arrays: rows of features and lists of labels (format 1.0 to 3.0, NEP 1).
 //!
 //! Rows are read where they lie, so that a sample of a billion needs the memory of the sample.
 
@@ -171,7 +171,7 @@ fn append_floats(item: Item, row: &[u8], numbers: &mut Vec<f32>) {
         Item::F64 => numbers
             .extend((row.as_chunks::<8>().0.iter()).map(|bytes| f64::from_le_bytes(*bytes) as f32)),
         _ => {
-            numbers.extend((row.as_chunks::<4>().0.iter()).map(|bytes| f32::from_le_bytes(*bytes)))
+            numbers.extend((row.as_chunks::<4>().0.iter()).map(|bytes| f32::from_le_bytes(*bytes)));
         }
     }
 }

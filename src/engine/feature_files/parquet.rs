@@ -75,13 +75,13 @@ impl ParquetTable {
         self.visit(column, rows, |reader, runs| {
             match reader {
                 ColumnReader::ByteArrayColumnReader(reader) => {
-                    texts.extend(cells(reader, runs, text)?)
+                    texts.extend(cells(reader, runs, text)?);
                 }
                 ColumnReader::Int32ColumnReader(reader) => {
-                    texts.extend(cells(reader, runs, |n| Ok(n.to_string()))?)
+                    texts.extend(cells(reader, runs, |n| Ok(n.to_string()))?);
                 }
                 ColumnReader::Int64ColumnReader(reader) => {
-                    texts.extend(cells(reader, runs, |n| Ok(n.to_string()))?)
+                    texts.extend(cells(reader, runs, |n| Ok(n.to_string()))?);
                 }
                 _ => return Err("holds no text".to_owned().into()),
             }

@@ -178,12 +178,11 @@ impl Part {
 
     /// `before` with these rows of the part below it.
     fn joined(&self, before: Option<Matrix>, rows: &[usize]) -> Result<Matrix, FileError> {
-        let features = match &self.array {
-            Some(array) => Npy::open(array)?.rows(rows)?,
-            None => {
-                let table = ParquetTable::open(&self.table)?;
-                table.features(required(&table, &self.table, "features", &FEATURES)?, rows)?
-            }
+        let features = if let Some(array) = &self.array {
+            Npy::open(array)?.rows(rows)?
+        } else {
+            let table = ParquetTable::open(&self.table)?;
+            table.features(required(&table, &self.table, "features", &FEATURES)?, rows)?
         };
         let Some(before) = before else {
             return Ok(features);
