@@ -5,10 +5,13 @@
     python apply_classifier.py C.safetensors F.safetensors [ADAPTED.safetensors]
 
 A ++ method also takes adapted features: `shotlens embed PHOTOS --adapter OPTION --out ADAPTED.safetensors`, with OPTION from
-the file's metadata `adapter_option`. Needs numpy and safetensors. Prints path, class and confidence of every photo.
+the file's metadata `adapter_option`. Features may also be an .npy array or clip-retrieval's folder (img_emb/, metadata/), which do
+not say which model made them: that must be the classifier's. Needs numpy and safetensors, for such a folder pyarrow too. Prints
+path (an array's row), class and confidence of every photo.
 """
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 from safetensors import safe_open
@@ -45,15 +48,39 @@ def logits(c, meta, x, adapted):
     return out
 
 
+def unit(rows):
+    rows = rows.astype(np.float64)  # half precision leaves their length a little off
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def batches(features, meta):
+    """Names and features of photos, part by part."""
+    features = Path(features)
+    if features.is_dir():
+        import pyarrow.parquet as pq
+        for array in sorted((features / "img_emb").glob("*.npy")):
+            table = features / "metadata" / (array.stem.replace("img_emb", "metadata") + ".parquet")
+            yield pq.read_table(table, columns=["image_path"])["image_path"].to_pylist(), unit(np.load(array))
+    elif features.suffix == ".npy":
+        rows = np.load(features, mmap_mode="r")
+        for start in range(0, len(rows), 65536):
+            part = rows[start : start + 65536]
+            yield range(start, start + len(part)), unit(part)
+    else:
+        f, f_meta = read(features)
+        assert f_meta["model"].split("sha256:")[1] == meta["base_model_hash"], "the features come from another model"
+        yield json.loads(f_meta["paths"]), f["features"].astype(np.float64)
+
+
 def main(classifier, features, adapted=None):
-    (c, meta), (f, f_meta) = read(classifier), read(features)
-    assert f_meta["model"].split("sha256:")[1] == meta["base_model_hash"], "the features come from another model"
+    c, meta = read(classifier)
     adapted = read(adapted)[0]["features"].astype(np.float64) if adapted else None
-    z = logits(c, meta, f["features"].astype(np.float64), adapted) / float(meta["temperature"])
-    shares = np.exp(z - z.max(1, keepdims=True))
-    shares /= shares.sum(1, keepdims=True)
-    for path, row in zip(json.loads(f_meta["paths"]), shares):
-        print(path, json.loads(meta["classes"])[row.argmax()], f"{row.max():.6f}", sep="\t")
+    for paths, rows in batches(features, meta):
+        z = logits(c, meta, rows, adapted) / float(meta["temperature"])
+        shares = np.exp(z - z.max(1, keepdims=True))
+        shares /= shares.sum(1, keepdims=True)
+        for path, row in zip(paths, shares):
+            print(path, json.loads(meta["classes"])[row.argmax()], f"{row.max():.6f}", sep="\t")
 
 
 if __name__ == "__main__":

@@ -119,7 +119,7 @@ impl Demo {
                 .filter_map(|photo| Some((photo.path.clone(), label(photo)?)))
                 .collect();
             engine
-                .embed_split(&labelled, looks, &Progress::silent())
+                .embed_split(&labelled, &[], looks, &Progress::silent())
                 .map(|(split, _)| split)
         };
         let (support, pool) = (embed(&support_photos)?, embed(&pool_photos)?);

@@ -20,8 +20,11 @@ use crate::support::Dataset;
 #[derive(Args, Debug)]
 pub struct EmbedArgs {
     /// Folders and photos
-    #[arg(required_unless_present_any = ["crops", "texts"])]
+    #[arg(required_unless_present_any = ["list", "crops", "texts"])]
     paths: Vec<PathBuf>,
+    /// A text file that names photos, one a line
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["paths", "crops", "texts"])]
+    list: Option<PathBuf>,
     /// Encode the crops of this file (written by `preprocess`) instead of photos
     #[arg(long, value_name = "C.safetensors", conflicts_with_all = ["paths", "texts"])]
     crops: Option<PathBuf>,
@@ -64,9 +67,16 @@ pub(super) fn run(args: &EmbedArgs, common: &Common) -> Result<()> {
     };
     let embedded = match &args.crops {
         Some(file) => embed_crops(&engine, file, adapter.as_ref())?,
-        None => embed_photos(&engine, &photo_list::list(&args.paths)?, adapter.as_ref())?,
+        None => embed_photos(&engine, &photos(args)?, adapter.as_ref())?,
     };
     write(&engine, &embedded, adapter.as_ref(), args, common)
+}
+
+fn photos(args: &EmbedArgs) -> Result<Vec<ListedPhoto>> {
+    match &args.list {
+        Some(list) => photo_list::named_in(list),
+        None => photo_list::list(&args.paths),
+    }
 }
 
 fn embed_crops(engine: &Engine, file: &Path, adapter: Option<&AdaptedEncoder>) -> Result<Embedded> {
@@ -221,10 +231,7 @@ fn embed_texts(engine: &Engine, file: &Path, args: &EmbedArgs, common: &Common) 
 }
 
 fn describe_model(writer: &mut TensorWriter, engine: &Engine) {
-    writer.metadata(
-        "model",
-        format!("{} sha256:{}", engine.name(), engine.clip().hash()),
-    );
+    writer.metadata("model", engine.signature());
     writer.metadata("preprocess", engine.clip().preprocess().id());
 }
 

@@ -55,6 +55,8 @@ enum ExportFormat {
     Yolo,
     /// The table with features
     Parquet,
+    /// Features as clip-retrieval has them: `img_emb/*.npy` and `metadata/*.parquet`
+    ClipRetrieval,
     /// The fitted method, for `label`, `watch` and other programs
     Classifier,
 }
@@ -81,6 +83,7 @@ impl ExportFormat {
             Self::Coco => Format::Coco,
             Self::Yolo => Format::Yolo,
             Self::Parquet => Format::Parquet,
+            Self::ClipRetrieval => Format::ClipRetrieval,
             Self::Classifier => return None,
         })
     }

@@ -1,20 +1,21 @@
 //! `shotlens import`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
-use super::Common;
 use super::stderr::warn;
-use crate::engine::import::{ImportFormat, read};
-use crate::project::{Project, ProjectState};
+use super::{Common, import_features};
+use crate::engine::feature_files::FeatureSource;
+use crate::engine::import::{ImportFormat, Imported, read};
+use crate::project::{Edit, Project, ProjectState, Settings};
 
-/// A list of labelled photos in, a new project out.
+/// A list of labelled photos, or photos with features, in; a new project out.
 #[derive(Args, Debug)]
 pub struct ImportArgs {
-    /// A table, a folder of photos, or a data set's list
+    /// A table, a folder of photos, a data set's list, a Parquet table with features or a folder of such, or clip-retrieval's folder
     source: PathBuf,
     /// The project file to make; never overwritten
     #[arg(long, value_name = "PROJECT.shotlens")]
@@ -22,9 +23,15 @@ pub struct ImportArgs {
     /// What the source is
     #[arg(long, value_enum, default_value_t)]
     format: SourceFormat,
-    /// The folder that relative paths start from [default: the list's own]
+    /// The folder that relative paths start from [default: the one that the source lies in]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
+    /// Of photos with features: only so many, drawn at random
+    #[arg(long, value_name = "N")]
+    sample: Option<usize>,
+    /// Decides which are drawn
+    #[arg(long, value_name = "S", default_value_t = 1, requires = "sample")]
+    seed: u64,
 }
 
 /// What the source is.
@@ -43,12 +50,16 @@ enum SourceFormat {
     Fiftyone,
     /// `CoOp`'s `split_zhou_*.json`
     Coop,
+    /// Features: `img_emb`/*.npy and metadata/*.parquet
+    ClipRetrieval,
+    /// Features: tables with columns of paths and features
+    Parquet,
 }
 
 impl SourceFormat {
     fn format(self) -> Option<ImportFormat> {
         match self {
-            Self::Auto => None,
+            Self::Auto | Self::ClipRetrieval | Self::Parquet => None,
             Self::Csv => Some(ImportFormat::Csv),
             Self::Folders => Some(ImportFormat::Folders),
             Self::Imagefolder => Some(ImportFormat::ImageFolder),
@@ -56,19 +67,75 @@ impl SourceFormat {
             Self::Coop => Some(ImportFormat::CoOp),
         }
     }
+
+    fn has_features(self, source: &Path) -> bool {
+        match self {
+            Self::ClipRetrieval | Self::Parquet => true,
+            Self::Auto => FeatureSource::is_one(source),
+            _ => false,
+        }
+    }
 }
 
 pub(super) fn run(args: &ImportArgs, common: &Common) -> Result<()> {
-    let imported = read(&args.source, args.format.format(), args.root.as_deref())?;
+    if args.out.exists() {
+        // Refused before minutes of reading.
+        bail!(
+            "there is something already; name another file: {}",
+            args.out.display()
+        );
+    }
+    let (imported, settings, num_without_file) = if args.format.has_features(&args.source) {
+        let sample = args.sample.map(|count| (count, args.seed));
+        let read = import_features::read(&args.source, sample, args.root.as_deref(), common)?;
+        (
+            read.features.imported,
+            Some(settings(read.model)),
+            read.features.num_without_file,
+        )
+    } else if args.sample.is_some() {
+        bail!(
+            "--sample draws from photos with features (Parquet or clip-retrieval's folder), and this is neither: {}",
+            args.source.display()
+        );
+    } else {
+        (
+            read(&args.source, args.format.format(), args.root.as_deref())?,
+            None,
+            0,
+        )
+    };
     for reason in &imported.skipped {
         warn(&format!("left out: {reason}"));
     }
-    let mut project = Project::create(&args.out, ProjectState::new(), Arc::new(|| ()))?;
+    write(&imported, settings, &args.out)?;
+    tell(args, &imported, num_without_file, common);
+    Ok(())
+}
+
+/// How a project of photos with features begins: on their model, and learning from labels, as there is nothing else to learn from.
+fn settings(model: Option<String>) -> Settings {
+    Settings {
+        model,
+        learn_from_labels: true,
+        ..ProjectState::new().settings().clone()
+    }
+}
+
+fn write(imported: &Imported, settings: Option<Settings>, out: &Path) -> Result<()> {
+    let mut project = Project::create(out, ProjectState::new(), Arc::new(|| ()))?;
+    if let Some(settings) = settings {
+        project.perform(Edit::SetSettings(settings))?;
+    }
     let edit = imported.edit(project.state_mut());
     project.perform(edit)?;
     if !project.flush() {
-        bail!("the project could not be written: {}", args.out.display());
+        bail!("the project could not be written: {}", out.display());
     }
+    Ok(())
+}
+
+fn tell(args: &ImportArgs, imported: &Imported, num_without_file: usize, common: &Common) {
     let labelled = imported
         .photos
         .iter()
@@ -80,7 +147,7 @@ pub(super) fn run(args: &ImportArgs, common: &Common) -> Result<()> {
             "{}",
             serde_json::json!({
                 "photos": photos, "labelled": labelled, "classes": imported.classes,
-                "skipped": imported.skipped, "out": args.out,
+                "without_file": num_without_file, "skipped": imported.skipped, "out": args.out,
             })
         );
     } else {
@@ -89,5 +156,4 @@ pub(super) fn run(args: &ImportArgs, common: &Common) -> Result<()> {
             args.out.display()
         );
     }
-    Ok(())
 }

@@ -26,7 +26,11 @@ use crate::support::Dataset;
 #[derive(Args, Debug)]
 pub struct LabelArgs {
     /// The photos to label
-    folder: PathBuf,
+    #[arg(required_unless_present = "list")]
+    folder: Option<PathBuf>,
+    /// Instead of a folder, a text file that names photos, one a line
+    #[arg(long, value_name = "FILE", conflicts_with = "folder")]
+    list: Option<PathBuf>,
     /// Photos to learn from, a folder per class
     #[arg(long, value_name = "DIR", required_unless_present = "classifier")]
     support: Option<PathBuf>,
@@ -55,14 +59,17 @@ fn method(name: &str) -> Result<Method, UnknownMethod> {
 }
 
 pub(super) fn run(args: &LabelArgs, common: &Common) -> Result<()> {
-    let photos = photo_list::list(std::slice::from_ref(&args.folder))?;
+    let photos = match (&args.list, &args.folder) {
+        (Some(list), _) => photo_list::named_in(list)?,
+        (None, folder) => photo_list::list(folder.as_slice())?,
+    };
     let (engine, classifier) = classifier(args, common)?;
     let mut table = Table::begin(&args.out, &classifier)?;
     let paths: Vec<PathBuf> = photos.iter().map(|photo| photo.path.clone()).collect();
     let (line, cancel) = (ProgressLine::new("labelling"), CancelToken::default());
     let report = |done, total| line.report(done, total);
     let progress = Progress::new(&report, &cancel);
-    engine.label_photos(&classifier, &paths, &progress, &mut |stretch| {
+    engine.label_photos(&classifier, (&paths, &[]), &progress, &mut |stretch| {
         table.add(&stretch, &photos)
     })?;
     if table.num_labelled == 0 {

@@ -6,8 +6,8 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::Common;
+use super::feature_file::FeatureFile;
 use super::stderr::warn;
-use super::tensor_file::TensorFile;
 use crate::features::Features;
 use crate::methods::overlap::{Bins, Overlap, OverlapOptions, measure};
 use crate::progress::Progress;
@@ -15,16 +15,20 @@ use crate::progress::Progress;
 /// Features in, overlap out.
 #[derive(Args, Debug)]
 pub struct OverlapArgs {
-    /// A file with `features` (or `support`) and `labels`; rows labelled -1 are left out
+    /// A file with `features` (or `support`) and `labels`; rows labelled -1 are left out. Also an .npy file, a folder of
+    /// `features.npy` and `labels.npy`, clip-retrieval's folder, or a Parquet table
     #[arg(value_name = "F.safetensors")]
     file: PathBuf,
+    /// An .npy file of labels, where they are not in the file
+    #[arg(long, value_name = "L.npy")]
+    labels: Option<PathBuf>,
     /// Bins of the histograms over [-1, 1]
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     bins: u32,
 }
 
 pub(super) fn run(args: &OverlapArgs, common: &Common) -> Result<()> {
-    let file = TensorFile::read(&args.file)?;
+    let file = FeatureFile::open(&args.file, args.labels.as_deref())?;
     let rows = match file.matrix_if_there("features")? {
         Some(rows) => rows,
         None => file.matrix("support")?,

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 
+use crate::engine::prompts;
 use crate::image_io;
 use crate::support::class_name;
 
@@ -34,6 +35,32 @@ pub(super) fn list(paths: &[PathBuf]) -> Result<Vec<ListedPhoto>> {
         bail!(
             "no photos in {}; Shotlens reads jpg, png, gif, bmp, tiff and webp files",
             roots.join(", ")
+        );
+    }
+    Ok(photos)
+}
+
+/// The photos that a text file names, one a line: relative paths start from the file's folder; blank lines are passed over.
+pub(super) fn named_in(list: &Path) -> Result<Vec<ListedPhoto>> {
+    let bytes =
+        std::fs::read(list).with_context(|| format!("could not read {}", list.display()))?;
+    let text = String::from_utf8(bytes).map_err(|_not_utf8| {
+        anyhow::anyhow!("{} is not UTF-8; save it as UTF-8 text", list.display())
+    })?;
+    let folder = list.parent().unwrap_or(Path::new(""));
+    let lines = prompts::lines(&text).into_iter();
+    let photos: Vec<ListedPhoto> = lines
+        .filter(|line| !line.trim().is_empty())
+        .map(|name| ListedPhoto {
+            path: folder.join(&name),
+            class: class_name(&name).map(str::to_owned),
+            name,
+        })
+        .collect();
+    if photos.is_empty() {
+        bail!(
+            "{} names no photos; it should name one a line",
+            list.display()
         );
     }
     Ok(photos)

@@ -6,7 +6,8 @@ use anyhow::{Context as _, Result, bail};
 use clap::Args;
 
 use super::Common;
-use super::tensor_file::{TensorFile, TensorWriter};
+use super::feature_file::FeatureFile;
+use super::tensor_file::TensorWriter;
 use crate::features::Features;
 use crate::methods::{
     Knowledge, Method, Parameters, Parts, Prompts, Queries, SignatureRange, Views, fit,
@@ -99,9 +100,13 @@ fn finite(text: &str) -> Result<f32, String> {
 /// Features in, logits out.
 #[derive(Args, Debug)]
 pub struct ScoreArgs {
-    /// A file with support, labels, queries, text, and for some methods adapted features, views, prompts, parts or learned texts
+    /// A file with support, labels, queries, text, and for some methods adapted features, views, prompts, parts or learned texts;
+    /// or a folder with `support.npy` and so on, where clip-retrieval's `img_emb` are queries and its `text_emb` texts
     #[arg(value_name = "F.safetensors")]
     file: PathBuf,
+    /// An .npy file of labels, where they are not in the file
+    #[arg(long, value_name = "L.npy")]
+    labels: Option<PathBuf>,
     /// A method's name, as tip-adapter, gda-pp, timo or taskres
     #[arg(long, value_parser = Method::from_name)]
     method: Method,
@@ -129,7 +134,7 @@ pub(super) struct ScoringInput {
 }
 
 impl ScoringInput {
-    pub(super) fn read(file: &TensorFile, path: &Path) -> Result<Self> {
+    pub(super) fn read(file: &FeatureFile, path: &Path) -> Result<Self> {
         let text = file.features("text")?;
         let labels = labels_within(&file.integers("labels")?, text.len(), "labels", path)?;
         let support = SupportSet::from_rows(file.features("support")?, labels, text.len())
@@ -186,7 +191,7 @@ impl ScoringInput {
 }
 
 /// `prompts` with `prompt_labels`, where there are any.
-fn prompts(file: &TensorFile, num_classes: usize, path: &Path) -> Result<Option<Prompts>> {
+fn prompts(file: &FeatureFile, num_classes: usize, path: &Path) -> Result<Option<Prompts>> {
     let Some(features) = file.features_if_there("prompts")? else {
         return Ok(None);
     };
@@ -212,7 +217,7 @@ fn prompts(file: &TensorFile, num_classes: usize, path: &Path) -> Result<Option<
 fn views_of(
     rows: Features,
     support: &SupportSet,
-    file: &TensorFile,
+    file: &FeatureFile,
     path: &Path,
 ) -> Result<SupportSet> {
     let (labels, photos) = (file.integers("view_labels")?, file.integers("view_photos")?);
@@ -277,7 +282,7 @@ pub(super) fn labels_within(
 }
 
 pub(super) fn run(args: &ScoreArgs, common: &Common) -> Result<()> {
-    let file = TensorFile::read(&args.file)?;
+    let file = FeatureFile::open(&args.file, args.labels.as_deref())?;
     let input = ScoringInput::read(&file, &args.file)?;
     let parameters = args.parameters.parameters(args.method, input.most_shots());
     let classifier = fit(args.method, &parameters, &input.knowledge())?;

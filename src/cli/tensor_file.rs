@@ -8,7 +8,7 @@ use half::{bf16, f16};
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
-use crate::features::{Features, Matrix};
+use crate::features::Matrix;
 use crate::project::locations;
 
 /// A file of named tensors, in memory.
@@ -55,28 +55,6 @@ impl TensorFile {
             )
         };
         Ok(Some(Matrix::new(rows, cols, self.floats(name, &view)?)?))
-    }
-
-    /// The tensor of this name.
-    pub(super) fn matrix(&self, name: &str) -> Result<Matrix> {
-        self.matrix_if_there(name)?
-            .ok_or_else(|| self.missing(name))
-    }
-
-    /// The tensor of this name with its rows scaled to unit length.
-    pub(super) fn features(&self, name: &str) -> Result<Features> {
-        Features::normalized(self.matrix(name)?)
-            .with_context(|| format!("{name} of {}", self.path.display()))
-    }
-
-    /// The tensor of this name with its rows scaled to unit length, or `None`.
-    pub(super) fn features_if_there(&self, name: &str) -> Result<Option<Features>> {
-        let Some(matrix) = self.matrix_if_there(name)? else {
-            return Ok(None);
-        };
-        Features::normalized(matrix)
-            .map(Some)
-            .with_context(|| format!("{name} of {}", self.path.display()))
     }
 
     /// Integers, as labels.
@@ -140,7 +118,8 @@ impl TensorFile {
         })
     }
 
-    fn missing(&self, name: &str) -> anyhow::Error {
+    /// What to say where there is no tensor of this name.
+    pub(super) fn missing(&self, name: &str) -> anyhow::Error {
         let have = self.tensors().map(|tensors| {
             tensors
                 .names()

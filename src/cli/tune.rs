@@ -7,9 +7,9 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use super::digits;
+use super::feature_file::FeatureFile;
 use super::score::{ParameterArgs, ScoringInput, labels_within};
 use super::stderr::ProgressLine;
-use super::tensor_file::TensorFile;
 use crate::methods::grid::{self, NamedGrid, Tuned};
 use crate::methods::{Method, Parameters};
 use crate::progress::{CancelToken, Progress};
@@ -20,6 +20,9 @@ pub struct TuneArgs {
     /// A file as for `score`, with `query_labels` as validation labels
     #[arg(value_name = "F.safetensors")]
     file: PathBuf,
+    /// An .npy file of labels, where they are not in the file
+    #[arg(long, value_name = "L.npy")]
+    labels: Option<PathBuf>,
     /// The method, as tip-adapter or tip-adapter-pp
     #[arg(long, value_parser = Method::from_name)]
     method: Method,
@@ -33,7 +36,7 @@ pub struct TuneArgs {
 }
 
 pub(super) fn run(args: &TuneArgs) -> Result<()> {
-    let file = TensorFile::read(&args.file)?;
+    let file = FeatureFile::open(&args.file, args.labels.as_deref())?;
     let input = ScoringInput::read(&file, &args.file)?;
     let labels = labels_within(
         &file.integers("query_labels")?,

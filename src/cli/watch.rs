@@ -103,7 +103,7 @@ impl Watch<'_> {
             .collect();
         let (engine, classifier) = (self.engine, self.classifier);
         let progress = Progress::new(&|_, _| (), cancel);
-        engine.label_photos(classifier, &paths, &progress, &mut |stretch| {
+        engine.label_photos(classifier, (&paths, &[]), &progress, &mut |stretch| {
             self.take_in(&stretch, names)
         })
     }

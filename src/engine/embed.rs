@@ -265,13 +265,13 @@ impl Engine {
         }
     }
 
-    fn cache(&self) -> Option<MutexGuard<'_, FeatureCache>> {
+    pub(super) fn cache(&self) -> Option<MutexGuard<'_, FeatureCache>> {
         self.cache
             .as_ref()
             .map(|cache| Mutex::lock(cache).unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn cached(&self, space: &str, hashes: &[ContentHash]) -> Vec<Option<CachedRow>> {
+    pub(super) fn cached(&self, space: &str, hashes: &[ContentHash]) -> Vec<Option<CachedRow>> {
         self.cache().map_or_else(
             || vec![None; hashes.len()],
             |mut cache| cache.get_many(space, hashes),
@@ -293,7 +293,7 @@ impl Engine {
                 .flatten()
                 .filter_map(|stamp| stamp.hash)
                 .collect();
-            let mut rows = self.cached(space, &hashes).into_iter();
+            let mut rows = self.cached_or_imported(space, &hashes).into_iter();
             let mut found = Vec::new();
             for (offset, (request, stamp)) in chunk.iter().zip(stamps).enumerate() {
                 match stamp.and_then(|stamp| Some((stamp, rows.next().flatten()?))) {

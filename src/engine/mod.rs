@@ -13,7 +13,9 @@ pub mod demo_project;
 pub mod embed;
 pub mod evaluate;
 pub mod export;
+pub mod feature_files;
 pub mod import;
+pub mod imported;
 pub mod learned_text;
 pub mod map;
 pub mod parts;
@@ -185,6 +187,11 @@ impl Engine {
     /// The model's name for people.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What names the model in files of features: its name, ` sha256:` and the hash of its weights.
+    pub fn signature(&self) -> String {
+        format!("{} sha256:{}", self.name, self.clip.hash())
     }
 
     /// Features of texts, shape `[num_texts, dim]`, as the projection gives them, and how many texts were cut at 77 tokens.

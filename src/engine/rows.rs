@@ -61,13 +61,14 @@ impl Engine {
             }
         })?;
         let mut rows = EmbeddedRows::default();
-        let (mut features, mut hidden) = (Vec::new(), Vec::new());
+        let (mut features, mut hidden, mut has_hidden) = (Vec::new(), Vec::new(), true);
         for (index, outcome) in outcomes.into_iter().enumerate() {
             match outcome {
                 Some(Ok(row)) => {
                     rows.kept.push(index);
                     rows.stamps.push(row.stamp);
                     features.extend(row.features);
+                    has_hidden &= row.hidden.is_some();
                     hidden.extend(row.hidden.into_iter().flatten());
                 }
                 Some(Err(reason)) => rows.skipped.push((index, reason)),
@@ -75,8 +76,10 @@ impl Engine {
             }
         }
         let num_rows = rows.kept.len();
+        let has_hidden = has_hidden && num_rows > 0;
         rows.features = Matrix::new(num_rows, self.clip.dim(), features)?;
-        if !hidden.is_empty() {
+        // Features that were made elsewhere have nothing before them; then no photo's is of use.
+        if has_hidden {
             rows.hidden = Some(Matrix::new(num_rows, hidden.len() / num_rows, hidden)?);
         }
         Ok(rows)

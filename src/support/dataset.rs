@@ -50,9 +50,10 @@ impl Dataset {
     }
 }
 
-/// First folder of a relative path; `None` for a file directly in the root.
+/// First folder of a relative path; `None` for a file directly in the root, and for a whole path.
 pub fn class_name(path: &str) -> Option<&str> {
-    path.split_once('/').map(|(class, _)| class)
+    let (class, _) = path.split_once('/')?;
+    (!class.is_empty()).then_some(class)
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ const fn kind(
     }
 }
 
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     kind(
         Some(Format::Csv),
         "Table (CSV)",
@@ -94,6 +94,13 @@ const KINDS: [Kind; 8] = [
         "Table with features (Parquet)",
         "As the table, with CLIP's features",
         "photos.parquet",
+        false,
+    ),
+    kind(
+        Some(Format::ClipRetrieval),
+        "clip-retrieval",
+        "Features as .npy, paths and labels as .parquet",
+        "embeddings",
         false,
     ),
     kind(

@@ -16,6 +16,7 @@ mod clip_goldens;
 mod coop;
 mod dino;
 mod eval;
+mod features_in;
 mod golden;
 mod gradients;
 mod grid_search;

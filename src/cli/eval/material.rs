@@ -42,7 +42,7 @@ impl Embedder<'_> {
         let report = |done, total| line.report(done, total);
         let (split, skipped) =
             self.engine
-                .embed_split(photos, looks, &Progress::new(&report, &cancel))?;
+                .embed_split(photos, &[], looks, &Progress::new(&report, &cancel))?;
         for (_, reason) in skipped.iter().take(NUM_SKIPPED_NAMED) {
             warn(&format!("skipped: {reason}"));
         }

@@ -9,7 +9,7 @@ use crate::engine::{Engine, EngineError};
 use crate::ids::PhotoId;
 use crate::methods::{Method, MethodError, Parameters};
 use crate::progress::Progress;
-use crate::project::{Class, Photo, ProjectState, Role, Settings};
+use crate::project::{Class, FileStamp, Photo, ProjectState, Role, Settings};
 
 /// A project's classifier, with the photos that it was made of.
 pub struct ProjectClassifier {
@@ -68,11 +68,12 @@ impl Engine {
             .iter()
             .map(|(photo, class)| (photo.path.to_path_buf(), *class))
             .collect();
+        let known: Vec<FileStamp> = support.iter().map(|(photo, _)| photo.file).collect();
         let looks = Looks {
             adapter: encoder.as_ref(),
             ..Looks::default()
         };
-        let (split, skipped) = self.embed_split(&photos, looks, progress)?;
+        let (split, skipped) = self.embed_split(&photos, &known, looks, progress)?;
         let (learned, note) = self.learn_or_stand_in(state, &split, wish, is_strict, progress)?;
         Ok(ProjectClassifier {
             learned,

@@ -7,6 +7,7 @@ use crate::engine::{Engine, EngineError};
 use crate::features::Matrix;
 use crate::image_io::ContentHash;
 use crate::progress::Progress;
+use crate::project::FileStamp;
 
 /// Batches of the encoder that are in memory at once: enough that decoding runs ahead, little beside the model.
 const NUM_BATCHES: usize = 8;
@@ -34,14 +35,15 @@ pub struct Stretch {
 }
 
 impl Engine {
-    /// Predicts photos and hands them over stretch by stretch, in the order of `paths`.
+    /// Predicts photos and hands them over stretch by stretch, in the order of `paths`; the files as they were last read come
+    /// second, one each, or none.
     ///
     /// # Errors
     /// When the model fails, `progress` is cancelled or `on_stretch` fails; what was handed over stays valid.
     pub fn label_photos<E: From<EngineError>>(
         &self,
         classifier: &PhotoClassifier,
-        paths: &[PathBuf],
+        (paths, known): (&[PathBuf], &[FileStamp]),
         progress: &Progress<'_>,
         on_stretch: &mut dyn FnMut(Stretch) -> Result<(), E>,
     ) -> Result<(), E> {
@@ -51,7 +53,9 @@ impl Engine {
             progress
                 .step(start, paths.len())
                 .map_err(EngineError::from)?;
-            on_stretch(self.label_stretch(classifier, start, paths_of_stretch, progress)?)?;
+            let known_of_stretch = known.get(start..).unwrap_or_default();
+            let photos = (paths_of_stretch, known_of_stretch);
+            on_stretch(self.label_stretch(classifier, start, photos, progress)?)?;
         }
         progress.report(paths.len(), paths.len());
         Ok(())
@@ -61,11 +65,12 @@ impl Engine {
         &self,
         classifier: &PhotoClassifier,
         start: usize,
-        paths: &[PathBuf],
+        (paths, known): (&[PathBuf], &[FileStamp]),
         progress: &Progress<'_>,
     ) -> Result<Stretch, EngineError> {
         let photos: Vec<(PathBuf, usize)> = paths.iter().map(|path| (path.clone(), 0)).collect();
-        let (split, skipped) = self.embed_split(&photos, classifier.looks(), &progress.quiet())?;
+        let (split, skipped) =
+            self.embed_split(&photos, known, classifier.looks(), &progress.quiet())?;
         let rows = rows_of(&split.rows.features);
         let labelled = classifier.predict(&split)?.into_iter().zip(rows);
         let labelled = labelled.zip(split.places.iter().zip(&split.hashes));

@@ -11,6 +11,7 @@ use crate::engine::{Engine, EngineError};
 use crate::features::{Features, Matrix};
 use crate::image_io::ContentHash;
 use crate::progress::Progress;
+use crate::project::FileStamp;
 use crate::support::{SupportSet, groups_of};
 
 /// What the encoder gave for some photos, one row each.
@@ -169,15 +170,17 @@ pub struct Looks<'a> {
 }
 
 impl Engine {
-    /// Embeds labelled photos; index and reason of each that cannot be read or decoded come second.
+    /// Embeds labelled photos; index and reason of each that cannot be read or decoded come second. `known` are the files as
+    /// they were last read, one each, or none.
     pub fn embed_split(
         &self,
         photos: &[(PathBuf, usize)],
+        known: &[FileStamp],
         looks: Looks<'_>,
         progress: &Progress<'_>,
     ) -> Result<(Split, Vec<(usize, String)>), EngineError> {
         let paths: Vec<PathBuf> = photos.iter().map(|(path, _)| path.clone()).collect();
-        let embedded = self.embed_all(&paths, None, progress)?;
+        let embedded = self.embed_rows(&paths, known, Lens::default(), progress)?;
         let kept: Vec<PathBuf> = embedded
             .kept
             .iter()

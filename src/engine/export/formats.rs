@@ -6,11 +6,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::ExportError;
 use super::photos::{Choice, ExportPhoto, Exportable};
 use super::place::{Link, Placer, class_folders, named_from};
 use super::staged::{StagedFile, StagedFolder};
 use super::table::{TableWriter, confidence_text};
-use super::{ExportError, parquet};
 
 /// What photos are written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub enum Format {
     Yolo,
     /// One table with features.
     Parquet,
+    /// clip-retrieval's layout: arrays of features and tables of metadata.
+    ClipRetrieval,
 }
 
 /// How to write.
@@ -71,7 +73,8 @@ impl Exportable {
         }
         match format {
             Format::Csv => self.write_table(out),
-            Format::Parquet => self.write_parquet(out),
+            Format::Parquet => self.write_parquet(out).map(|()| self.all_written()),
+            Format::ClipRetrieval => self.write_clip_retrieval(out).map(|()| self.all_written()),
             _ => self.write_folder(format, out, options),
         }
     }
@@ -84,22 +87,6 @@ impl Exportable {
             table.write(&row).map_err(io)?;
         }
         table.into_inner().finish()?;
-        Ok(self.all_written())
-    }
-
-    fn write_parquet(&self, out: &Path) -> Result<Written, ExportError> {
-        let mut file = StagedFile::create(out)?;
-        let rows = self.photos.iter();
-        let rows: Vec<_> = rows
-            .map(|photo| {
-                (
-                    photo.row(named_from(out, &photo.path), &self.classes),
-                    photo.features.as_slice(),
-                )
-            })
-            .collect();
-        parquet::write(&mut file, &rows).map_err(|error| ExportError::io(error, out))?;
-        file.finish()?;
         Ok(self.all_written())
     }
 
@@ -133,7 +120,9 @@ impl Exportable {
             Format::FiftyOne => folder.fifty_one()?,
             Format::Coco => folder.coco()?,
             Format::Yolo => folder.yolo(),
-            Format::Folders | Format::Csv | Format::Parquet => folder.class_folders(),
+            Format::Folders | Format::Csv | Format::Parquet | Format::ClipRetrieval => {
+                folder.class_folders();
+            }
         }
         let written = folder.written;
         if written.num_photos == 0 {
@@ -249,7 +238,7 @@ impl<'a> Folder<'a> {
                 );
             }
             if let Some(found) = photo.prediction {
-                predictions.push(json!({"image_id": id, "category_id": found.class + 1, "score": number(found.confidence)}));
+                predictions.push(json!({"id": predictions.len() + 1, "image_id": id, "category_id": found.class + 1, "score": number(found.confidence)}));
             }
         }
         let categories = self.export.classes.iter().enumerate();

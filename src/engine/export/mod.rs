@@ -1,12 +1,12 @@
 //! Photos out: tables of labels and predictions, and folders of photos as other programs read them.
 
+mod features;
 mod formats;
 mod parquet;
 pub mod photos;
 mod place;
 mod staged;
 pub mod table;
-mod thrift;
 
 use std::path::PathBuf;
 

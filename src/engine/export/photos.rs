@@ -12,7 +12,7 @@ use crate::features::{Features, Matrix};
 use crate::ids::PhotoId;
 use crate::image_io::ContentHash;
 use crate::progress::Progress;
-use crate::project::{LabelSource, Photo, ProjectState, Role};
+use crate::project::{FileStamp, LabelSource, Photo, ProjectState, Role};
 
 /// A photo on its way out.
 #[derive(Clone, Debug)]
@@ -42,6 +42,8 @@ pub struct Exportable {
     pub skipped: Vec<String>,
     /// What is to be said about the predictions.
     pub note: Option<String>,
+    /// The model that made the features: its name, ` sha256:` and the hash of its weights.
+    pub model: String,
 }
 
 impl ExportPhoto {
@@ -83,6 +85,10 @@ impl Engine {
         sources: &HashMap<PhotoId, String>,
         progress: &Progress<'_>,
     ) -> Result<Exportable, ExportError> {
+        if state.classes().is_empty() {
+            let problem = "the project has no classes, so there is nothing to predict; make some in the window first";
+            return Err(ExportError::Nothing(problem.to_owned()));
+        }
         let classifier = self.project_classifier(state, false, &progress.quiet())?;
         let mut out = Exportable {
             classes: state
@@ -91,6 +97,7 @@ impl Engine {
                 .map(|class| class.name.clone())
                 .collect(),
             note: classifier.note.clone(),
+            model: self.signature(),
             ..Exportable::default()
         };
         let own = OwnPhotos::of(&classifier);
@@ -100,9 +107,10 @@ impl Engine {
             .iter()
             .map(|photo| photo.path.to_path_buf())
             .collect();
+        let known: Vec<FileStamp> = photos.iter().map(|photo| photo.file).collect();
         self.label_photos::<ExportError>(
             &classifier.learned.classifier,
-            &paths,
+            (&paths, &known),
             progress,
             &mut |stretch| {
                 out.skipped

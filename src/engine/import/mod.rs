@@ -1,6 +1,7 @@
 //! Photos in: lists of labelled photos as other programs write them, to a project.
 
 mod coop;
+pub mod features;
 mod fiftyone;
 mod folders;
 mod jsonl;
@@ -8,6 +9,8 @@ mod table;
 mod to_project;
 
 use std::path::{Path, PathBuf};
+
+use crate::project::FileStamp;
 
 /// What a list is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,9 +46,15 @@ pub enum ImportError {
         /// The file.
         path: PathBuf,
     },
+    /// A file of features that cannot be read.
+    #[error(transparent)]
+    Features(#[from] super::feature_files::FileError),
     /// A folder that cannot be walked.
     #[error(transparent)]
     Walk(#[from] crate::image_io::ListError),
+    /// The model cannot be used.
+    #[error(transparent)]
+    Engine(#[from] super::EngineError),
     /// An edit that the project refuses.
     #[error(transparent)]
     Edit(#[from] crate::project::EditError),
@@ -60,6 +69,8 @@ pub struct ImportedPhoto {
     pub label: Option<String>,
     /// Whether it is said to be a shot of that class: so do tables that Shotlens has written.
     pub is_shot: bool,
+    /// The file as the cache of features knows it, where its features came along.
+    pub known: Option<FileStamp>,
 }
 
 /// A list that was read.
@@ -206,6 +217,7 @@ fn gathered(
                 path,
                 is_shot: entry.is_shot && entry.label.is_some(),
                 label: entry.label,
+                known: None,
             });
         }
     }

@@ -5,27 +5,7 @@ use std::path::Path;
 use super::{Entry, ImportError, Imported, base, content, gathered, read_text};
 use crate::engine::csv;
 use crate::engine::export::table::BY_SHOT;
-
-/// What the column of files may be called.
-const PATHS: [&str; 8] = [
-    "path",
-    "file_name",
-    "filename",
-    "file",
-    "image",
-    "filepath",
-    "image_path",
-    "photo",
-];
-/// What the column of labels may be called.
-const LABELS: [&str; 6] = [
-    "label",
-    "class",
-    "category",
-    "classname",
-    "class_name",
-    "label_name",
-];
+use crate::engine::feature_files::{LABELS, PATHS};
 
 pub(super) fn read(list: &Path, root: Option<&Path>) -> Result<Imported, ImportError> {
     let entries = entries(&read_text(list)?).map_err(|problem| content(problem, list))?;

@@ -40,7 +40,9 @@ impl Imported {
                 _ => Role::Pool,
             };
             let id = state.photo_at(&imported.path).unwrap_or_else(|| {
-                let photo = state.new_photo(&imported.path, role, stamp(&imported.path));
+                let known = imported.known;
+                let file = known.unwrap_or_else(|| stamp(&imported.path));
+                let photo = state.new_photo(&imported.path, role, file);
                 let id = photo.id;
                 photos.push(photo);
                 id

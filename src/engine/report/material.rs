@@ -12,7 +12,7 @@ use crate::features::Features;
 use crate::ids::{ClassId, PhotoId};
 use crate::methods::{Knowledge, Prompts};
 use crate::progress::Progress;
-use crate::project::{Class, Photo, ProjectState, Role};
+use crate::project::{Class, FileStamp, Photo, ProjectState, Role};
 use crate::support::SupportSet;
 
 /// All that is measured.
@@ -40,6 +40,7 @@ pub(super) struct Material {
 /// A photo of the project and what it is for.
 struct Listed {
     path: PathBuf,
+    file: FileStamp,
     /// Its class, for a shot.
     shot_of: Option<usize>,
     /// What it is labelled, for a photo of the pool.
@@ -60,11 +61,12 @@ impl Material {
             .iter()
             .map(|photo| (photo.path.clone(), photo.shot_of.unwrap_or(0)))
             .collect();
+        let known: Vec<FileStamp> = listed.iter().map(|photo| photo.file).collect();
         let looks = Looks {
             adapter: wanted.file(),
             ..Looks::default()
         };
-        let (all, skipped) = engine.embed_split(&photos, looks, progress)?;
+        let (all, skipped) = engine.embed_split(&photos, &known, looks, progress)?;
         let of = |is_shot: bool| -> Vec<usize> {
             (0..all.places.len())
                 .filter(|row| listed[all.places[*row]].shot_of.is_some() == is_shot)
@@ -153,6 +155,7 @@ fn listed(state: &ProjectState) -> Vec<Listed> {
         let shot_of = support.get(&photo.id).copied();
         Listed {
             path: photo.path.to_path_buf(),
+            file: photo.file,
             shot_of,
             label: photo.label.and_then(index_of),
             is_learnt: shot_of.is_some() && photo.role == Role::Pool,
