@@ -1,5 +1,6 @@
 //! The program: a window, or one command without one.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, OnceLock};
 
@@ -31,11 +32,21 @@ fn run(command: Option<Command>, common: &Common) -> anyhow::Result<()> {
     match command {
         None => window(StartWith::Last, common),
         Some(Command::Demo { headless: false }) => window(StartWith::Demo, common),
-        Some(Command::Open { path }) if path.is_dir() => window(StartWith::Folder(path), common),
+        Some(Command::Open { path }) if !is_project(&path) => {
+            window(StartWith::Folder(path), common)
+        }
         Some(Command::Open { path }) => window(StartWith::File(path), common),
         Some(command) if command.is_window_benchmark() => ui::bench::run(common.json),
         Some(command) => cli::run(command, common),
     }
+}
+
+/// A project file, and not a folder or a file to start a project on.
+fn is_project(path: &Path) -> bool {
+    !path.is_dir()
+        && path
+            .extension()
+            .is_some_and(|extension| extension == "shotlens")
 }
 
 /// Opens the window; without a display, the demo runs without one instead.

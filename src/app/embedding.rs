@@ -208,6 +208,9 @@ impl App {
                     self.scoring.mark_dirty();
                 }
                 ClipEvent::Adapter(generation, event) => self.take_in_adapter(generation, event),
+                ClipEvent::FeaturesImported(generation, read) => {
+                    self.take_in_features(generation, read.map(|read| *read));
+                }
                 ClipEvent::Export(generation, event) => self.take_in_export(generation, event),
                 ClipEvent::Query(generation, feature) => self.query_embedded(generation, feature),
                 ClipEvent::AdaptersCompared(generation, event) => {
@@ -247,6 +250,7 @@ impl App {
         self.submit_scoring(ScoreJob::Reset(info));
         self.follow_settings();
         self.embed_what_is_missing();
+        self.import_what_waited();
     }
 
     /// The model before, if there was one, is still there and goes on.

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use super::{App, Destination};
 use crate::engine::import::{Imported, ImportedPhoto};
-use crate::ids::ClassId;
+use crate::ids::{ClassId, Generation};
 use crate::project::{Edit, FileStamp, Locations, Photo, Role};
+use crate::worker::clip_worker::ClipJob;
+use crate::worker::feature_importer::FeatureImport;
 use crate::worker::file_worker::{FileEvent, FileJob, Found, FoundPhoto};
 
 /// What the file worker was asked and has not answered.
@@ -15,12 +17,15 @@ pub(crate) struct PendingFiles {
     next_tag: u64,
     destinations: HashMap<u64, Destination>,
     pub(super) opening: bool,
+    importing: bool,
+    /// Wait for a model.
+    features: Vec<PathBuf>,
     waiting: Vec<(Intake, Destination)>,
 }
 
 impl PendingFiles {
     pub(super) fn is_empty(&self) -> bool {
-        self.destinations.is_empty() && !self.opening
+        self.destinations.is_empty() && !self.opening && !self.importing
     }
 
     /// What waited for a project that could not be opened is not for the next one.
@@ -43,6 +48,7 @@ struct Intake {
     pool: Vec<FoundPhoto>,
     rejected: Vec<(PathBuf, String)>,
     lists: Vec<(Imported, HashMap<PathBuf, FileStamp>)>,
+    features: Vec<PathBuf>,
 }
 
 impl App {
@@ -112,7 +118,9 @@ impl App {
 
     fn take_in(&mut self, intake: Intake, destination: Destination) {
         // Classes of one's own do not belong among the demo's: they begin a project of their own.
-        if self.is_demo && !(intake.classes.is_empty() && intake.lists.is_empty()) {
+        if self.is_demo
+            && !(intake.classes.is_empty() && intake.lists.is_empty() && intake.features.is_empty())
+        {
             if self.files.waiting.is_empty() {
                 self.open(super::StartWith::New(None));
             }
@@ -152,9 +160,57 @@ impl App {
             let title = Some(format!("Add {}", photos(num_photos)));
             self.perform(Edit::Batch { title, edits });
         }
+        for path in intake.features {
+            self.import_features(path);
+        }
         for (list, stamps) in intake.lists {
             self.take_in_list(&list, &stamps);
         }
+    }
+
+    /// Has photos with features read, which takes a model and a while.
+    fn import_features(&mut self, path: PathBuf) {
+        if !self.has_model {
+            self.files.features.push(path);
+            return;
+        }
+        self.info(format!("Reading features: {}", path.display()));
+        self.files.importing = true;
+        self.submit_clip(ClipJob::ImportFeatures(self.embedding.epoch(), path));
+    }
+
+    /// Takes in what waited for a model.
+    pub(super) fn import_what_waited(&mut self) {
+        for path in std::mem::take(&mut self.files.features) {
+            self.import_features(path);
+        }
+    }
+
+    pub(super) fn take_in_features(
+        &mut self,
+        generation: Generation,
+        read: Result<FeatureImport, String>,
+    ) {
+        self.files.importing = false;
+        let read = match read {
+            Ok(_) if generation != self.embedding.epoch() => return,
+            Ok(read) => read,
+            Err(reason) => return self.error(reason),
+        };
+        if read.num_without_file > 0 {
+            self.warn(format!(
+                "{} have no file here: they are predicted and labelled, but cannot be seen",
+                photos(read.num_without_file)
+            ));
+        }
+        let num_read = read.imported.photos.len();
+        if read.num_rows > num_read {
+            let all = photos(read.num_rows);
+            self.warn(format!(
+                "{num_read} of {all} were drawn at random; `shotlens import --sample` draws others"
+            ));
+        }
+        self.take_in_list(&read.imported, &HashMap::new());
     }
 
     fn take_in_list(&mut self, list: &Imported, stamps: &HashMap<PathBuf, FileStamp>) {
@@ -305,6 +361,10 @@ fn sort_out(found: Vec<Found>, destination: Destination) -> Intake {
         let (folders, loose) = match found {
             Found::List(list, stamps) => {
                 intake.lists.push((*list, stamps));
+                continue;
+            }
+            Found::Features(path) => {
+                intake.features.push(path);
                 continue;
             }
             Found::Nothing { path, reason } => {

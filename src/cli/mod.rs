@@ -116,9 +116,9 @@ impl ActivationName {
 /// One command line use.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// The window on a project file, or on a folder of photos as a new project
+    /// The window on a project file, or on a folder of photos (or features) as a new project
     Open {
-        /// A .shotlens file or a folder
+        /// A .shotlens file, a folder, a list, or features (Parquet, clip-retrieval's folder)
         #[arg(value_name = "PROJECT|FOLDER")]
         path: PathBuf,
     },

@@ -17,6 +17,7 @@ pub use self::folder::EmbeddedFolder;
 use super::adapter_comparer::{self, AdapterComparisonJob, ComparisonEvent};
 use super::adapter_trainer::{self, AdapterEvent, AdapterJob};
 use super::exporter::{self, ExportEvent, ExportJob};
+use super::feature_importer::{self, FeatureImport};
 use super::training_worker::{TrainEvent, TrainJob};
 use super::{Outbox, Wake, Worker};
 use crate::clip::{Activation, DeviceChoice, OpenOptions};
@@ -77,6 +78,8 @@ pub enum ClipJob {
     CompareAdapters(Box<AdapterComparisonJob>),
     /// Write photos or the classifier of a project, on a thread beside this one.
     Export(Box<ExportJob>),
+    /// Take in photos with features that another program has made, on a thread beside this one.
+    ImportFeatures(Generation, PathBuf),
     /// Look which adapter files are in this folder; quick, and done between two batches of photos.
     ListAdapters(PathBuf),
     /// Embed a folder of class folders, of photos that stay outside the project.
@@ -161,6 +164,8 @@ pub enum ClipEvent {
     Folder(Generation, Result<Box<EmbeddedFolder>, Option<String>>),
     /// The feature of a text that photos are searched by, of unit length.
     Query(Generation, Vec<f32>),
+    /// Photos with features, or why not.
+    FeaturesImported(Generation, Result<Box<FeatureImport>, String>),
     /// How an export goes.
     Export(Generation, ExportEvent),
     /// The word list's features, `[num_words, dim]`.
@@ -295,6 +300,11 @@ impl ClipThread {
             ClipJob::Export(job) => {
                 if let Some(engine) = &self.engine {
                     exporter::spawn(Arc::clone(engine), *job, self.out.clone());
+                }
+            }
+            ClipJob::ImportFeatures(generation, path) => {
+                if let Some(engine) = &self.engine {
+                    feature_importer::spawn(Arc::clone(engine), generation, path, self.out.clone());
                 }
             }
             ClipJob::ListAdapters(folder) => {

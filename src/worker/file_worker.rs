@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Outbox, Wake, Worker};
 use crate::engine::demo_project;
+use crate::engine::feature_files::FeatureSource;
 use crate::engine::import::{self, ImportError, Imported};
 use crate::engine::prompts::read_prompt_file;
 use crate::image_io;
@@ -91,6 +92,8 @@ pub enum Found {
     },
     /// A list of labelled photos, with how their files look.
     List(Box<Imported>, HashMap<PathBuf, FileStamp>),
+    /// Photos with features that another program has made: Parquet, or clip-retrieval's folder.
+    Features(PathBuf),
     /// Nothing that can be used, and why.
     Nothing {
         /// The path.
@@ -259,6 +262,9 @@ fn scan(path: &Path) -> Found {
         Ok(path) => path,
         Err(error) => return nothing(error.to_string()),
     };
+    if FeatureSource::is_one(&path) {
+        return Found::Features(path);
+    }
     if is_list(&path) {
         return list(&path).unwrap_or_else(|error| nothing(error.to_string()));
     }

@@ -11,6 +11,7 @@ pub mod clip_worker;
 pub mod download_worker;
 pub mod evidence_set;
 pub mod exporter;
+pub mod feature_importer;
 pub mod feature_table;
 pub mod file_worker;
 pub mod lesson;
