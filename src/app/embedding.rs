@@ -18,6 +18,7 @@ pub(crate) struct Embedding {
     is_paused: bool,
     embedded: HashSet<PhotoId>,
     failed: HashSet<PhotoId>,
+    has_new_failures: bool,
     on_their_way: HashSet<PhotoId>,
     /// With features through the bottleneck adapter too.
     adapted: HashSet<PhotoId>,
@@ -49,6 +50,11 @@ impl Embedding {
     /// Another one with every project and model.
     pub(super) fn epoch(&self) -> Generation {
         self.oldest
+    }
+
+    /// Whether a photo was skipped.
+    pub(super) fn failed(&self, photo: PhotoId) -> bool {
+        self.failed.contains(&photo)
     }
 
     /// Whether a photo has features.
@@ -264,6 +270,14 @@ impl App {
             return;
         }
         let mut stamps = Vec::new();
+        let before = |photo| self.project.state().photo(photo)?.file.hash;
+        let is_changed = |found: &&EmbeddedPhoto| {
+            before(found.photo).is_some_and(|hash| Some(hash) != found.original.stamp.hash)
+        };
+        let changed = embedded.iter().filter(is_changed).map(|found| found.photo);
+        for photo in changed.collect::<Vec<_>>() {
+            self.note_changed(photo);
+        }
         for EmbeddedPhoto {
             photo,
             original,
@@ -278,7 +292,7 @@ impl App {
         }
         self.project.set_files(stamps);
         for (photo, reason) in skipped {
-            self.embedding.failed.insert(photo);
+            self.embedding.has_new_failures |= self.embedding.failed.insert(photo);
             if let Some(path) = self
                 .project()
                 .photo(photo)
@@ -323,6 +337,20 @@ impl App {
             self.error(format!("Embedding stopped: {error}"));
         }
         self.scoring.mark_dirty();
+        self.tell_changed();
+        // Files that are not there are told of together, and read once they are back.
+        if std::mem::take(&mut self.embedding.has_new_failures) {
+            self.look_again();
+        }
+    }
+
+    /// A photo that is to be read anew, whatever became of it before.
+    pub(super) fn read_again(&mut self, photo: PhotoId) {
+        let embedding = &mut self.embedding;
+        embedding.embedded.remove(&photo);
+        embedding.adapted.remove(&photo);
+        embedding.failed.remove(&photo);
+        embedding.on_their_way.remove(&photo);
     }
 
     /// Stops after the batch in hand; the counts stay on show.

@@ -12,6 +12,7 @@ mod evaluation;
 mod files;
 mod fit;
 mod gallery;
+mod looking_again;
 #[cfg(test)]
 mod method_tests;
 mod models;
@@ -29,6 +30,8 @@ mod threads;
 mod training;
 mod validation;
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -76,6 +79,8 @@ pub struct App {
     pub(crate) overlap: OverlapView,
     pub(crate) notices: Vec<Notice>,
     pub(crate) skipped: Vec<SkippedFile>,
+    /// Where each is in `skipped`: a folder that went away skips all of its photos at once.
+    pub(crate) skipped_at: HashMap<PathBuf, usize>,
     pub(crate) saved: SavedStatus,
     pub(crate) scoring: scoring::Scoring,
     pub(crate) training: training::Training,
@@ -85,6 +90,7 @@ pub struct App {
     pub(crate) evaluation: evaluation::Evaluation,
     pub(crate) adapter_comparison: adapter_comparison::AdapterComparison,
     pub(crate) search: searching::Search,
+    pub(crate) looking_again: looking_again::LookingAgain,
     pub(crate) embedding: embedding::Embedding,
     pub(crate) files: files::PendingFiles,
     pub(crate) threads: Option<Threads>,
@@ -195,6 +201,7 @@ impl App {
     pub fn poll(&mut self) {
         self.poll_files();
         self.poll_clip();
+        self.poll_looking_again();
         self.poll_download();
         self.poll_scoring();
         self.poll_training();

@@ -36,6 +36,12 @@ impl App {
         if start == StartWith::Demo && self.is_demo {
             return;
         }
+        if let SavedStatus::Failed(reason) = &self.saved {
+            self.error(format!(
+                "This project's last changes are not saved, so it stays open: {reason}"
+            ));
+            return;
+        }
         let target = match start {
             StartWith::Last => ProjectTarget::Last,
             StartWith::Demo => ProjectTarget::Demo,
@@ -68,7 +74,8 @@ impl App {
             self.saved = SavedStatus::ReadOnly(text.clone());
             self.warn(text);
         }
-        self.skipped.clear();
+        self.clear_skipped();
+        self.forget_looks();
         self.inspection = None;
         self.overlap = super::OverlapView::default();
         self.fit = super::FitStatus::default();

@@ -129,6 +129,16 @@ impl Thumbnails {
         }
     }
 
+    /// Reads these photos again when they are next on screen.
+    pub(super) fn forget(&mut self, photos: &[PhotoId]) {
+        let sides = SIDES.iter();
+        for key in sides.flat_map(|&side| photos.iter().map(move |&photo| Key { photo, side })) {
+            if let Some(slot) = self.slots.remove(&key) {
+                self.num_bytes -= slot.num_bytes;
+            }
+        }
+    }
+
     fn look_up(&mut self, key: Key) -> Option<Thumbnail> {
         let slot = self.slots.get_mut(&key)?;
         slot.last_used = self.frame;

@@ -13,6 +13,7 @@ pub mod evidence_set;
 pub mod feature_table;
 pub mod file_worker;
 pub mod lesson;
+pub mod look_again;
 pub mod scoring_worker;
 pub mod study_worker;
 pub mod thumbnail_reader;
