@@ -2,11 +2,12 @@
 //!
 //! Labels belong to the photo's place in the project, so they stay whatever becomes of the file; features follow its content.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::files::photos;
 use super::{App, Filter};
 use crate::ids::{Generation, PhotoId};
+use crate::project::FileStamp;
 use crate::worker::Worker;
 use crate::worker::look_again::{self, KnownPhoto, Looked};
 
@@ -15,6 +16,8 @@ use crate::worker::look_again::{self, KnownPhoto, Looked};
 pub(crate) struct LookingAgain {
     worker: Option<(Generation, Worker<(), Looked>)>,
     gone: HashSet<PhotoId>,
+    /// How files were that have been read again: what cannot be read is not read again until it changes once more.
+    tried: HashMap<PhotoId, FileStamp>,
     /// Read since, and found to have another content.
     changed: Vec<PhotoId>,
     /// Pictures that the window drew from an older file.
@@ -74,14 +77,22 @@ impl App {
         if let Some(named) = self.named(&back) {
             self.info(format!("{named} back"));
         }
-        if back.is_empty() && looked.different.is_empty() {
+        let tried = &mut self.looking_again.tried;
+        let is_news =
+            |(photo, stamp): &&(PhotoId, FileStamp)| tried.insert(*photo, *stamp) != Some(*stamp);
+        let different = looked
+            .different
+            .iter()
+            .filter(is_news)
+            .map(|(photo, _)| *photo);
+        let again: Vec<PhotoId> = different.chain(back).collect();
+        if again.is_empty() {
             return;
         }
-        for photo in back.iter().chain(&looked.different) {
+        for photo in &again {
             self.read_again(*photo);
         }
-        self.looking_again.outdated.extend(back);
-        self.looking_again.outdated.extend(&looked.different);
+        self.looking_again.outdated.extend(again);
         self.embed_what_is_missing();
     }
 

@@ -72,6 +72,10 @@ pub struct App {
     pub(crate) adapters: Vec<AdapterOption>,
     pub(crate) activity: Activity,
     pub(crate) gallery: Gallery,
+    /// The pool in this order, while neither pool nor predictions change: a label only filters it anew.
+    pub(crate) order: Option<(Sort, Vec<PhotoId>)>,
+    /// Rises with every change of labels, photos and predictions.
+    pub(crate) revision: u64,
     pub(crate) selected: Option<PhotoId>,
     pub(crate) marks: selection::Marks,
     pub(crate) fit: FitStatus,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::threads::ModelChoice;
-use super::{App, Destination, ModelState, SavedStatus};
+use super::{App, Destination, ModelState, SavedStatus, Sort};
 use crate::project::{Edit, Project, ProjectError, Saving};
 use crate::worker::clip_worker::ClipJob;
 use crate::worker::file_worker::{FileJob, ProjectTarget};
@@ -218,6 +218,10 @@ impl App {
             self.scoring.mark_dirty();
         }
         self.evaluation.mark_stale();
+        self.revision += 1;
+        if self.gallery.sort == Sort::Class {
+            self.forget_order();
+        }
         self.refresh_gallery();
     }
 
@@ -230,6 +234,7 @@ impl App {
             self.selected = None;
         }
         self.prune_marks();
+        self.forget_order();
         self.evaluation.mark_stale();
         self.embed_what_is_missing();
         self.scoring.mark_dirty();

@@ -330,6 +330,7 @@ impl App {
                 }
                 ScoreEvent::Predictions(predictions) => {
                     self.scoring.predictions = predictions;
+                    self.forget_order();
                     self.evaluation.mark_stale();
                     self.show_what_shots_teach();
                     if self.gallery_follows_predictions() && !self.scoring.is_dragging {

@@ -15,6 +15,7 @@ pub mod evaluate;
 pub mod export;
 pub mod import;
 pub mod learned_text;
+pub mod made_up_project;
 pub mod parts;
 pub mod prompts;
 pub mod report;

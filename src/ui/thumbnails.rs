@@ -89,6 +89,11 @@ impl Thumbnails {
         }
     }
 
+    /// Whether a picture was drawn and none is missing on screen.
+    pub(super) fn has_pictures(&self) -> bool {
+        !self.slots.is_empty() && self.is_idle()
+    }
+
     /// Whether everything that was drawn in the last frame was there.
     pub(super) fn is_idle(&self) -> bool {
         self.readers.is_idle()

@@ -24,8 +24,8 @@ pub struct KnownPhoto {
 pub struct Looked {
     /// Photos whose file is not there, or cannot be asked.
     pub gone: Vec<PhotoId>,
-    /// Photos whose file has another size or time than when it was read.
-    pub different: Vec<PhotoId>,
+    /// Photos whose file has another size or time than when it was read, with how it is now.
+    pub different: Vec<(PhotoId, FileStamp)>,
 }
 
 /// Starts the thread; it tells once and ends.
@@ -44,7 +44,7 @@ fn look(photos: &[KnownPhoto]) -> Looked {
         } else if stamp.hash.is_some()
             && (now.size, now.modified_ms) != (stamp.size, stamp.modified_ms)
         {
-            looked.different.push(*photo);
+            looked.different.push((*photo, now));
         }
     }
     looked

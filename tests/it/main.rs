@@ -36,5 +36,6 @@ mod shared;
 mod source_text;
 mod tokenizer;
 mod training;
+mod trouble;
 mod tuning;
 mod window;
