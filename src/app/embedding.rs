@@ -18,7 +18,6 @@ pub(crate) struct Embedding {
     is_paused: bool,
     embedded: HashSet<PhotoId>,
     failed: HashSet<PhotoId>,
-    has_new_failures: bool,
     on_their_way: HashSet<PhotoId>,
     /// With features through the bottleneck adapter too.
     adapted: HashSet<PhotoId>,
@@ -292,7 +291,9 @@ impl App {
         }
         self.project.set_files(stamps);
         for (photo, reason) in skipped {
-            self.embedding.has_new_failures |= self.embedding.failed.insert(photo);
+            if self.embedding.failed.insert(photo) {
+                self.note_failure();
+            }
             if let Some(path) = self
                 .project()
                 .photo(photo)
@@ -338,10 +339,7 @@ impl App {
         }
         self.scoring.mark_dirty();
         self.tell_changed();
-        // Files that are not there are told of together, and read once they are back.
-        if std::mem::take(&mut self.embedding.has_new_failures) {
-            self.look_again();
-        }
+        self.look_after_failures();
     }
 
     /// A photo that is to be read anew, whatever became of it before.

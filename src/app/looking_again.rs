@@ -18,6 +18,8 @@ pub(crate) struct LookingAgain {
     gone: HashSet<PhotoId>,
     /// How files were that have been read again: what cannot be read is not read again until it changes once more.
     tried: HashMap<PhotoId, FileStamp>,
+    /// Photos were skipped since the last look.
+    has_failures: bool,
     /// Read since, and found to have another content.
     changed: Vec<PhotoId>,
     /// Pictures that the window drew from an older file.
@@ -94,6 +96,18 @@ impl App {
         }
         self.looking_again.outdated.extend(again);
         self.embed_what_is_missing();
+    }
+
+    /// A photo was skipped.
+    pub(super) fn note_failure(&mut self) {
+        self.looking_again.has_failures = true;
+    }
+
+    /// Files that are not there are told of together, and read once they are back.
+    pub(super) fn look_after_failures(&mut self) {
+        if std::mem::take(&mut self.looking_again.has_failures) {
+            self.look_again();
+        }
     }
 
     /// A photo was read whose content is not the one that was read before.

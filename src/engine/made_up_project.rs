@@ -126,7 +126,7 @@ fn sample(engine: &Engine, path: &Path) -> Result<PhotoFeatures, String> {
             found = batch
                 .into_iter()
                 .next()
-                .map_or(found.clone(), |(_, outcome)| outcome);
+                .map_or(found.clone(), |((), outcome)| outcome);
         })
         .map_err(|error| error.to_string())?;
     found

@@ -46,15 +46,14 @@ pub fn run(num_pool: usize, project: Option<&Path>, json: bool) -> Result<()> {
         dim: 64,
     };
     let mut rows = Vec::new();
-    let mut window = match project {
-        Some(path) => Measured::open(path, num_pool, &mut rows)?,
-        None => {
-            let mut window = Measured::synthetic(&keys)?;
-            rows.push(window.measure("idle", |_, _, _| ()));
-            rows.push(window.measure("drag-alpha", drag_alpha));
-            drop(window);
-            Measured::synthetic(&many)?
-        }
+    let mut window = if let Some(path) = project {
+        Measured::open(path, num_pool, &mut rows)?
+    } else {
+        let mut window = Measured::synthetic(&keys)?;
+        rows.push(window.measure("idle", |_, _, _| ()));
+        rows.push(window.measure("drag-alpha", drag_alpha));
+        drop(window);
+        Measured::synthetic(&many)?
     };
     let scenes: [(&'static str, Act); 6] = [
         ("scroll", scroll),

@@ -41,7 +41,6 @@ class Program:
         assert done.returncode == 0, f"{arguments}: {done.stderr}"
 
     def start(self):
-        print("starting", flush=True)
         log = open(os.path.join(self.folder, "program.log"), "ab")
         self.running = subprocess.Popen([self.program, "open", self.project], env=self.environment, stdout=log, stderr=log)
         self.window = wait("the window", lambda: (self.screen.windows() or [None])[0])
@@ -124,7 +123,6 @@ def story(program):
     labels = program.labels()
     assert sorted(labels.values()) == sorted([1, 2, 2]), labels
     screen.key("Control_L", "z")
-    print("labelled", flush=True)
     wait("the undo", lambda: len(program.labels()) == 2)
     screen.key("Control_L", "Shift_L", "z")
     wait("the redo", lambda: program.labels() == labels)
@@ -147,11 +145,10 @@ def story(program):
     by_whom = [row["decided_by"] for row in rows]
     assert by_whom.count("user") == 3, by_whom
     shots = {row["label"] for row in rows if row["decided_by"] == "shot"}
-    assert shots == {"bird", "bug", "fruit", "hat"} or len(shots) == 4, shots
+    assert len(shots) == 4, shots
 
 
 def drops(program):
-    print("drops", flush=True)
     """A folder of photos on the centre joins the pool, two folders on the left become classes."""
     others = [name for name in sorted(os.listdir(os.path.join(ASSETS, "pool"))) if name not in ("bird", "bug")][:2]
     num_pool = program.count("shot_of IS NULL")
