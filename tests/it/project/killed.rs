@@ -38,7 +38,7 @@ struct Session {
 /// A change that was made in memory and is to be written.
 enum Change {
     Commit(Commit),
-    View(View),
+    View(Box<View>),
 }
 
 impl Session {
@@ -66,7 +66,7 @@ impl Session {
                         ..View::default()
                     };
                     self.state.set_view(view.clone());
-                    return Change::View(view);
+                    return Change::View(Box::new(view));
                 }
                 16 => Some(self.merge(random)),
                 _ => Some(random.edit(&mut self.state, folder)),
@@ -284,7 +284,7 @@ fn label_until_killed() {
     loop {
         match session.change(&mut random, path.parent().unwrap()) {
             Change::Commit(commit) => writer.commit(commit),
-            Change::View(view) => writer.save_view(view),
+            Change::View(view) => writer.save_view(*view),
         }
         while let Some(event) = writer.try_next() {
             match event {
