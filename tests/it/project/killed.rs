@@ -37,7 +37,7 @@ struct Session {
 
 /// A change that was made in memory and is to be written.
 enum Change {
-    Commit(Commit),
+    Commit(Box<Commit>),
     View(Box<View>),
 }
 
@@ -53,11 +53,11 @@ impl Session {
             let edit = match random.below(20) {
                 0..10 => self.label(random),
                 10..13 => match self.history.undo(&mut self.state, 0).unwrap() {
-                    Some(commit) => return Change::Commit(commit),
+                    Some(commit) => return Change::Commit(Box::new(commit)),
                     None => continue,
                 },
                 13..15 => match self.history.redo(&mut self.state, 0).unwrap() {
-                    Some(commit) => return Change::Commit(commit),
+                    Some(commit) => return Change::Commit(Box::new(commit)),
                     None => continue,
                 },
                 15 => {
@@ -75,7 +75,7 @@ impl Session {
             if let Some(Ok(commit)) =
                 edit.map(|edit| self.history.perform(&mut self.state, edit, 0))
             {
-                return Change::Commit(commit);
+                return Change::Commit(Box::new(commit));
             }
         }
     }
@@ -283,7 +283,7 @@ fn label_until_killed() {
     println!("\nlabelling");
     loop {
         match session.change(&mut random, path.parent().unwrap()) {
-            Change::Commit(commit) => writer.commit(commit),
+            Change::Commit(commit) => writer.commit(*commit),
             Change::View(view) => writer.save_view(*view),
         }
         while let Some(event) = writer.try_next() {
