@@ -36,8 +36,10 @@ fn run(command: Option<Command>, common: &Common) -> anyhow::Result<()> {
             window(StartWith::Folder(path), common)
         }
         Some(Command::Open { path }) => window(StartWith::File(path), common),
-        Some(command) if command.is_window_benchmark() => ui::bench::run(common.json),
-        Some(command) => cli::run(command, common),
+        Some(command) => match command.window_benchmark() {
+            Some(args) => ui::bench::run(args.photos, args.project.as_deref(), common.json),
+            None => cli::run(command, common),
+        },
     }
 }
 

@@ -217,6 +217,8 @@ pub enum Command {
     DismissNotice(u64),
     /// Forget the list of skipped files.
     ClearSkipped,
+    /// See whether photos changed, went or came back on disk.
+    LookAgain,
 
     /// Open the demo.
     OpenDemo,

@@ -56,6 +56,11 @@ impl Embedding {
         (self.embedded.len(), self.adapted.len())
     }
 
+    /// Whether a photo was skipped.
+    pub(super) fn failed(&self, photo: PhotoId) -> bool {
+        self.failed.contains(&photo)
+    }
+
     /// Whether a photo has features.
     pub(super) fn has(&self, photo: PhotoId) -> bool {
         self.embedded.contains(&photo)
@@ -274,6 +279,14 @@ impl App {
             return;
         }
         let mut stamps = Vec::new();
+        let before = |photo| self.project.state().photo(photo)?.file.hash;
+        let is_changed = |found: &&EmbeddedPhoto| {
+            before(found.photo).is_some_and(|hash| Some(hash) != found.original.stamp.hash)
+        };
+        let changed = embedded.iter().filter(is_changed).map(|found| found.photo);
+        for photo in changed.collect::<Vec<_>>() {
+            self.note_changed(photo);
+        }
         for EmbeddedPhoto {
             photo,
             original,
@@ -288,7 +301,9 @@ impl App {
         }
         self.project.set_files(stamps);
         for (photo, reason) in skipped {
-            self.embedding.failed.insert(photo);
+            if self.embedding.failed.insert(photo) {
+                self.note_failure();
+            }
             if let Some(path) = self
                 .project()
                 .photo(photo)
@@ -333,6 +348,17 @@ impl App {
             self.error(format!("Embedding stopped: {error}"));
         }
         self.scoring.mark_dirty();
+        self.tell_changed();
+        self.look_after_failures();
+    }
+
+    /// A photo that is to be read anew, whatever became of it before.
+    pub(super) fn read_again(&mut self, photo: PhotoId) {
+        let embedding = &mut self.embedding;
+        embedding.embedded.remove(&photo);
+        embedding.adapted.remove(&photo);
+        embedding.failed.remove(&photo);
+        embedding.on_their_way.remove(&photo);
     }
 
     /// Stops after the batch in hand; the counts stay on show.

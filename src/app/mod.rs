@@ -14,6 +14,7 @@ mod exporting;
 mod files;
 mod fit;
 mod gallery;
+mod looking_again;
 mod map;
 #[cfg(test)]
 mod method_tests;
@@ -32,6 +33,8 @@ mod threads;
 mod training;
 mod validation;
 
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -75,6 +78,10 @@ pub struct App {
     pub(crate) adapters: Vec<AdapterOption>,
     pub(crate) activity: Activity,
     pub(crate) gallery: Gallery,
+    /// The pool in this order, while neither pool nor predictions change: a label only filters it anew.
+    pub(crate) order: Option<(Sort, Vec<PhotoId>)>,
+    /// Rises with every change of labels, photos and predictions.
+    pub(crate) revision: u64,
     pub(crate) selected: Option<PhotoId>,
     pub(crate) marks: selection::Marks,
     pub(crate) fit: FitStatus,
@@ -82,6 +89,8 @@ pub struct App {
     pub(crate) overlap: OverlapView,
     pub(crate) notices: Vec<Notice>,
     pub(crate) skipped: Vec<SkippedFile>,
+    /// Where each is in `skipped`: a folder that went away skips all of its photos at once.
+    pub(crate) skipped_at: HashMap<PathBuf, usize>,
     pub(crate) saved: SavedStatus,
     pub(crate) scoring: scoring::Scoring,
     pub(crate) training: training::Training,
@@ -94,6 +103,7 @@ pub struct App {
     pub(crate) checks: checks::Checks,
     pub(crate) exporting: exporting::Exporting,
     pub(crate) search: searching::Search,
+    pub(crate) looking_again: looking_again::LookingAgain,
     pub(crate) embedding: embedding::Embedding,
     pub(crate) files: files::PendingFiles,
     pub(crate) threads: Option<Threads>,
@@ -204,6 +214,7 @@ impl App {
     pub fn poll(&mut self) {
         self.poll_files();
         self.poll_clip();
+        self.poll_looking_again();
         self.poll_download();
         self.poll_scoring();
         self.poll_training();

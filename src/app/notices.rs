@@ -38,8 +38,17 @@ impl App {
     }
 
     pub(super) fn skip(&mut self, path: PathBuf, reason: String) {
-        self.skipped.retain(|skipped| skipped.path != path);
+        if let Some(known) = self.skipped_at.get(&path) {
+            self.skipped[*known].reason = reason;
+            return;
+        }
+        self.skipped_at.insert(path.clone(), self.skipped.len());
         self.skipped.push(SkippedFile { path, reason });
+    }
+
+    pub(super) fn clear_skipped(&mut self) {
+        self.skipped.clear();
+        self.skipped_at.clear();
     }
 }
 

@@ -18,7 +18,36 @@ impl App {
             self.gallery.photos = chosen.copied().collect();
             return;
         }
-        let mut photos = match self.gallery.sort {
+        let sort = self.gallery.sort;
+        let known = self
+            .order
+            .take()
+            .filter(|(known, _)| *known == sort && sort != Sort::Ranked);
+        let order = known.map_or_else(|| self.ordered(sort), |(_, order)| order);
+        self.gallery.photos = match self.gallery.filter {
+            Filter::All => order.clone(),
+            _ => order
+                .iter()
+                .copied()
+                .filter(|photo| self.passes(*photo))
+                .collect(),
+        };
+        self.order = Some((sort, order));
+    }
+
+    /// Photos, labels or predictions changed: what was computed of them is no longer true.
+    pub(super) fn forget_order(&mut self) {
+        self.revision += 1;
+        self.order = None;
+    }
+
+    /// Changes whenever labels, photos or predictions do.
+    pub fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    fn ordered(&self, sort: Sort) -> Vec<PhotoId> {
+        match sort {
             Sort::Added => self.project().pool().to_vec(),
             Sort::Newest => self.project().pool().iter().rev().copied().collect(),
             Sort::Margin => self.pool_by(|scored| scored.margin),
@@ -28,11 +57,7 @@ impl App {
             Sort::Name => self.pool_by_name(),
             Sort::LeastSure => self.pool_by_confidence(),
             Sort::MostSure => self.pool_by_confidence().into_iter().rev().collect(),
-        };
-        if self.gallery.filter != Filter::All {
-            photos.retain(|photo| self.passes(*photo));
         }
-        self.gallery.photos = photos;
     }
 
     fn passes(&self, id: PhotoId) -> bool {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::threads::ModelChoice;
-use super::{App, Destination, ModelState, SavedStatus};
+use super::{App, Destination, ModelState, SavedStatus, Sort};
 use crate::project::{Edit, Project, ProjectError, Saving};
 use crate::worker::clip_worker::ClipJob;
 use crate::worker::file_worker::{FileJob, ProjectTarget};
@@ -34,6 +34,12 @@ impl App {
             return;
         }
         if start == StartWith::Demo && self.is_demo {
+            return;
+        }
+        if let SavedStatus::Failed(reason) = &self.saved {
+            self.error(format!(
+                "This project's last changes are not saved, so it stays open: {reason}"
+            ));
             return;
         }
         let target = match start {
@@ -68,7 +74,8 @@ impl App {
             self.saved = SavedStatus::ReadOnly(text.clone());
             self.warn(text);
         }
-        self.skipped.clear();
+        self.clear_skipped();
+        self.forget_looks();
         self.inspection = None;
         self.overlap = super::OverlapView::default();
         self.fit = super::FitStatus::default();
@@ -213,6 +220,10 @@ impl App {
             self.scoring.mark_dirty();
         }
         self.evaluation.mark_stale();
+        self.revision += 1;
+        if self.gallery.sort == Sort::Class {
+            self.forget_order();
+        }
         self.refresh_gallery();
     }
 
@@ -225,6 +236,7 @@ impl App {
             self.selected = None;
         }
         self.prune_marks();
+        self.forget_order();
         self.evaluation.mark_stale();
         self.embed_what_is_missing();
         self.scoring.mark_dirty();

@@ -328,6 +328,7 @@ impl App {
                 }
                 ScoreEvent::Predictions(predictions) => {
                     self.scoring.predictions = predictions;
+                    self.forget_order();
                     self.evaluation.mark_stale();
                     self.map.mark_stale();
                     self.show_what_shots_teach();

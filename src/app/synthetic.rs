@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{App, ModelState, Threads};
+use super::{App, ModelChoice, ModelState, StartWith, Threads};
 use crate::engine::embed::PhotoFeatures;
+use crate::engine::{EngineError, made_up_project};
 use crate::ids::PhotoId;
 use crate::image_io::ContentHash;
 use crate::project::{Edit, FileStamp, Project, ProjectState, Role, apply};
@@ -12,6 +13,17 @@ use crate::support::random::Random;
 use crate::worker::Wake;
 use crate::worker::clip_worker::{EmbeddedPhoto, ModelInfo};
 use crate::worker::scoring_worker::ScoreJob;
+
+/// Why nothing can be measured.
+#[derive(Debug, thiserror::Error)]
+pub enum MeasureError {
+    /// The project cannot be made.
+    #[error(transparent)]
+    Project(#[from] EngineError),
+    /// The operating system gives no threads.
+    #[error("there are no threads ({0})")]
+    Threads(#[from] std::io::Error),
+}
 
 /// How large a made-up project is.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +67,18 @@ impl App {
         app.project = Project::without_file(state);
         app.project_changed();
         Ok(app)
+    }
+
+    /// Opens a project file for measuring; where there is none it is made first, with `num_pool` small photos whose features are in the cache.
+    ///
+    /// # Errors
+    /// When it cannot be made, or there are no threads.
+    pub fn measured(path: &Path, num_pool: usize, wake: &Wake) -> Result<Self, MeasureError> {
+        if !path.exists() {
+            made_up_project::make(path, num_pool, wake.clone())?;
+        }
+        let file = StartWith::File(path.to_owned());
+        Ok(Self::start(file, ModelChoice::default(), wake)?)
     }
 
     fn embed_synthetically(&mut self, state: &ProjectState, dim: usize) {

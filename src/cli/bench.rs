@@ -6,10 +6,11 @@ mod synthetic;
 mod train;
 mod tune;
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Result;
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
 use super::Common;
 
@@ -24,8 +25,19 @@ pub enum Bench {
     Train(train::BenchTrainArgs),
     /// The papers' grid searches, on made-up features
     Tune(tune::BenchTuneArgs),
-    /// Frame times of the window: dragging a slider and scrolling, without a display
-    Ui,
+    /// Frame times of the window without a display: sliders, scrolling, filters, orders, labels, dialogs
+    Ui(UiArgs),
+}
+
+/// How large a project the window is measured on.
+#[derive(Args, Clone, Debug)]
+pub struct UiArgs {
+    /// Photos to label
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub photos: usize,
+    /// Measure on this project file; where there is none it is made, with `--photos` small photos and made-up features in the cache
+    #[arg(long, value_name = "FILE")]
+    pub project: Option<PathBuf>,
 }
 
 pub(super) fn run(what: &Bench, common: &Common) -> Result<()> {
@@ -34,7 +46,7 @@ pub(super) fn run(what: &Bench, common: &Common) -> Result<()> {
         Bench::Score(args) => score::run(args, common),
         Bench::Train(args) => train::run(args, common),
         Bench::Tune(args) => tune::run(args, common),
-        Bench::Ui => anyhow::bail!("`bench ui` is run by the window's part of the program"),
+        Bench::Ui(_) => anyhow::bail!("`bench ui` is run by the window's part of the program"),
     }
 }
 

@@ -173,14 +173,14 @@ pub enum Command {
 }
 
 impl Command {
-    /// Whether this measures the window, which is not the command line's to do.
-    pub fn is_window_benchmark(&self) -> bool {
-        matches!(
-            self,
+    /// What of the window is to be measured, which is not the command line's to do.
+    pub fn window_benchmark(&self) -> Option<&bench::UiArgs> {
+        match self {
             Self::Bench {
-                what: bench::Bench::Ui
-            }
-        )
+                what: bench::Bench::Ui(args),
+            } => Some(args),
+            _ => None,
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub mod feature_files;
 pub mod import;
 pub mod imported;
 pub mod learned_text;
+pub mod made_up_project;
 pub mod map;
 pub mod parts;
 pub mod prompts;

@@ -31,6 +31,12 @@ pub enum DecodeError {
         /// The photo.
         path: PathBuf,
     },
+    /// A folder, a pipe or a device: reading it could wait for ever.
+    #[error("this is no file but a folder, a pipe or a device; leave it out: {}", path.display())]
+    NotAFile {
+        /// What is called a photo.
+        path: PathBuf,
+    },
     /// More bytes than any photo has.
     #[error("the file has {num_bytes} bytes, more than the {MAX_FILE_BYTES} that are read; save a smaller copy: {}", path.display())]
     FileTooLarge {
@@ -87,6 +93,12 @@ pub fn read_photo(path: &Path) -> Result<(Vec<u8>, ContentHash), DecodeError> {
         source,
         path: path.to_owned(),
     };
+    // Before it is opened: to open a pipe is to wait for its writer.
+    if !std::fs::metadata(path).map_err(read_error)?.is_file() {
+        return Err(DecodeError::NotAFile {
+            path: path.to_owned(),
+        });
+    }
     let mut file = File::open(path).map_err(read_error)?;
     let num_bytes = file.metadata().map_err(read_error)?.len();
     if num_bytes > MAX_FILE_BYTES {

@@ -19,6 +19,12 @@ pub enum ListError {
         /// What was to be listed.
         path: PathBuf,
     },
+    /// A pipe or a device, which might never end.
+    #[error("this is neither a folder nor a file but a pipe or a device; leave it out: {}", path.display())]
+    Irregular {
+        /// What was to be listed.
+        path: PathBuf,
+    },
 }
 
 /// What a walk found.
@@ -55,7 +61,13 @@ pub fn walk_photos(root: &Path) -> Result<Walk, ListError> {
         source,
         path: root.to_owned(),
     };
-    if !std::fs::metadata(root).map_err(root_error)?.is_dir() {
+    let metadata = std::fs::metadata(root).map_err(root_error)?;
+    if !metadata.is_dir() && !metadata.is_file() {
+        return Err(ListError::Irregular {
+            path: root.to_owned(),
+        });
+    }
+    if metadata.is_file() {
         let photos = root.file_name().map(PathBuf::from).into_iter().collect();
         return Ok(Walk {
             photos,
@@ -190,6 +202,23 @@ mod tests {
         let walk = walk_photos(folder.path()).unwrap();
         assert_eq!(walk.photos, ["link/x.jpg", "real/x.jpg"].map(PathBuf::from));
         assert_eq!(walk.unreadable.len(), 3, "{:?}", walk.unreadable);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn pipes_are_no_photos_whatever_their_name_and_nobody_waits_for_them() {
+        let folder = folder_with(&["x.jpg"]);
+        let pipe = folder.path().join("pipe.jpg");
+        let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.unwrap().success());
+        std::os::unix::fs::symlink(&pipe, folder.path().join("link.jpg")).unwrap();
+        assert_eq!(listed(&folder), ["x.jpg"]);
+        for path in [pipe, folder.path().join("link.jpg")] {
+            let error = list_photos(&path).unwrap_err();
+            assert!(matches!(error, ListError::Irregular { .. }), "{error}");
+            let error = crate::image_io::read_photo(&path).unwrap_err();
+            assert!(error.to_string().contains("a pipe or a device"), "{error}");
+        }
     }
 
     #[cfg(unix)]

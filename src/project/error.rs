@@ -61,6 +61,24 @@ pub enum ProjectError {
         /// The file.
         path: PathBuf,
     },
+    /// There is no room for what is to be written.
+    #[error("cannot {doing} the project file: the disk is full. Free some space; nothing that was saved is lost, and while the project is open the rest is tried again every second: {}", .path.display())]
+    DiskFull {
+        /// What was tried.
+        doing: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The disk or the network folder does not answer, or protects the file.
+    #[error("cannot {doing} the project file ({source}). Check that its disk or network folder is there and may be written to; nothing that was saved is lost, and while the project is open the rest is tried again every second: {}", .path.display())]
+    NoAnswer {
+        /// What was tried.
+        doing: &'static str,
+        /// Why it failed.
+        source: rusqlite::Error,
+        /// The file.
+        path: PathBuf,
+    },
     /// SQLite refused.
     #[error("cannot {doing} the project file ({source}): {}", .path.display())]
     Sqlite {
@@ -79,10 +97,18 @@ pub enum ProjectError {
 impl ProjectError {
     /// Sorts an error of SQLite: a damaged file, a foreign one, or anything else.
     pub(super) fn sqlite(doing: &'static str, source: rusqlite::Error, path: &Path) -> Self {
-        use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+        use rusqlite::ErrorCode::{
+            CannotOpen, DatabaseCorrupt, DiskFull, NotADatabase, ReadOnly, SystemIoFailure,
+        };
         let path = path.to_owned();
         match source.sqlite_error_code() {
             Some(NotADatabase) => Self::NotAProject { path },
+            Some(DiskFull) => Self::DiskFull { doing, path },
+            Some(CannotOpen | ReadOnly | SystemIoFailure) => Self::NoAnswer {
+                doing,
+                source,
+                path,
+            },
             Some(DatabaseCorrupt) => Self::Damaged {
                 what: source.to_string(),
                 path,

@@ -95,6 +95,15 @@ impl ProjectFile {
                 });
             }
         }
+        let made = Self::fill(path.clone(), state);
+        if made.is_err() {
+            // Half a project is none, and would be in the way of the next try. It may not even be possible to remove it.
+            std::fs::remove_file(&path).ok();
+        }
+        made
+    }
+
+    fn fill(path: PathBuf, state: &ProjectState) -> Result<Self, ProjectError> {
         let mut file = Self::open_file(path)?;
         file.require_writable()?;
         file.write_all(state)

@@ -1,9 +1,11 @@
 //! Accepting every sure prediction at once: how many, which, and how often such predictions were right so far.
 
+use std::collections::BTreeMap;
+
 use egui::{Context, Grid, Id, Modal, ScrollArea, Sense, Slider, Ui, vec2};
 
 use crate::app::{App, Command};
-use crate::ids::PhotoId;
+use crate::ids::{ClassId, PhotoId};
 
 use super::chip::chip_ui;
 use super::context::{PanelContext, file_name};
@@ -21,11 +23,42 @@ const COUNT_WIDTH: f32 = 120.0;
 pub(super) struct AcceptDialog {
     /// Share in percent.
     threshold: f32,
+    /// Of a hundred thousand photos this takes longer than a frame may, so it is found once for each threshold.
+    found: Option<Found>,
+}
+
+/// What a threshold comes to.
+struct Found {
+    threshold: f32,
+    revision: u64,
+    photos: Vec<PhotoId>,
+    counts: BTreeMap<ClassId, usize>,
+    agreement: (usize, usize),
+}
+
+impl Found {
+    fn of(app: &App, threshold: f32) -> Self {
+        let photos = app.acceptable(threshold);
+        Self {
+            threshold,
+            revision: app.revision(),
+            counts: app.predicted_counts(&photos),
+            agreement: app.agreement_above(threshold),
+            photos,
+        }
+    }
+
+    fn is_of(&self, app: &App, threshold: f32) -> bool {
+        self.threshold.to_bits() == threshold.to_bits() && self.revision == app.revision()
+    }
 }
 
 impl Default for AcceptDialog {
     fn default() -> Self {
-        Self { threshold: 95.0 }
+        Self {
+            threshold: 95.0,
+            found: None,
+        }
     }
 }
 
@@ -45,10 +78,15 @@ impl AcceptDialog {
                 .fixed_decimals(1);
             ui.add(slider).labelled_by(label.id);
             let threshold = self.threshold / 100.0;
-            let photos = cx.app.acceptable(threshold);
-            agreement_ui(ui, cx.app, threshold);
-            counts_ui(ui, cx, &photos);
-            preview_ui(ui, cx, &photos);
+            let known = self
+                .found
+                .take()
+                .filter(|found| found.is_of(cx.app, threshold));
+            let found = known.unwrap_or_else(|| Found::of(cx.app, threshold));
+            let photos = &found.photos;
+            agreement_ui(ui, found.agreement);
+            counts_ui(ui, cx, &found.counts);
+            preview_ui(ui, cx, photos);
             ui.horizontal(|ui| {
                 let said = format!(
                     "Accept {}",
@@ -56,20 +94,21 @@ impl AcceptDialog {
                 );
                 let button = egui::Button::new(semibold(said));
                 if ui.add_enabled(!photos.is_empty(), button).clicked() {
-                    cx.push(Command::AcceptPredictions(photos));
+                    cx.push(Command::AcceptPredictions(photos.clone()));
                     is_done = true;
                 }
                 is_done |= ui.button("Cancel").clicked();
                 ui.weak("One undo takes all of it back");
             });
+            self.found = Some(found);
         });
         is_done || modal.should_close()
     }
 }
 
 /// What labels say so far of predictions that are so sure.
-fn agreement_ui(ui: &mut Ui, app: &App, threshold: f32) {
-    let said = match app.agreement_above(threshold) {
+fn agreement_ui(ui: &mut Ui, agreement: (usize, usize)) {
+    let said = match agreement {
         (_, 0) => "None of your labelled photos is so sure: label a few first to see how often such predictions are right".to_owned(),
         (right, all) => format!(
             "Of your labelled photos that are so sure, {right} of {all} are labelled as predicted ({})",
@@ -80,13 +119,12 @@ fn agreement_ui(ui: &mut Ui, app: &App, threshold: f32) {
 }
 
 /// Class and number of each, in columns: a hundred classes scroll instead of widening the dialog.
-fn counts_ui(ui: &mut Ui, cx: &PanelContext<'_>, photos: &[PhotoId]) {
-    let counts = cx.app.predicted_counts(photos);
+fn counts_ui(ui: &mut Ui, cx: &PanelContext<'_>, counts: &BTreeMap<ClassId, usize>) {
     let columns = ((ui.available_width() / COUNT_WIDTH) as usize).max(1);
     let area = ScrollArea::vertical().id_salt("counts").max_height(110.0);
     area.show(ui, |ui| {
         Grid::new("counts").spacing(vec2(6.0, 4.0)).show(ui, |ui| {
-            for (index, (class, number)) in counts.into_iter().enumerate() {
+            for (index, (&class, &number)) in counts.iter().enumerate() {
                 let Some(class) = cx.class(class) else {
                     continue;
                 };

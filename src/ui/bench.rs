@@ -3,25 +3,22 @@
 //! A frame is everything between two pictures that the window's thread does: taking in events, carrying out commands, laying
 //! out, tessellating. What the graphics card does with the triangles is not in it.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use crate::app::{App, Command, Parameter, SyntheticSize};
+use crate::app::{App, Command, Filter, Parameter, Sort, Step, SyntheticSize};
+use crate::worker::{Wake, thumbnail_reader};
 
 use super::ShotlensWindow;
 use super::thumbnails::ReadThumbnail;
 
 const FRAMES: usize = 600;
 const FRAME_SECONDS: f64 = 1.0 / 60.0;
-
-/// One situation.
-struct Scene {
-    name: &'static str,
-    size: SyntheticSize,
-    act: fn(&mut App, &mut egui::RawInput, usize),
-}
+/// A million photos take their time.
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// The figures of one situation.
 struct Row {
@@ -31,11 +28,11 @@ struct Row {
     resident_mb: Option<f64>,
 }
 
-/// Measures every scene and prints a row for each.
+/// Measures every scene and prints a row for each; with `project` on that file, opening included.
 ///
 /// # Errors
 /// When the operating system gives no threads, or predictions do not come.
-pub fn run(json: bool) -> Result<()> {
+pub fn run(num_pool: usize, project: Option<&Path>, json: bool) -> Result<()> {
     let keys = SyntheticSize {
         num_classes: 100,
         num_shots: 16,
@@ -45,35 +42,34 @@ pub fn run(json: bool) -> Result<()> {
     let many = SyntheticSize {
         num_classes: 10,
         num_shots: 16,
-        num_pool: 100_000,
+        num_pool,
         dim: 64,
     };
-    let scenes = [
-        Scene {
-            name: "idle",
-            size: keys,
-            act: |_, _, _| (),
-        },
-        Scene {
-            name: "drag-alpha",
-            size: keys,
-            act: drag_alpha,
-        },
-        Scene {
-            name: "scroll",
-            size: many,
-            act: scroll,
-        },
+    let mut rows = Vec::new();
+    let mut window = if let Some(path) = project {
+        Measured::open(path, num_pool, &mut rows)?
+    } else {
+        let mut window = Measured::synthetic(&keys)?;
+        rows.push(window.measure("idle", |_, _, _| ()));
+        rows.push(window.measure("drag-alpha", drag_alpha));
+        drop(window);
+        Measured::synthetic(&many)?
+    };
+    let scenes: [(&'static str, Act); 6] = [
+        ("scroll", scroll),
+        ("filter", filter),
+        ("sort", sort),
+        ("label", label),
+        ("accept", accept),
+        ("evaluation", evaluation),
     ];
-    let rows = scenes.iter().map(measure).collect::<Result<Vec<_>>>()?;
+    rows.extend(scenes.map(|(name, act)| window.measure(name, act)));
     if json {
-        println!(
-            "{}",
-            serde_json::Value::from(rows.iter().map(Row::json).collect::<Vec<_>>())
-        );
+        let rows: Vec<_> = rows.iter().map(Row::json).collect();
+        println!("{}", serde_json::Value::from(rows));
     } else {
         println!(
-            "{:<12} {:>8} {:>7} {:>9} {:>9} {:>9} {:>9}",
+            "{:<18} {:>8} {:>7} {:>9} {:>9} {:>9} {:>9}",
             "scene", "photos", "frames", "median", "99 %", "worst", "memory"
         );
         rows.iter().for_each(Row::print);
@@ -81,12 +77,17 @@ pub fn run(json: bool) -> Result<()> {
     Ok(())
 }
 
-fn drag_alpha(app: &mut App, _: &mut egui::RawInput, frame: usize) {
+/// What happens before a frame.
+type Act = fn(&mut ShotlensWindow, &mut egui::RawInput, usize);
+
+fn drag_alpha(window: &mut ShotlensWindow, _: &mut egui::RawInput, frame: usize) {
     let share = 0.5 - 0.5 * (frame as f64 / 40.0).cos();
-    app.apply(Command::SetParameter(Parameter::Alpha, 100_f64.powf(share)));
+    window
+        .app
+        .apply(Command::SetParameter(Parameter::Alpha, 100_f64.powf(share)));
 }
 
-fn scroll(_: &mut App, input: &mut egui::RawInput, frame: usize) {
+fn scroll(_: &mut ShotlensWindow, input: &mut egui::RawInput, frame: usize) {
     let direction = if frame < FRAMES / 2 { -1.0 } else { 1.0 };
     input
         .events
@@ -100,53 +101,191 @@ fn scroll(_: &mut App, input: &mut egui::RawInput, frame: usize) {
     });
 }
 
-fn measure(scene: &Scene) -> Result<Row> {
-    let mut app = App::synthetic(&scene.size, Arc::new(|| ()))?;
-    ensure!(
-        app.wait_until_idle(Duration::from_mins(2)),
-        "no predictions came within two minutes"
-    );
-    let context = egui::Context::default();
-    let read: ReadThumbnail = Arc::new(|_, side| {
-        Ok(image::RgbImage::from_pixel(
-            side,
-            side * 3 / 4,
-            image::Rgb([90, 120, 150]),
-        ))
-    });
-    let mut window = ShotlensWindow::new(&context, app, &read);
-    let mut times_ms = Vec::with_capacity(FRAMES);
-    // The first frames fill caches of text and layout, as the first frames of a window do while it opens.
-    for frame in 0..FRAMES + 30 {
+fn filter(window: &mut ShotlensWindow, _: &mut egui::RawInput, frame: usize) {
+    let class = window.app.project().classes().first().map(|class| class.id);
+    let filters = [
+        Filter::Unlabelled,
+        Filter::Labelled,
+        Filter::Disagreeing,
+        class.map_or(Filter::All, Filter::Class),
+        Filter::All,
+    ];
+    if frame.is_multiple_of(12) {
+        window
+            .app
+            .apply(Command::SetFilter(filters[frame / 12 % filters.len()]));
+    }
+}
+
+fn sort(window: &mut ShotlensWindow, _: &mut egui::RawInput, frame: usize) {
+    let sorts = [
+        Sort::Name,
+        Sort::LeastSure,
+        Sort::Margin,
+        Sort::Class,
+        Sort::Newest,
+        Sort::Added,
+    ];
+    if frame == 0 {
+        window.app.apply(Command::SetFilter(Filter::All));
+    }
+    if frame.is_multiple_of(12) {
+        window
+            .app
+            .apply(Command::SetSort(sorts[frame / 12 % sorts.len()]));
+    }
+}
+
+/// Twenty labels a second, in a gallery that shows what has none yet, the least sure first.
+fn label(window: &mut ShotlensWindow, _: &mut egui::RawInput, frame: usize) {
+    let app = &mut window.app;
+    if frame == 0 {
+        app.apply(Command::SetSort(Sort::LeastSure));
+        app.apply(Command::SetFilter(Filter::Unlabelled));
+        app.apply(Command::MoveSelection(Step::First));
+    }
+    if frame.is_multiple_of(3) {
+        let classes = app.project().classes();
+        let class = classes
+            .get(frame / 3 % classes.len().max(1))
+            .map(|class| class.id);
+        let photos = app.targets();
+        app.apply(Command::Label(photos, class));
+    }
+}
+
+/// The dialog that accepts all sure predictions, its threshold as it opens.
+fn accept(window: &mut ShotlensWindow, _: &mut egui::RawInput, frame: usize) {
+    if frame == 0 {
+        window.accept_dialog = Some(super::AcceptDialog::default());
+    }
+}
+
+/// The window of figures, while labels go on.
+fn evaluation(window: &mut ShotlensWindow, input: &mut egui::RawInput, frame: usize) {
+    if frame == 0 {
+        window.accept_dialog = None;
+        window.app.apply(Command::ShowEvaluation(true));
+    }
+    label(window, input, frame);
+}
+
+/// A window whose frames are timed.
+struct Measured {
+    context: egui::Context,
+    window: ShotlensWindow,
+    num_frames: usize,
+}
+
+impl Measured {
+    fn new(app: App, read: &ReadThumbnail) -> Self {
+        let context = egui::Context::default();
+        let window = ShotlensWindow::new(&context, app, read);
+        Self {
+            context,
+            window,
+            num_frames: 0,
+        }
+    }
+
+    fn synthetic(size: &SyntheticSize) -> Result<Self> {
+        let app = App::synthetic(size, Arc::new(|| ()))?;
+        let read: ReadThumbnail = Arc::new(|_, side| {
+            let grey = image::Rgb([90, 120, 150]);
+            Ok(image::RgbImage::from_pixel(side, side * 3 / 4, grey))
+        });
+        let mut measured = Self::new(app, &read);
+        let is_idle = measured.window.app.wait_until_idle(PATIENCE);
+        ensure!(is_idle, "no predictions came within ten minutes");
+        Ok(measured)
+    }
+
+    /// Opens a project file and times how long its photos, then their predictions, take to be seen.
+    fn open(path: &Path, num_pool: usize, rows: &mut Vec<Row>) -> Result<Self> {
+        let wake: Wake = Arc::new(|| ());
+        if !path.exists() {
+            // Made by another app, so that nothing of it is warm.
+            drop(App::measured(path, num_pool, &wake)?);
+        }
+        let start = Instant::now();
+        let app = App::measured(path, num_pool, &wake)?;
+        let mut measured = Self::new(app, &thumbnail_reader::reader());
+        let mut times_ms = Vec::new();
+        let mut frame_until =
+            |measured: &mut Self, what: &'static str, is_done: fn(&ShotlensWindow) -> bool| {
+                while !is_done(&measured.window) {
+                    ensure!(start.elapsed() < PATIENCE, "no {what} within ten minutes");
+                    times_ms.push(measured.frame(|_, _, _| (), 0));
+                }
+                Ok(start.elapsed().as_secs_f64() * 1e3)
+            };
+        let photos_ms = frame_until(&mut measured, "photos", has_photos)?;
+        let predicted_ms = frame_until(&mut measured, "predictions", |window| {
+            window
+                .app
+                .gallery()
+                .photos
+                .first()
+                .is_some_and(|photo| window.app.prediction(*photo).is_some())
+        })?;
+        frame_until(&mut measured, "end of embedding", |window| {
+            window.app.is_idle()
+        })?;
+        let opened = measured.row("open: photos", vec![photos_ms]);
+        rows.push(opened);
+        rows.push(measured.row("open: predictions", vec![predicted_ms]));
+        rows.push(measured.row("open: frames", times_ms));
+        Ok(measured)
+    }
+
+    fn measure(&mut self, scene: &'static str, act: Act) -> Row {
+        // The first frames fill caches of text and layout, as the first frames of a window do while it opens; what a scene does first counts.
+        for _ in 0..30 {
+            self.frame(|_, _, _| (), 0);
+        }
+        let times_ms = (0..FRAMES).map(|frame| self.frame(act, frame)).collect();
+        self.row(scene, times_ms)
+    }
+
+    /// Draws a frame; how long it took, in milliseconds.
+    fn frame(&mut self, act: Act, frame: usize) -> f64 {
+        let size = egui::vec2(1280.0, 800.0);
         let mut input = egui::RawInput {
-            screen_rect: Some(egui::Rect::from_min_size(
-                egui::Pos2::ZERO,
-                egui::vec2(1280.0, 800.0),
-            )),
-            time: Some(frame as f64 * FRAME_SECONDS),
+            screen_rect: Some(egui::Rect::from_min_size(egui::Pos2::ZERO, size)),
+            time: Some(self.num_frames as f64 * FRAME_SECONDS),
             ..egui::RawInput::default()
         };
+        self.num_frames += 1;
+        let window = &mut self.window;
         let start = Instant::now();
-        (scene.act)(window.app_mut(), &mut input, frame);
-        window.app_mut().poll();
-        let output = context.run_ui(input, |ui| window.frame_ui(ui));
-        let triangles = context.tessellate(output.shapes, output.pixels_per_point);
+        act(window, &mut input, frame);
+        window.app.poll();
+        let output = self.context.run_ui(input, |ui| window.frame_ui(ui));
+        let triangles = self
+            .context
+            .tessellate(output.shapes, output.pixels_per_point);
         let elapsed = start.elapsed();
         drop(triangles);
-        if frame >= 30 {
-            times_ms.push(elapsed.as_secs_f64() * 1e3);
-        }
         // A display leaves this time to the other threads.
         std::thread::sleep(Duration::from_secs_f64(FRAME_SECONDS).saturating_sub(elapsed));
+        elapsed.as_secs_f64() * 1e3
     }
-    times_ms.sort_by(f64::total_cmp);
-    let resident_mb = memory_stats::memory_stats().map(|stats| stats.physical_mem as f64 / 1e6);
-    Ok(Row {
-        scene: scene.name,
-        photos: scene.size.num_pool,
-        times_ms,
-        resident_mb,
-    })
+
+    fn row(&self, scene: &'static str, mut times_ms: Vec<f64>) -> Row {
+        times_ms.sort_by(f64::total_cmp);
+        let resident = memory_stats::memory_stats();
+        Row {
+            scene,
+            photos: self.window.app.project().pool().len(),
+            times_ms,
+            resident_mb: resident.map(|stats| stats.physical_mem as f64 / 1e6),
+        }
+    }
+}
+
+/// Whether the gallery shows photos with their pictures.
+fn has_photos(window: &ShotlensWindow) -> bool {
+    !window.app.gallery().photos.is_empty() && window.thumbnails.has_pictures()
 }
 
 impl Row {
@@ -173,7 +312,7 @@ impl Row {
             .resident_mb
             .map_or_else(|| "-".to_owned(), |mb| format!("{mb:.0} MB"));
         println!(
-            "{:<12} {:>8} {:>7} {p50:>6.2} ms {p99:>6.2} ms {worst:>6.2} ms {memory:>9}",
+            "{:<18} {:>8} {:>7} {p50:>6.2} ms {p99:>6.2} ms {worst:>6.2} ms {memory:>9}",
             self.scene,
             self.photos,
             self.times_ms.len()

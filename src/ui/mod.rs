@@ -12,6 +12,7 @@ pub mod bench;
 mod chip;
 mod class_card;
 mod clipboard;
+mod closing;
 mod comparison_window;
 mod context;
 mod dialogs;
@@ -74,6 +75,7 @@ use accept_dialog::AcceptDialog;
 use actions::Strides;
 use adapter_dialog::AdapterDialog;
 use clipboard::{Clipboard, Pasted};
+use closing::Closing;
 use context::{PanelContext, Request};
 use dialogs::{Answer, Dialogs};
 use drops::DropZones;
@@ -131,6 +133,7 @@ pub struct ShotlensWindow {
     palette: Option<CommandPalette>,
     keymap: Keymap,
     help: Help,
+    closing: Closing,
     said: Option<(String, Instant)>,
     has_sides: [bool; 2],
     shows_demo_banner: bool,
@@ -163,6 +166,7 @@ impl ShotlensWindow {
             palette: None,
             keymap: Keymap::open(),
             help: Help::Closed,
+            closing: Closing::default(),
             said: None,
             has_sides: [true, true],
             shows_demo_banner: true,
@@ -308,6 +312,7 @@ impl ShotlensWindow {
             self.help = Help::Closed;
         }
         self.palette_ui(context);
+        self.closing.ui(context, self.app.saved());
         if let Some(prompt) = &mut self.path_prompt
             && prompt.ui(context, &mut self.commands)
         {
@@ -423,6 +428,8 @@ impl ShotlensWindow {
     /// Takes in what threads finished.
     fn poll(&mut self, context: &egui::Context) {
         self.app.poll();
+        self.closing.poll(context, self.app.saved());
+        self.follow_disk(context);
         if let Some(soon) = self.app.poll_again_in() {
             context.request_repaint_after(soon);
         }
@@ -440,6 +447,15 @@ impl ShotlensWindow {
             context.send_viewport_cmd(egui::ViewportCommand::Title(title.clone()));
             self.title = title;
         }
+    }
+
+    /// Whoever comes back to the window may have moved or changed photos meanwhile.
+    fn follow_disk(&mut self, context: &egui::Context) {
+        let is_back = |event: &egui::Event| *event == egui::Event::WindowFocused(true);
+        if context.input(|input| input.events.iter().any(is_back)) {
+            self.app.apply(Command::LookAgain);
+        }
+        self.thumbnails.forget(&self.app.take_outdated_pictures());
     }
 
     /// Nothing under way, all predictions and pictures on screen.

@@ -89,6 +89,11 @@ impl Thumbnails {
         }
     }
 
+    /// Whether a picture was drawn and none is missing on screen.
+    pub(super) fn has_pictures(&self) -> bool {
+        !self.slots.is_empty() && self.is_idle()
+    }
+
     /// Whether everything that was drawn in the last frame was there.
     pub(super) fn is_idle(&self) -> bool {
         self.readers.is_idle()
@@ -126,6 +131,16 @@ impl Thumbnails {
                 key,
                 path: Arc::clone(path),
             });
+        }
+    }
+
+    /// Reads these photos again when they are next on screen.
+    pub(super) fn forget(&mut self, photos: &[PhotoId]) {
+        let sides = SIDES.iter();
+        for key in sides.flat_map(|&side| photos.iter().map(move |&photo| Key { photo, side })) {
+            if let Some(slot) = self.slots.remove(&key) {
+                self.num_bytes -= slot.num_bytes;
+            }
         }
     }
 

@@ -15,6 +15,7 @@ pub mod feature_importer;
 pub mod feature_table;
 pub mod file_worker;
 pub mod lesson;
+pub mod look_again;
 pub mod map_worker;
 pub mod scoring_worker;
 pub mod study_worker;

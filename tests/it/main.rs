@@ -39,5 +39,6 @@ mod source_text;
 mod stories;
 mod tokenizer;
 mod training;
+mod trouble;
 mod tuning;
 mod window;

@@ -7,6 +7,7 @@ mod crash;
 mod edits;
 mod file;
 mod history;
+mod killed;
 
 use std::path::Path;
 use std::sync::Arc;
