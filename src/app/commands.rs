@@ -78,6 +78,12 @@ impl App {
             | Command::EndAdapterTraining
             | Command::ShowPairs(..)
             | Command::HidePairs => self.apply_to_method(command),
+            other => self.apply_to_program(other),
+        }
+    }
+
+    fn apply_to_program(&mut self, command: Command) {
+        match command {
             Command::LoadPrompts(path) => self.load_prompts(path),
             Command::UsePromptSet(name) => self.use_prompt_set(&name),
             Command::Export(what, out) => self.start_export(what, out),
@@ -94,6 +100,7 @@ impl App {
             Command::NewProject(path) => self.open(StartWith::New(path)),
             Command::OpenModel(model) => self.use_model(model),
             Command::DownloadModel(name) => self.download_model(&name),
+            _ => {}
         }
     }
 

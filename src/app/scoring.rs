@@ -326,16 +326,7 @@ impl App {
                     self.scoring.evidence = evidence;
                     self.inspect();
                 }
-                ScoreEvent::Predictions(predictions) => {
-                    self.scoring.predictions = predictions;
-                    self.forget_order();
-                    self.evaluation.mark_stale();
-                    self.map.mark_stale();
-                    self.show_what_shots_teach();
-                    if self.gallery_follows_predictions() && !self.scoring.is_dragging {
-                        self.refresh_gallery();
-                    }
-                }
+                ScoreEvent::Predictions(predictions) => self.take_in_predictions(predictions),
                 ScoreEvent::Overlap {
                     generation,
                     before,
@@ -383,6 +374,17 @@ impl App {
                 ScoreEvent::StrayTest(generation, test) => self.search_by(generation, test),
                 ScoreEvent::Failed(message) => self.warn(message),
             }
+        }
+    }
+
+    fn take_in_predictions(&mut self, predictions: Arc<PoolPredictions>) {
+        self.scoring.predictions = predictions;
+        self.forget_order();
+        self.evaluation.mark_stale();
+        self.map.mark_stale();
+        self.show_what_shots_teach();
+        if self.gallery_follows_predictions() && !self.scoring.is_dragging {
+            self.refresh_gallery();
         }
     }
 

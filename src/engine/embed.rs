@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::remote::{AdapterFile, Outcome, RemoteEncoder, Unencoded, encode_on};
 use super::{Engine, EngineError};
@@ -182,7 +182,7 @@ impl Engine {
         if workers.is_empty() {
             return Ok(Vec::new());
         }
-        let (finished, outcomes) = unbounded();
+        let (finished, outcomes) = bounded(2 * workers.len());
         let stop = AtomicBool::new(false);
         let ready = Mutex::new(Vec::new());
         let take = |size: usize, waits: bool| {

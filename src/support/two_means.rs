@@ -32,7 +32,9 @@ pub fn two_means(features: &Features) -> Option<Vec<bool>> {
         return None;
     }
     if 2 * num_second > features.len() {
-        is_second.iter_mut().for_each(|second| *second = !*second);
+        for second in &mut is_second {
+            *second = !*second;
+        }
     }
     Some(is_second)
 }
@@ -54,7 +56,9 @@ fn sum_of(features: &Features, is_in: impl Fn(usize) -> bool) -> Vec<f32> {
 fn unit(mut vector: Vec<f32>) -> Vec<f32> {
     let length = dot(&vector, &vector).sqrt();
     if length > 0.0 {
-        vector.iter_mut().for_each(|x| *x /= length);
+        for x in &mut vector {
+            *x /= length;
+        }
     }
     vector
 }

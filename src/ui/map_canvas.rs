@@ -69,7 +69,7 @@ impl Frame {
     }
 
     /// Where a point of the map stands.
-    pub(super) fn to_screen(&self, point: Point) -> Pos2 {
+    pub(super) fn on_screen(&self, point: Point) -> Pos2 {
         let share = |axis: usize| (point[axis] - self.low[axis]) / self.extent;
         let offset = vec2(
             share(0) - self.camera.centre[0],
@@ -105,7 +105,7 @@ impl Frame {
     pub(super) fn nearest(&self, points: &[Point], inks: &[Ink], to: Pos2) -> Option<usize> {
         let distances = points.iter().zip(inks).enumerate();
         let seen = distances.filter(|(_, (_, ink))| ink.hue != Hue::Gone);
-        let keyed = seen.map(|(index, (point, _))| (self.to_screen(*point).distance_sq(to), index));
+        let keyed = seen.map(|(index, (point, _))| (self.on_screen(*point).distance_sq(to), index));
         let nearest = keyed.min_by(|a, b| a.0.total_cmp(&b.0))?;
         (nearest.0 < REACH * REACH).then_some(nearest.1)
     }
@@ -114,7 +114,7 @@ impl Frame {
     pub(super) fn inside(&self, points: &[Point], inks: &[Ink], line: &[Pos2]) -> Vec<usize> {
         let bounds = Rect::from_points(line);
         let is_inside = |index: &usize| {
-            let at = self.to_screen(points[*index]);
+            let at = self.on_screen(points[*index]);
             inks[*index].hue != Hue::Gone && bounds.contains(at) && is_within(line, at)
         };
         (0..points.len().min(inks.len()))
@@ -171,7 +171,7 @@ pub(super) fn mesh_of(
     // Zoomed in, all that are seen are drawn.
     let step = if frame.camera.zoom > 4.0 { 1 } else { step };
     for (index, (point, ink)) in points.iter().zip(inks).enumerate() {
-        let at = frame.to_screen(*point);
+        let at = frame.on_screen(*point);
         let marked = is_marked(index);
         let is_drawn = index.is_multiple_of(step) || marked || ink.is_shot;
         if ink.hue == Hue::Gone || !is_drawn || !seen.contains(at) {
@@ -249,7 +249,7 @@ mod tests {
     #[test]
     fn all_points_are_seen_and_up_is_up() {
         let frame = frame(Camera::default());
-        let at: Vec<Pos2> = POINTS.iter().map(|point| frame.to_screen(*point)).collect();
+        let at: Vec<Pos2> = POINTS.iter().map(|point| frame.on_screen(*point)).collect();
         assert!(at[0].y > at[3].y && at[0].x < at[1].x);
         assert!((at[1].x - at[0].x - 300.0).abs() < 1e-3);
         assert_eq!(
@@ -265,17 +265,17 @@ mod tests {
     #[test]
     fn what_is_under_the_pointer_stays_there_in_a_zoom() {
         let before = frame(Camera::default());
-        let under = before.to_screen(POINTS[2]);
+        let under = before.on_screen(POINTS[2]);
         let after = frame(before.zoomed(3.0, under));
-        assert!((after.to_screen(POINTS[2]) - under).length() < 1e-2);
+        assert!((after.on_screen(POINTS[2]) - under).length() < 1e-2);
         let pushed = frame(after.moved(vec2(7.0, -4.0)));
-        assert!((pushed.to_screen(POINTS[2]) - under - vec2(7.0, -4.0)).length() < 1e-2);
+        assert!((pushed.on_screen(POINTS[2]) - under - vec2(7.0, -4.0)).length() < 1e-2);
     }
 
     #[test]
     fn a_line_holds_what_is_inside_it() {
         let frame = frame(Camera::default());
-        let at = |x: f32, y: f32| frame.to_screen([x, y]);
+        let at = |x: f32, y: f32| frame.on_screen([x, y]);
         let around_the_left = [at(-1.0, -1.0), at(4.0, -1.0), at(4.0, 11.0), at(-1.0, 11.0)];
         assert_eq!(frame.inside(&POINTS, &[INK; 4], &around_the_left), [0, 3]);
         let gone = Ink {

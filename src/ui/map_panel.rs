@@ -253,7 +253,7 @@ fn paint_texts(ui: &Ui, cx: &PanelContext<'_>, pane: &MapPane, frame: &Frame) {
     let classes = view.texts.iter().map(|class| cx.class(*class));
     let mut texts: Vec<(Pos2, &Class)> = classes
         .zip(points)
-        .filter_map(|(class, point)| Some((frame.to_screen(*point), class?)))
+        .filter_map(|(class, point)| Some((frame.on_screen(*point), class?)))
         .collect();
     texts.sort_by(|a, b| a.0.y.total_cmp(&b.0.y));
     for (at, class) in &texts {
@@ -306,7 +306,7 @@ fn paint_ring(
     let radius = frame.radius(pane.points.len()) + 4.0;
     for (point, colour) in [(selected, palette.accent), (hovered, palette.strong)] {
         if let Some(point) = point.and_then(|point| pane.points.get(point)) {
-            let at = frame.to_screen(*point);
+            let at = frame.on_screen(*point);
             ui.painter()
                 .circle_stroke(at, radius, Stroke::new(2.0, colour));
         }
@@ -397,7 +397,7 @@ pub(super) fn map_toolbar_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
         cx.push(Command::SetMapColour(colour));
     }
     ui.with_layout(Layout::right_to_left(egui::Align::Center), |ui| {
-        selected_ui(ui, cx)
+        selected_ui(ui, cx);
     });
 }
 

@@ -321,7 +321,7 @@ fn switches_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, settings: &Settings) {
     }
     if settings.learn_from_labels {
         ui.indent("label limit", |ui| {
-            label_limit_ui(ui, cx, settings.label_limit)
+            label_limit_ui(ui, cx, settings.label_limit);
         });
     }
 }

@@ -3,17 +3,18 @@
 mod adapters;
 mod context;
 mod folder;
+mod photo_run;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use crossbeam_channel::Receiver;
 
 pub use self::adapters::FoundAdapter;
 use self::adapters::open_adapter;
 pub use self::folder::EmbeddedFolder;
+use self::photo_run::{Adapted, PhotoRun};
 use super::adapter_comparer::{self, AdapterComparisonJob, ComparisonEvent};
 use super::adapter_trainer::{self, AdapterEvent, AdapterJob};
 use super::exporter::{self, ExportEvent, ExportJob};
@@ -287,37 +288,6 @@ impl ClipThread {
                 self.out
                     .send(ClipEvent::Folder(generation, embedded.map(Box::new)));
             }
-            ClipJob::TrainAdapter(job) => {
-                if let Some(engine) = &self.engine {
-                    adapter_trainer::spawn(Arc::clone(engine), *job, self.out.clone());
-                }
-            }
-            ClipJob::CompareAdapters(job) => {
-                if let Some(engine) = &self.engine {
-                    adapter_comparer::spawn(Arc::clone(engine), *job, self.out.clone());
-                }
-            }
-            ClipJob::Export(job) => {
-                if let Some(engine) = &self.engine {
-                    exporter::spawn(Arc::clone(engine), *job, self.out.clone());
-                }
-            }
-            ClipJob::ImportFeatures(generation, path) => {
-                if let Some(engine) = &self.engine {
-                    feature_importer::spawn(Arc::clone(engine), generation, path, self.out.clone());
-                }
-            }
-            ClipJob::ListAdapters(folder) => {
-                if let Some(engine) = &self.engine {
-                    let found = adapters::list(engine, &folder);
-                    self.out.send(ClipEvent::Adapters(found));
-                }
-            }
-            ClipJob::EmbedQuery(generation, text) => {
-                if let Some(engine) = &self.engine {
-                    self.out.send(embed_query(engine, generation, text));
-                }
-            }
             ClipJob::EmbedWords => {
                 if let Some(engine) = &self.engine {
                     let words = adapted::word_features(engine);
@@ -327,6 +297,30 @@ impl ClipThread {
                     ));
                 }
             }
+            other => self.start_beside(other),
+        }
+    }
+
+    /// Jobs that are quick, or have a thread of their own.
+    fn start_beside(&self, job: ClipJob) {
+        let Some(engine) = self.engine.clone() else {
+            return;
+        };
+        let out = self.out.clone();
+        match job {
+            ClipJob::TrainAdapter(job) => adapter_trainer::spawn(engine, *job, out),
+            ClipJob::CompareAdapters(job) => adapter_comparer::spawn(engine, *job, out),
+            ClipJob::Export(job) => exporter::spawn(engine, *job, out),
+            ClipJob::ImportFeatures(generation, path) => {
+                feature_importer::spawn(engine, generation, path, out);
+            }
+            ClipJob::ListAdapters(folder) => {
+                out.send(ClipEvent::Adapters(adapters::list(&engine, &folder)));
+            }
+            ClipJob::EmbedQuery(generation, text) => {
+                out.send(embed_query(&engine, generation, text));
+            }
+            _ => {}
         }
     }
 
@@ -505,111 +499,4 @@ fn class_texts(
         (*class, text)
     };
     Ok(classes.iter().enumerate().map(text_of).collect())
-}
-
-/// Where adapted features come from.
-#[derive(Clone, Copy)]
-enum Adapted<'a> {
-    /// There are none (yet).
-    None,
-    /// One matrix applied to the original ones.
-    Projected(&'a AdaptedEncoder),
-    /// The batch has them; these are the original ones.
-    Beside(&'a HashMap<PhotoId, PhotoFeatures>),
-}
-
-impl<'a> Adapted<'a> {
-    fn by(projection: Option<&'a AdaptedEncoder>) -> Self {
-        projection.map_or(Self::None, Self::Projected)
-    }
-
-    /// Both kinds of features of a photo.
-    fn beside(self, photo: PhotoId, features: PhotoFeatures) -> Option<EmbeddedPhoto> {
-        let (original, adapted) = match self {
-            Self::None => (features, None),
-            Self::Projected(encoder) => {
-                let adapted = projected(encoder, &features);
-                (features, adapted)
-            }
-            Self::Beside(originals) => (originals.get(&photo)?.clone(), Some(features.features)),
-        };
-        Some(EmbeddedPhoto {
-            photo,
-            original,
-            adapted,
-        })
-    }
-}
-
-/// A photo's features through a projection; `None` where the model gives nothing to project.
-fn projected(encoder: &AdaptedEncoder, photo: &PhotoFeatures) -> Option<Vec<f32>> {
-    let row = |values: &[f32]| Matrix::new(1, values.len(), values.to_vec()).ok();
-    let hidden = photo.hidden.as_deref().and_then(row);
-    let adapted = encoder.adapt(&row(&photo.features)?, hidden.as_ref());
-    adapted.ok().map(Matrix::into_vec)
-}
-
-/// Counts one job's photos and tells them.
-struct PhotoRun<'a> {
-    generation: Generation,
-    total: usize,
-    done: usize,
-    fresh: usize,
-    started: Instant,
-    told: Option<Instant>,
-    out: &'a Outbox<ClipEvent>,
-}
-
-impl<'a> PhotoRun<'a> {
-    fn new(generation: Generation, total: usize, out: &'a Outbox<ClipEvent>) -> Self {
-        Self {
-            generation,
-            total,
-            done: 0,
-            fresh: 0,
-            started: Instant::now(),
-            told: None,
-            out,
-        }
-    }
-
-    /// Tells a batch of features, with the adapted ones where there are such.
-    fn hand_over(
-        &mut self,
-        engine: &Engine,
-        batch: Vec<(PhotoId, Result<PhotoFeatures, String>)>,
-        adapted: Adapted<'_>,
-    ) {
-        self.done += batch.len();
-        if self.told.is_some() || batch.len() <= engine.batch_size() {
-            self.fresh += batch.len();
-        }
-        let (mut embedded, mut skipped) = (Vec::with_capacity(batch.len()), Vec::new());
-        for (photo, outcome) in batch {
-            match outcome {
-                Ok(features) => embedded.extend(adapted.beside(photo, features)),
-                Err(reason) => skipped.push((photo, reason)),
-            }
-        }
-        self.out.send(ClipEvent::Photos {
-            generation: self.generation,
-            embedded,
-            skipped,
-        });
-        if self
-            .told
-            .is_none_or(|told| told.elapsed() > Duration::from_millis(100))
-            || self.done == self.total
-        {
-            self.told = Some(Instant::now());
-            let seconds = self.started.elapsed().as_secs_f64();
-            let rate = (self.fresh > 0 && seconds > 0.5).then(|| self.fresh as f64 / seconds);
-            self.out.send(ClipEvent::Progress {
-                generation: self.generation,
-                done: self.done,
-                total: self.total,
-                rate,
-            });
-        }
-    }
 }

@@ -39,8 +39,10 @@ fn look(photos: &[KnownPhoto]) -> Looked {
     let mut looked = Looked::default();
     for KnownPhoto { photo, path, stamp } in photos {
         let now = project::stamp(path);
+        // Photos that came with features and without a file have a stamp of nothing: they are not missed.
+        let was_there = (stamp.size, stamp.modified_ms) != (0, 0);
         if now == FileStamp::default() {
-            looked.gone.push(*photo);
+            looked.gone.extend(was_there.then_some(*photo));
         } else if stamp.hash.is_some()
             && (now.size, now.modified_ms) != (stamp.size, stamp.modified_ms)
         {

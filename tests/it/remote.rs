@@ -21,7 +21,7 @@ use crate::window::assets;
 const BRIEF: Limits = Limits {
     greeting: Duration::from_secs(20),
     opening: Duration::from_mins(2),
-    batch: Duration::from_secs(60),
+    batch: Duration::from_mins(1),
     num_photos: 4,
 };
 
@@ -61,6 +61,14 @@ fn features(engine: &Engine) -> Vec<Vec<f32>> {
     found
 }
 
+/// A thread for the other end of a pipe.
+fn start(body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    std::thread::Builder::new()
+        .name("worker".to_owned())
+        .spawn(body)?;
+    Ok(())
+}
+
 /// A worker on threads of this process; `spoil` gets in between it and whoever listens.
 fn worker(
     spoil: impl Fn(Box<dyn Write + Send>) -> Box<dyn Write + Send> + Send + Sync + 'static,
@@ -69,7 +77,7 @@ fn worker(
         let (requests, input) = std::io::pipe()?;
         let (output, replies) = std::io::pipe()?;
         let replies = spoil(Box::new(replies));
-        std::thread::spawn(move || serve(requests, replies).ok());
+        start(move || drop(serve(requests, replies)))?;
         Ok(Link::over(input, output))
     })
 }
@@ -259,11 +267,11 @@ fn actor(answer: impl Fn(Request) -> Reply + Send + Sync + Copy + 'static) -> Co
     Box::new(move || {
         let (mut requests, input) = std::io::pipe()?;
         let (output, mut replies) = std::io::pipe()?;
-        std::thread::spawn(move || {
+        start(move || {
             while let Ok(request) = read_frame::<Request>(&mut requests) {
                 write_frame(&mut replies, &answer(request)).unwrap();
             }
-        });
+        })?;
         Ok(Link::over(input, output))
     })
 }
@@ -306,8 +314,8 @@ fn a_worker_without_memory_gets_smaller_batches() {
         let (output, mut replies) = std::io::pipe()?;
         let (inner_requests, mut inner_input) = std::io::pipe()?;
         let (mut inner_output, inner_replies) = std::io::pipe()?;
-        std::thread::spawn(move || serve(inner_requests, inner_replies).ok());
-        std::thread::spawn(move || {
+        start(move || drop(serve(inner_requests, inner_replies)))?;
+        start(move || {
             while let Ok(request) = read_frame::<Request>(&mut requests) {
                 let crops = match &request {
                     Request::Encode { size, pixels, .. } => {
@@ -329,7 +337,7 @@ fn a_worker_without_memory_gets_smaller_batches() {
                     return;
                 }
             }
-        });
+        })?;
         Ok(Link::over(input, output))
     });
     let (engine, said) = with_workers(vec![remote(connect, BRIEF, &here).unwrap()]);

@@ -149,14 +149,15 @@ fn merging() {
     window.run_steps(4);
     window.get_by_label_contains("Merge into").click();
     window.run_steps(6);
-    let entries = window.get_all_by_label_contains("bird").filter(|node| {
+    let mut entries = window.get_all_by_label_contains("bird").filter(|node| {
         node.accesskit_node().role() == egui::accesskit::Role::Button
             && node
                 .accesskit_node()
                 .label()
                 .is_some_and(|label| label.starts_with("bird") && !label.contains('%'))
     });
-    entries.last().unwrap().click();
+    entries.next_back().unwrap().click();
+    drop(entries);
     window.run_steps(4);
     assert!(
         !names(&window).contains(&"bug".to_owned()),

@@ -20,7 +20,7 @@ pub(super) struct Graph {
 }
 
 impl Graph {
-    /// The fuzzy union of every row's own view of its neighbourhood (McInnes et al., §3.1; umap-learn's `fuzzy_simplicial_set`).
+    /// The fuzzy union of every row's own view of its neighbourhood (arXiv 1802.03426, §3.1; umap-learn's `fuzzy_simplicial_set`).
     pub(super) fn new(neighbours: &Neighbours) -> Self {
         let num_rows = neighbours.rows.len() / neighbours.count.max(1);
         let mean = neighbours.distances.iter().sum::<f32>() / neighbours.distances.len() as f32;

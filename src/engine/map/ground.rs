@@ -91,7 +91,9 @@ fn mean_of(rows: &Features) -> Vec<f32> {
         mean.iter_mut().zip(row).for_each(|(mean, x)| *mean += x);
     }
     let count = rows.len().max(1) as f32;
-    mean.iter_mut().for_each(|mean| *mean /= count);
+    for mean in &mut mean {
+        *mean /= count;
+    }
     mean
 }
 
@@ -107,7 +109,9 @@ fn dot(left: &[f32], right: &[f32]) -> f32 {
 fn unit(mut vector: Vec<f32>) -> (Vec<f32>, f32) {
     let length = dot(&vector, &vector).sqrt();
     if length > 0.0 {
-        vector.iter_mut().for_each(|x| *x /= length);
+        for x in &mut vector {
+            *x /= length;
+        }
     }
     (vector, length)
 }

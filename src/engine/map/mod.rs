@@ -1,7 +1,7 @@
 //! Photos as points on a plane: principal axes at once, then neighbourhoods.
 //!
 //! [`Ground`] is what every map is drawn from: a few dozen coordinates a photo instead of hundreds. [`Neighbours`] are found in it,
-//! and [`lay_out`] places photos so that neighbours stay neighbours (UMAP; McInnes, Healy and Melville, arXiv 1802.03426).
+//! and [`lay_out`] places photos so that neighbours stay neighbours (UMAP, arXiv 1802.03426).
 
 mod graph;
 mod ground;

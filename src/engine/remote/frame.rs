@@ -139,7 +139,7 @@ mod tests {
         let mut random = Random::new(11);
         for _ in 0..20_000 {
             let mut changed = bytes.clone();
-            for _ in 0..1 + random.below(3) {
+            for _ in 0..=random.below(3) {
                 let place = random.below(changed.len());
                 changed[place] = random.next_u64() as u8;
             }

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{ClipEvent, projected};
+use super::ClipEvent;
+use super::photo_run::projected;
 use crate::engine::adapted::AdaptedEncoder;
 use crate::engine::embed::{PhotoFeatures, PhotoRequest};
 use crate::engine::{Engine, EngineError};
