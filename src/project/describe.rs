@@ -21,7 +21,14 @@ impl Edit {
             Self::AddPhotos(photos) => format!("Add {}", photos_text(photos.len())),
             Self::RemovePhotos(ids) => format!("Remove {}", photos_text(ids.len())),
             Self::SetRoles(roles) => describe_roles(roles, class),
-            Self::SetLabels { labels, .. } => describe_labels(labels, class),
+            Self::SetLabels { labels, .. } => {
+                let sets = labels
+                    .iter()
+                    .map(|(id, label)| (*id, label.into_iter().copied().collect()))
+                    .collect::<Vec<(PhotoId, Vec<ClassId>)>>();
+                describe_labels(&sets, class)
+            }
+            Self::SetLabelSets { labels, .. } => describe_labels(labels, class),
             Self::SetUnsure(photos) => describe_unsure(photos),
             Self::SetColour { id, .. } => format!("Change the colour of {}", class(*id)),
             Self::SetSettings(settings) => describe_settings(state.settings(), settings),
@@ -40,20 +47,23 @@ impl Edit {
 fn describe_roles(roles: &[(PhotoId, Role)], class: impl Fn(ClassId) -> String) -> String {
     let photos = photos_text(roles.len());
     match common(roles) {
-        Some(Role::Shot(id)) => format!("Make {photos} shots of {}", class(id)),
+        Some(Role::Shot(id)) => format!("Make {photos} shots of {}", class(*id)),
         Some(Role::Pool) => format!("Move {photos} to the pool"),
         None => format!("Move {photos}"),
     }
 }
 
 fn describe_labels(
-    labels: &[(PhotoId, Option<ClassId>)],
+    labels: &[(PhotoId, Vec<ClassId>)],
     class: impl Fn(ClassId) -> String,
 ) -> String {
     let photos = photos_text(labels.len());
     match common(labels) {
-        Some(Some(id)) => format!("Label {photos} as {}", class(id)),
-        Some(None) => format!("Clear the label of {photos}"),
+        Some(ids) if ids.is_empty() => format!("Clear the label of {photos}"),
+        Some(ids) => {
+            let names: Vec<String> = ids.iter().map(|id| class(*id)).collect();
+            format!("Label {photos} as {}", names.join(", "))
+        }
         None => format!("Label {photos}"),
     }
 }
@@ -90,6 +100,8 @@ fn describe_settings(before: &Settings, after: &Settings) -> String {
             "Turn learning from labels {}",
             switch(after.learn_from_labels)
         )
+    } else if before.multi_label != after.multi_label {
+        format!("Turn several labels a photo {}", switch(after.multi_label))
     } else if before.options != after.options {
         match &after.options.preset {
             Some(preset) => format!("Take the values of {preset}"),
@@ -116,10 +128,10 @@ fn photos_text(count: usize) -> String {
     }
 }
 
-fn common<T: Copy + PartialEq>(pairs: &[(PhotoId, T)]) -> Option<T> {
-    let (_, first) = *pairs.first()?;
+fn common<T: PartialEq>(pairs: &[(PhotoId, T)]) -> Option<&T> {
+    let (_, first) = pairs.first()?;
     pairs
         .iter()
-        .all(|&(_, value)| value == first)
+        .all(|(_, value)| value == first)
         .then_some(first)
 }

@@ -78,11 +78,47 @@ pub struct Photo {
     pub role: Role,
     /// What somebody said it shows; independent of the role.
     pub label: Option<ClassId>,
+    /// Further classes that it shows: sorted, each once, never `label`, none without a label. Absent in the history of older projects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<ClassId>,
     /// Somebody looked at it and could not tell; absent in the history of older projects.
     #[serde(default)]
     pub unsure: bool,
     /// The file as last read.
     pub file: FileStamp,
+}
+
+impl Photo {
+    /// Every class that somebody said it shows: its label, then the further ones.
+    pub fn labels(&self) -> impl Iterator<Item = ClassId> + '_ {
+        self.label.into_iter().chain(self.also.iter().copied())
+    }
+
+    /// Whether somebody said that it shows this class.
+    pub fn shows(&self, class: ClassId) -> bool {
+        self.labels().any(|label| label == class)
+    }
+
+    /// Its labels with one class in the place of another.
+    pub fn labels_with(&self, new: ClassId, old: ClassId) -> Vec<ClassId> {
+        self.labels()
+            .map(|label| if label == old { new } else { label })
+            .collect()
+    }
+
+    /// Its labels without a class; where that is the label, the first of the further ones takes its place.
+    pub fn labels_without(&self, class: ClassId) -> Vec<ClassId> {
+        self.labels().filter(|label| *label != class).collect()
+    }
+
+    /// Sets the label to the first of these and the further ones to the others.
+    pub(super) fn set_labels(&mut self, labels: &[ClassId]) {
+        self.label = labels.first().copied();
+        self.also = labels.get(1..).unwrap_or_default().to_vec();
+        self.also.sort_unstable();
+        self.also.dedup();
+        self.also.retain(|class| Some(*class) != self.label);
+    }
 }
 
 /// A label that a person gave, and what was predicted before.
@@ -146,6 +182,9 @@ pub struct Settings {
     /// How many of them; absent in the history of older projects.
     #[serde(default)]
     pub label_limit: LabelLimit,
+    /// Whether a photo may have several labels; absent in the history of older projects.
+    #[serde(default)]
+    pub multi_label: bool,
     /// `FILE`, `isoclip[:TOP,BOTTOM]` or `pca[:DIM]`.
     pub adapter: Option<String>,
     /// Name or path of the model; `None` is the embedded one.
@@ -164,6 +203,7 @@ impl Default for Settings {
             use_class_names: true,
             learn_from_labels: false,
             label_limit: LabelLimit::All,
+            multi_label: false,
             adapter: Some("isoclip".to_owned()),
             model: None,
         }
@@ -321,7 +361,7 @@ impl ProjectState {
         self.members.get(&Role::Pool).map_or(&[], Vec::as_slice)
     }
 
-    /// How many photos, shots or pool, carry this label.
+    /// How many photos, shots or pool, carry this label, alone or among others.
     pub fn num_labelled(&self, class: ClassId) -> usize {
         self.num_labelled.get(&class).copied().unwrap_or(0)
     }
@@ -353,6 +393,7 @@ impl ProjectState {
             path: path.into(),
             role,
             label: None,
+            also: Vec::new(),
             unsure: false,
             file,
         }
@@ -389,7 +430,7 @@ impl ProjectState {
         for photo in &photos {
             self.next_photo = self.next_photo.max(photo.id.0 + 1);
             self.by_path.insert(photo);
-            self.count_label(photo.label, 1);
+            count_labels(&mut self.num_labelled, photo.labels(), 1);
         }
         self.photos.extend(photos);
         self.photos.sort_by_key(|photo| photo.id);
@@ -404,7 +445,7 @@ impl ProjectState {
             .collect();
         for photo in &taken {
             self.by_path.remove(&photo.path);
-            self.count_label(photo.label, -1);
+            count_labels(&mut self.num_labelled, photo.labels(), -1);
         }
         self.rebuild_members();
         taken
@@ -416,18 +457,19 @@ impl ProjectState {
             .map(|photo| std::mem::replace(&mut photo.role, role))
     }
 
-    /// Sets one photo's label and returns photo and old label, which puts it back.
-    pub(super) fn replace_label(
+    /// Sets one photo's labels, the main one first, and returns the old ones, which puts them back.
+    pub(super) fn replace_labels(
         &mut self,
         id: PhotoId,
-        label: Option<ClassId>,
-    ) -> Option<(PhotoId, Option<ClassId>)> {
-        let old = self
-            .photo_mut(id)
-            .map(|photo| std::mem::replace(&mut photo.label, label))?;
-        self.count_label(old, -1);
-        self.count_label(label, 1);
-        Some((id, old))
+        labels: &[ClassId],
+    ) -> Option<Vec<ClassId>> {
+        let index = self.photo_index(id)?;
+        let photo = &mut self.photos[index];
+        let old: Vec<ClassId> = photo.labels().collect();
+        photo.set_labels(labels);
+        count_labels(&mut self.num_labelled, old.iter().copied(), -1);
+        count_labels(&mut self.num_labelled, photo.labels(), 1);
+        Some(old)
     }
 
     /// Sets whether nobody can tell, and returns photo and old state, which puts it back.
@@ -451,16 +493,20 @@ impl ProjectState {
         self.photo_index(id).map(|index| &mut self.photos[index])
     }
 
-    fn count_label(&mut self, label: Option<ClassId>, step: isize) {
-        if let Some(class) = label {
-            let count = self.num_labelled.entry(class).or_default();
-            *count = count.saturating_add_signed(step);
-        }
-    }
-
     fn renumber(&mut self) {
         for (position, class) in self.classes.iter_mut().enumerate() {
             class.position = position as u32;
         }
+    }
+}
+
+fn count_labels(
+    counts: &mut HashMap<ClassId, usize>,
+    labels: impl Iterator<Item = ClassId>,
+    step: isize,
+) {
+    for class in labels {
+        let count = counts.entry(class).or_default();
+        *count = count.saturating_add_signed(step);
     }
 }
