@@ -30,9 +30,20 @@ impl App {
             Sort::MostSure => self.pool_by_confidence().into_iter().rev().collect(),
         };
         if self.gallery.filter != Filter::All {
-            photos.retain(|photo| self.passes(*photo));
+            let kept = self.still_labelled();
+            photos.retain(|photo| self.passes(*photo) || kept.contains(photo));
         }
         self.gallery.photos = photos;
+    }
+
+    /// What is selected stays on show while it is given one label after the other, though the filter would hide it.
+    fn still_labelled(&self) -> HashSet<PhotoId> {
+        if !self.project().settings().multi_label {
+            return HashSet::new();
+        }
+        let targets: HashSet<PhotoId> = self.targets().into_iter().collect();
+        let shown = self.gallery.photos.iter().copied();
+        shown.filter(|photo| targets.contains(photo)).collect()
     }
 
     fn passes(&self, id: PhotoId) -> bool {
@@ -50,9 +61,12 @@ impl App {
             Filter::Unsure => photo.label.is_none() && photo.unsure,
             Filter::Labelled => photo.label.is_some(),
             Filter::Disagreeing => {
-                photo.label.is_some() && predicted().is_some_and(|class| photo.label != Some(class))
+                photo.label.is_some() && predicted().is_some_and(|class| !photo.shows(class))
             }
-            Filter::Class(class) => photo.label.or_else(predicted) == Some(class),
+            Filter::Class(class) => match photo.label {
+                Some(_) => photo.shows(class),
+                None => predicted() == Some(class),
+            },
         }
     }
 

@@ -248,27 +248,7 @@ fn relabel(
     if !also.is_empty() {
         changes.push(RowChange::SetAlso(also));
     }
-    is_any.then(|| labels_edit(old, source))
-}
-
-/// The plainest edit that gives photos these labels.
-fn labels_edit(labels: Vec<(PhotoId, Vec<ClassId>)>, source: LabelSource) -> Edit {
-    let predicted = Vec::new();
-    if labels.iter().any(|(_, classes)| classes.len() > 1) {
-        return Edit::SetLabelSets {
-            labels,
-            source,
-            predicted,
-        };
-    }
-    let labels = labels.into_iter();
-    Edit::SetLabels {
-        labels: labels
-            .map(|(id, classes)| (id, classes.first().copied()))
-            .collect(),
-        source,
-        predicted,
-    }
+    is_any.then(|| Edit::labels(old, source))
 }
 
 /// The labels that were predicted or not.

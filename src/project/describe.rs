@@ -28,7 +28,9 @@ impl Edit {
                     .collect::<Vec<(PhotoId, Vec<ClassId>)>>();
                 describe_labels(&sets, class)
             }
-            Self::SetLabelSets { labels, .. } => describe_labels(labels, class),
+            Self::SetLabelSets { labels, .. } => {
+                describe_one_class(labels, state).unwrap_or_else(|| describe_labels(labels, class))
+            }
             Self::SetUnsure(photos) => describe_unsure(photos),
             Self::SetColour { id, .. } => format!("Change the colour of {}", class(*id)),
             Self::SetSettings(settings) => describe_settings(state.settings(), settings),
@@ -66,6 +68,31 @@ fn describe_labels(
         }
         None => format!("Label {photos}"),
     }
+}
+
+/// Of labels that differ from those before by one class, the same for all photos.
+fn describe_one_class(labels: &[(PhotoId, Vec<ClassId>)], state: &ProjectState) -> Option<String> {
+    let change_of = |(id, after): &(PhotoId, Vec<ClassId>)| {
+        let before = state.photo(*id)?;
+        let mut added = after.iter().filter(|class| !before.shows(**class));
+        let mut gone = before.labels().filter(|class| !after.contains(class));
+        match (added.next(), added.next(), gone.next(), gone.next()) {
+            (Some(class), None, None, None) => Some((*class, true)),
+            (None, None, Some(class), None) => Some((class, false)),
+            _ => None,
+        }
+    };
+    let (class, is_added) = change_of(labels.first()?)?;
+    let is_common = |one| change_of(one) == Some((class, is_added));
+    let name = &state.class(class)?.name;
+    let photos = photos_text(labels.len());
+    labels.iter().all(is_common).then(|| {
+        if is_added {
+            format!("Label {photos} as {name}")
+        } else {
+            format!("Take {name} off {photos}")
+        }
+    })
 }
 
 fn describe_unsure(photos: &[(PhotoId, bool)]) -> String {

@@ -196,6 +196,26 @@ impl Edit {
         }
     }
 
+    /// Gives photos these labels, the main one first: [`Self::SetLabels`] where that says it all.
+    pub fn labels(labels: Vec<(PhotoId, Vec<ClassId>)>, source: LabelSource) -> Self {
+        let predicted = Vec::new();
+        if labels.iter().any(|(_, classes)| classes.len() > 1) {
+            return Self::SetLabelSets {
+                labels,
+                source,
+                predicted,
+            };
+        }
+        let labels = labels.into_iter();
+        Self::SetLabels {
+            labels: labels
+                .map(|(photo, classes)| (photo, classes.first().copied()))
+                .collect(),
+            source,
+            predicted,
+        }
+    }
+
     /// Whether this edit continues the gesture of the last one, so that both are one undo step: the same slider, moved on.
     ///
     /// `previous` is the last edit and `before` its inverse. The first touch of a slider may set others too, to what tuning had found for them.

@@ -244,6 +244,7 @@ pub struct ProjectState {
     by_path: PathIndex,
     members: HashMap<Role, Vec<PhotoId>>,
     num_labelled: HashMap<ClassId, usize>,
+    num_with_label: usize,
     judgements: Vec<Judgement>,
     next_class: i64,
     next_photo: i64,
@@ -366,6 +367,11 @@ impl ProjectState {
         self.num_labelled.get(&class).copied().unwrap_or(0)
     }
 
+    /// How many photos, shots or pool, have a label.
+    pub fn num_with_label(&self) -> usize {
+        self.num_with_label
+    }
+
     /// A class ready for [`super::Edit::AddClass`]: a fresh id, the default prompt, the lowest unused colour, last in the list.
     pub fn new_class(&mut self, name: &str) -> Class {
         let id = ClassId(self.next_class);
@@ -430,7 +436,8 @@ impl ProjectState {
         for photo in &photos {
             self.next_photo = self.next_photo.max(photo.id.0 + 1);
             self.by_path.insert(photo);
-            count_labels(&mut self.num_labelled, photo.labels(), 1);
+            let labels: Vec<ClassId> = photo.labels().collect();
+            self.count_labels(&labels, 1);
         }
         self.photos.extend(photos);
         self.photos.sort_by_key(|photo| photo.id);
@@ -445,7 +452,8 @@ impl ProjectState {
             .collect();
         for photo in &taken {
             self.by_path.remove(&photo.path);
-            count_labels(&mut self.num_labelled, photo.labels(), -1);
+            let labels: Vec<ClassId> = photo.labels().collect();
+            self.count_labels(&labels, -1);
         }
         self.rebuild_members();
         taken
@@ -467,8 +475,9 @@ impl ProjectState {
         let photo = &mut self.photos[index];
         let old: Vec<ClassId> = photo.labels().collect();
         photo.set_labels(labels);
-        count_labels(&mut self.num_labelled, old.iter().copied(), -1);
-        count_labels(&mut self.num_labelled, photo.labels(), 1);
+        let new: Vec<ClassId> = photo.labels().collect();
+        self.count_labels(&old, -1);
+        self.count_labels(&new, 1);
         Some(old)
     }
 
@@ -493,20 +502,19 @@ impl ProjectState {
         self.photo_index(id).map(|index| &mut self.photos[index])
     }
 
+    fn count_labels(&mut self, labels: &[ClassId], step: isize) {
+        for class in labels {
+            let count = self.num_labelled.entry(*class).or_default();
+            *count = count.saturating_add_signed(step);
+        }
+        if !labels.is_empty() {
+            self.num_with_label = self.num_with_label.saturating_add_signed(step);
+        }
+    }
+
     fn renumber(&mut self) {
         for (position, class) in self.classes.iter_mut().enumerate() {
             class.position = position as u32;
         }
-    }
-}
-
-fn count_labels(
-    counts: &mut HashMap<ClassId, usize>,
-    labels: impl Iterator<Item = ClassId>,
-    step: isize,
-) {
-    for class in labels {
-        let count = counts.entry(class).or_default();
-        *count = count.saturating_add_signed(step);
     }
 }

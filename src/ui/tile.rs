@@ -1,11 +1,12 @@
 //! One photo of the gallery: picture, prediction, confidence, label.
 
 use egui::{
-    Align2, Color32, FontId, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo, pos2,
-    vec2,
+    Align2, Color32, FontId, Pos2, Rect, Response, Role, Sense, Stroke, StrokeKind, Ui, WidgetInfo,
+    pos2, vec2,
 };
 
 use crate::app::{Command, Mark, Prediction};
+use crate::ids::ClassId;
 use crate::project::{Class, Photo};
 
 use super::chip::{paint_bar, paint_chip, paint_tick};
@@ -17,6 +18,10 @@ use super::thumbnails::Thumbnail;
 
 /// Height of the lines under the picture.
 pub(super) const CAPTION: f32 = 34.0;
+/// Height of a label's plate with the gap above it.
+const PLATE: f32 = 21.0;
+/// Plates of labels over each other; of more labels there is a number.
+const MAX_PLATES: usize = 3;
 /// Below this confidence a "?" stands behind the class.
 pub(super) const UNSURE: f32 = 0.5;
 
@@ -44,20 +49,18 @@ pub(super) fn tile_ui(
     let name = file_name(photo);
     picture::paint(ui, square, &thumbnail, Fit::Cover, &name);
 
-    let known = match photo.role {
-        crate::project::Role::Shot(class) => Some(class),
-        crate::project::Role::Pool => photo.label,
+    let known: Vec<ClassId> = match photo.role {
+        crate::project::Role::Shot(class) => vec![class],
+        crate::project::Role::Pool => photo.labels().collect(),
     };
-    let label = known.and_then(|id| cx.class(id));
+    let labels: Vec<&Class> = known.into_iter().filter_map(|id| cx.class(id)).collect();
     let prediction = cx.app.prediction(photo.id);
     let prediction = prediction.as_ref();
     let predicted = prediction.and_then(|prediction| cx.class(prediction.class));
     let caption = Rect::from_min_max(pos2(rect.left(), square.bottom() + 4.0), rect.max);
     paint_prediction(ui, caption, prediction.zip(predicted));
-    if let Some(label) = label {
-        paint_label(ui, square, label, predicted);
-    }
-    if photo.unsure && label.is_none() {
+    paint_labels(ui, square, &labels, predicted);
+    if photo.unsure && labels.is_empty() {
         paint_aside(ui, square);
     }
     paint_frame(ui, rect, square, is_selected, &response);
@@ -66,7 +69,7 @@ pub(super) fn tile_ui(
     }
 
     response.widget_info(|| {
-        let text = spoken(&name, prediction.zip(predicted), label);
+        let text = spoken(&name, prediction.zip(predicted), &labels);
         WidgetInfo::selected(Role::Button, true, is_selected || is_marked, text)
     });
     if response.clicked() {
@@ -100,16 +103,21 @@ fn tooltip(
 }
 
 /// What a screen reader says of a tile, as "hat 87 % — photo 0123.jpg".
-fn spoken(name: &str, prediction: Option<(&Prediction, &Class)>, label: Option<&Class>) -> String {
+fn spoken(name: &str, prediction: Option<(&Prediction, &Class)>, labels: &[&Class]) -> String {
     let predicted = match prediction {
         Some((prediction, class)) => {
             format!("{} {}", class.name, percent(prediction.confidence))
         }
         None => "no prediction yet".to_owned(),
     };
-    match label {
-        Some(label) => format!("{predicted}, labelled {} — photo {name}", label.name),
-        None => format!("{predicted} — photo {name}"),
+    let names: Vec<&str> = labels.iter().map(|label| label.name.as_str()).collect();
+    match names.as_slice() {
+        [] => format!("{predicted} — photo {name}"),
+        [label] => format!("{predicted}, labelled {label} — photo {name}"),
+        [rest @ .., last] => {
+            let rest = rest.join(", ");
+            format!("{predicted}, labelled {rest} and {last} — photo {name}")
+        }
     }
 }
 
@@ -160,30 +168,50 @@ fn paint_prediction(ui: &Ui, rect: Rect, prediction: Option<(&Prediction, &Class
     paint_bar(ui.painter(), bar, prediction.confidence, colour, palette);
 }
 
-/// The label in the picture's corner: a tick on the class's colour, and the class where it differs from the prediction.
-fn paint_label(ui: &Ui, square: Rect, label: &Class, predicted: Option<&Class>) {
-    let colour = class_colour(label.colour);
-    let painter = ui.painter();
+/// The labels in the picture's corners: a tick on the main class's colour, and the classes where they are not the prediction alone.
+fn paint_labels(ui: &Ui, square: Rect, labels: &[&Class], predicted: Option<&Class>) {
+    let Some(main) = labels.first() else { return };
+    let colour = class_colour(main.colour);
     outline(ui, square, colour);
     let centre = square.right_top() + vec2(-14.0, 14.0);
-    paint_tick(painter, centre, 9.0, colour);
-    if predicted.is_some_and(|predicted| predicted.id == label.id) {
+    paint_tick(ui.painter(), centre, 9.0, colour);
+    if labels.len() == 1 && predicted.is_some_and(|predicted| predicted.id == main.id) {
         return;
     }
-    let room = (square.width() - 24.0).max(20.0);
+    // As many as fit over each other, the main label at the top.
+    let fitting = ((square.height() - 30.0) / PLATE).max(1.0) as usize;
+    let num_plates = labels.len().min(MAX_PLATES).min(fitting);
+    let mut bottom = square.left_bottom() + vec2(5.0, -5.0);
+    let num_hidden = labels.len() - num_plates;
+    for (place, label) in labels[..num_plates].iter().enumerate().rev() {
+        let is_last = place + 1 == num_plates;
+        let more = (is_last && num_hidden > 0).then(|| format!("+{num_hidden}"));
+        let room = (square.width() - 24.0).max(20.0);
+        let room = if more.is_some() { room - 28.0 } else { room };
+        let colour = class_colour(label.colour);
+        let plate = paint_plate(ui, bottom, room, &label.name, colour);
+        if let Some(more) = more {
+            let at = plate.right_bottom() + vec2(4.0, 0.0);
+            paint_plate(ui, at, 28.0, &more, Palette::of(ui).backdrop);
+        }
+        bottom.y -= PLATE;
+    }
+}
+
+/// A name on a colour, its lower left corner at a point.
+fn paint_plate(ui: &Ui, at: Pos2, room: f32, name: &str, colour: Color32) -> Rect {
+    let painter = ui.painter();
     let mut job = egui::text::LayoutJob::simple_singleline(
-        label.name.clone(),
+        name.to_owned(),
         theme::semibold_font(11.5),
         theme::text_on(colour),
     );
     job.wrap = egui::text::TextWrapping::truncate_at_width(room);
     let galley = painter.layout_job(job);
-    let plate = Align2::LEFT_BOTTOM.anchor_size(
-        square.left_bottom() + vec2(5.0, -5.0),
-        galley.size() + vec2(10.0, 4.0),
-    );
+    let plate = Align2::LEFT_BOTTOM.anchor_size(at, galley.size() + vec2(10.0, 4.0));
     painter.rect_filled(plate, 4.0, colour);
     painter.galley(plate.min + vec2(5.0, 2.0), galley, Color32::PLACEHOLDER);
+    plate
 }
 
 /// A photo that was set aside: greyed, with a sign that is no class's.
@@ -323,7 +351,6 @@ pub(super) fn class_menu_ui(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::ClassId;
 
     #[test]
     fn a_tile_tells_prediction_label_and_file() {
@@ -343,15 +370,19 @@ mod tests {
         let (hat, skirt) = (class(1, "hat"), class(2, "skirt"));
         let predicted = Some((&prediction, &hat));
         assert_eq!(
-            spoken("0123.jpg", predicted, None),
+            spoken("0123.jpg", predicted, &[]),
             "hat 87 % — photo 0123.jpg"
         );
         assert_eq!(
-            spoken("0123.jpg", predicted, Some(&skirt)),
+            spoken("0123.jpg", predicted, &[&skirt]),
             "hat 87 %, labelled skirt — photo 0123.jpg"
         );
         assert_eq!(
-            spoken("0123.jpg", None, None),
+            spoken("0123.jpg", predicted, &[&skirt, &hat]),
+            "hat 87 %, labelled skirt and hat — photo 0123.jpg"
+        );
+        assert_eq!(
+            spoken("0123.jpg", None, &[]),
             "no prediction yet — photo 0123.jpg"
         );
     }

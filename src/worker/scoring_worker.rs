@@ -82,7 +82,7 @@ pub enum ScoreJob {
     /// Split photos into two groups that are alike within.
     Split(Generation, Vec<PhotoId>),
     /// Gather photos of the pool that are known to be of these classes.
-    Test(Generation, Vec<(PhotoId, usize)>),
+    Test(Generation, Vec<(PhotoId, Vec<usize>)>),
     /// Make the same of photos that are in no project.
     StrayTest(Generation, Vec<StrayPhoto>),
 }
@@ -211,7 +211,7 @@ struct Agenda {
     predict: Option<(Generation, Parameters)>,
     show: Option<Vec<PhotoId>>,
     pairs: Option<PairRequest>,
-    tests: Vec<(Generation, Vec<(PhotoId, usize)>)>,
+    tests: Vec<(Generation, Vec<(PhotoId, Vec<usize>)>)>,
     inserted: bool,
 }
 

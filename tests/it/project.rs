@@ -47,6 +47,8 @@ fn check_look_ups(state: &ProjectState) {
         let labelled = ids_with(state, |photo| photo.shows(class.id));
         assert_eq!(state.num_labelled(class.id), labelled.len());
     }
+    let labelled = ids_with(state, |photo| photo.label.is_some());
+    assert_eq!(state.num_with_label(), labelled.len());
     assert_eq!(
         state.pool(),
         ids_with(state, |photo| photo.role == Role::Pool)
