@@ -26,6 +26,7 @@ mod histogram;
 mod icons;
 mod inspector_panel;
 mod keymap;
+mod label_plates;
 mod map_canvas;
 mod map_panel;
 mod method_menu;

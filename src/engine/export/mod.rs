@@ -1,6 +1,7 @@
 //! Photos out: tables of labels and predictions, and folders of photos as other programs read them.
 
 mod formats;
+pub mod label_cell;
 mod parquet;
 pub mod photos;
 mod place;
