@@ -102,3 +102,147 @@ impl App {
 fn with(photo: &Photo, class: ClassId) -> LabelSet {
     (photo.id, photo.labels().chain([class]).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::app::{Command, Filter};
+    use crate::project::{FileStamp, Role};
+
+    /// Three classes, a shot of the first and three photos in the pool; photos may have several labels.
+    fn several() -> (App, [ClassId; 3], PhotoId, [PhotoId; 3]) {
+        let mut app = App::default();
+        let classes = ["hat", "coat", "shoe"].map(|name| {
+            app.apply(Command::AddClass(name.to_owned()));
+            app.project().class_named(name).unwrap().id
+        });
+        app.apply(Command::SetMultiLabel(true));
+        let shot = add(&mut app, "shot.jpg", Role::Shot(classes[0]));
+        let pool = ["a.jpg", "b.jpg", "c.jpg"].map(|name| add(&mut app, name, Role::Pool));
+        app.apply(Command::Select(Some(pool[0])));
+        (app, classes, shot, pool)
+    }
+
+    fn add(app: &mut App, name: &str, role: Role) -> PhotoId {
+        let path = Path::new("/photos").join(name);
+        let state = app.project.state_mut();
+        let photo = state.new_photo(&path, role, FileStamp::default());
+        let id = photo.id;
+        assert!(app.perform(Edit::AddPhotos(vec![photo])));
+        id
+    }
+
+    fn labels(app: &App, photo: PhotoId) -> Vec<ClassId> {
+        app.project().photo(photo).unwrap().labels().collect()
+    }
+
+    fn press(app: &mut App, class: ClassId) {
+        app.apply(Command::Label(app.targets(), Some(class)));
+    }
+
+    #[test]
+    fn a_class_goes_on_and_off_and_the_selection_stays() {
+        let (mut app, [hat, coat, shoe], _, [photo, ..]) = several();
+        for class in [coat, hat, shoe] {
+            press(&mut app, class);
+            assert_eq!(app.selected(), Some(photo));
+        }
+        assert_eq!(labels(&app, photo), [coat, hat, shoe]);
+        press(&mut app, coat);
+        assert_eq!(labels(&app, photo), [hat, shoe]);
+        assert_eq!(app.undo_description(), Some("Take coat off 1 photo"));
+        app.apply(Command::Undo);
+        assert_eq!(labels(&app, photo), [coat, hat, shoe]);
+        assert_eq!(app.undo_description(), Some("Label 1 photo as shoe"));
+        app.apply(Command::Label(vec![photo], None));
+        assert_eq!(labels(&app, photo), []);
+        app.apply(Command::Undo);
+        assert_eq!(labels(&app, photo), [coat, hat, shoe]);
+    }
+
+    #[test]
+    fn of_many_photos_those_that_lack_it_get_the_class_and_then_all_lose_it() {
+        let (mut app, [hat, coat, _], _, pool) = several();
+        press(&mut app, hat);
+        app.apply(Command::MarkPhotos(pool.to_vec(), false));
+        press(&mut app, coat);
+        press(&mut app, hat);
+        assert_eq!(labels(&app, pool[0]), [hat, coat]);
+        assert_eq!(labels(&app, pool[1]), [coat, hat]);
+        assert_eq!(app.num_marked(), 3);
+        assert_eq!(app.undo_description(), Some("Label 2 photos as hat"));
+        press(&mut app, hat);
+        for photo in pool {
+            assert_eq!(labels(&app, photo), [coat]);
+        }
+        assert_eq!(app.project().num_labelled(hat), 0);
+    }
+
+    #[test]
+    fn a_shot_stays_an_example_of_one_class() {
+        let (mut app, [_, coat, _], shot, [photo, ..]) = several();
+        app.apply(Command::Label(vec![shot, photo], Some(coat)));
+        assert_eq!(app.project().shots(coat), [shot]);
+        assert_eq!(labels(&app, photo), [coat]);
+        assert_eq!(labels(&app, shot), []);
+    }
+
+    #[test]
+    fn what_is_being_labelled_stays_on_show_until_another_is_selected() {
+        let (mut app, [hat, coat, _], _, pool) = several();
+        app.apply(Command::SetFilter(Filter::Unlabelled));
+        press(&mut app, hat);
+        assert_eq!(app.gallery().photos, pool);
+        app.apply(Command::Select(Some(pool[1])));
+        press(&mut app, coat);
+        assert_eq!(app.gallery().photos, pool[1..]);
+        app.apply(Command::SetFilter(Filter::Class(hat)));
+        assert_eq!(
+            app.gallery().photos,
+            pool[..1],
+            "{:?}",
+            app.gallery().filter
+        );
+        app.apply(Command::SetFilter(Filter::Labelled));
+        assert_eq!(app.gallery().photos, pool[..2]);
+    }
+
+    #[test]
+    fn without_the_option_several_labels_are_kept_and_told_until_one_takes_their_place() {
+        let (mut app, [hat, coat, shoe], _, [photo, other, _]) = several();
+        press(&mut app, hat);
+        press(&mut app, coat);
+        app.apply(Command::SetMultiLabel(false));
+        assert_eq!(labels(&app, photo), [hat, coat]);
+        let told = app
+            .notices()
+            .iter()
+            .any(|notice| notice.text.starts_with("1 photo keeps"));
+        assert!(told, "{:?}", app.notices());
+        app.apply(Command::Label(vec![photo, other], Some(shoe)));
+        assert_eq!(labels(&app, photo), [shoe]);
+        app.apply(Command::Undo);
+        assert_eq!(labels(&app, photo), [hat, coat]);
+        app.apply(Command::Undo);
+        assert!(app.project().settings().multi_label);
+    }
+
+    #[test]
+    fn merged_and_split_classes_leave_the_other_labels_alone() {
+        let (mut app, [hat, coat, shoe], _, [photo, other, _]) = several();
+        for class in [coat, hat, shoe] {
+            press(&mut app, class);
+        }
+        app.apply(Command::Label(vec![other], Some(coat)));
+        app.apply(Command::MergeClass(coat, hat));
+        assert_eq!(labels(&app, photo), [hat, shoe]);
+        assert_eq!(labels(&app, other), [hat]);
+        app.apply(Command::Undo);
+        assert_eq!(labels(&app, photo), [coat, hat, shoe]);
+        assert_eq!(labels(&app, other), [coat]);
+        app.apply(Command::DissolveClass(coat));
+        assert_eq!(labels(&app, photo), [hat, shoe]);
+    }
+}

@@ -60,6 +60,8 @@ mod adapter_fixture;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod several_labels_tests;
+#[cfg(test)]
 mod snapshots;
 #[cfg(test)]
 mod window_tests;
