@@ -32,6 +32,7 @@ mod project;
 mod projection;
 mod report;
 mod sampling;
+mod several_labels;
 mod shared;
 mod source_text;
 mod stories;
