@@ -28,9 +28,9 @@ impl App {
             lacking.iter().map(|photo| with(photo, class)).collect()
         };
         let first = lacking.iter().filter(|photo| photo.label.is_none());
-        let first = first.map(|photo| (photo.id, Some(class))).collect();
+        let first: Vec<_> = first.map(|photo| (photo.id, Some(class))).collect();
         let shots = shots.into_iter().map(|shot| (shot, Some(class))).collect();
-        self.set_label_sets(labels, first, shots, LabelSource::User);
+        self.set_label_sets(labels, &first, shots, LabelSource::User);
     }
 
     /// Adds to each photo what is predicted for it; the selection moves on, also from photos that have it already.
@@ -52,12 +52,12 @@ impl App {
         let labels = lacking.iter().map(|(photo, class)| with(photo, *class));
         let labels = labels.collect();
         let first = lacking.iter().filter(|(photo, _)| photo.label.is_none());
-        let first = first
+        let first: Vec<_> = first
             .map(|(photo, class)| (photo.id, Some(*class)))
             .collect();
         let shots = shots.into_iter().map(|(shot, class)| (shot, Some(class)));
         let source = LabelSource::AcceptedPrediction;
-        let is_done = self.set_label_sets(labels, first, shots.collect(), source);
+        let is_done = self.set_label_sets(labels, &first, shots.collect(), source);
         self.move_on(is_done && has_any, next);
     }
 
@@ -65,14 +65,14 @@ impl App {
     fn set_label_sets(
         &mut self,
         labels: Vec<LabelSet>,
-        first: Vec<(PhotoId, Option<ClassId>)>,
+        first: &[(PhotoId, Option<ClassId>)],
         shots: Vec<(PhotoId, Option<ClassId>)>,
         source: LabelSource,
     ) -> bool {
         if labels.is_empty() && shots.is_empty() {
             return true;
         }
-        let predicted = self.predicted_for(&first, source);
+        let predicted = self.predicted_for(first, source);
         let label = Edit::SetLabelSets {
             labels,
             source,

@@ -24,7 +24,7 @@ impl Edit {
             Self::SetLabels { labels, .. } => {
                 let sets = labels
                     .iter()
-                    .map(|(id, label)| (*id, label.into_iter().copied().collect()))
+                    .map(|(id, label)| (*id, label.iter().copied().collect()))
                     .collect::<Vec<(PhotoId, Vec<ClassId>)>>();
                 describe_labels(&sets, class)
             }

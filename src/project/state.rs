@@ -158,6 +158,10 @@ pub struct MethodOptions {
 
 /// The method and its parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches that depend on nothing"
+)]
 pub struct Settings {
     /// As on the command line: `zero-shot`, `tip-adapter`, ...
     pub method: String,
