@@ -39,12 +39,12 @@ impl App {
     pub(super) fn find_mistakes(&mut self) {
         let project = self.project();
         let contradiction = |photo: &crate::project::Photo| {
-            let known = match photo.role {
-                Role::Shot(class) => class,
-                Role::Pool => photo.label?,
-            };
             let (class, sure) = self.scoring.predicted_class(photo.id)?;
-            (class != known).then_some((sure, photo.id))
+            let contradicts = match photo.role {
+                Role::Shot(known) => class != known,
+                Role::Pool => photo.label.is_some() && !photo.shows(class),
+            };
+            contradicts.then_some((sure, photo.id))
         };
         let mut found: Vec<(f32, PhotoId)> =
             project.photos().iter().filter_map(contradiction).collect();
@@ -153,11 +153,11 @@ impl App {
         let known = |photo: PhotoId| {
             let photo = self.project().photo(photo)?;
             match photo.role {
-                Role::Shot(class) => Some((class, true)),
-                Role::Pool => Some((photo.label?, false)),
+                Role::Shot(class) => Some(vec![class]),
+                Role::Pool => photo.label.map(|_| photo.labels().collect()),
             }
         };
-        let is_shot = |photo: PhotoId| known(photo).is_some_and(|(_, is_shot)| is_shot);
+        let is_shot = |photo: PhotoId| self.has_shot_role(photo);
         let leaks = twins
             .iter()
             .filter(|pair| is_shot(pair.first) != is_shot(pair.second));
@@ -165,7 +165,7 @@ impl App {
         let num_exact = leaks.iter().filter(|pair| pair.is_same_file).count();
         let contradicts = |pair: &&Twins| {
             let classes = known(pair.first).zip(known(pair.second));
-            classes.is_some_and(|((first, _), (second, _))| first != second)
+            classes.is_some_and(|(first, second)| !first.iter().any(|one| second.contains(one)))
         };
         let num_contradictions = twins.iter().filter(contradicts).count();
         let mut said = Vec::new();
@@ -233,9 +233,8 @@ impl App {
     fn members(&self, class: ClassId) -> Vec<PhotoId> {
         let project = self.project();
         let labelled = project.pool().iter().filter(|photo| {
-            project
-                .photo(**photo)
-                .is_some_and(|photo| photo.label == Some(class))
+            let photo = project.photo(**photo);
+            photo.is_some_and(|photo| photo.shows(class))
         });
         project
             .shots(class)
@@ -270,6 +269,12 @@ impl App {
         };
         let (shots, labelled): (Vec<PhotoId>, Vec<PhotoId>) =
             second.iter().copied().partition(is_shot);
+        let labelled = labelled
+            .iter()
+            .filter_map(|photo| self.project().photo(*photo));
+        let labels = labelled
+            .map(|photo| (photo.id, photo.labels_with(id, old.id)))
+            .collect();
         let num_moved = second.len();
         let edits = vec![
             Edit::AddClass(new),
@@ -279,14 +284,7 @@ impl App {
                     .map(|photo| (photo, Role::Shot(id)))
                     .collect(),
             ),
-            Edit::SetLabels {
-                labels: labelled
-                    .into_iter()
-                    .map(|photo| (photo, Some(id)))
-                    .collect(),
-                source: LabelSource::User,
-                predicted: Vec::new(),
-            },
+            Edit::labels(labels, LabelSource::User),
         ];
         let title = Some(format!("Split {}", old.name));
         if self.perform(Edit::Batch { title, edits }) {

@@ -15,15 +15,11 @@ impl App {
         let shots = project.shots(from).iter();
         let roles = shots.map(|photo| (*photo, Role::Shot(into)));
         let labelled = project.photos().iter();
-        let labelled = labelled.filter(|photo| photo.label == Some(from));
-        let labels = labelled.map(|photo| (photo.id, Some(into)));
+        let labelled = labelled.filter(|photo| photo.shows(from));
+        let labels = labelled.map(|photo| (photo.id, photo.labels_with(into, from)));
         let edits = vec![
             Edit::SetRoles(roles.collect()),
-            Edit::SetLabels {
-                labels: labels.collect(),
-                source: LabelSource::User,
-                predicted: Vec::new(),
-            },
+            Edit::labels(labels.collect(), LabelSource::User),
             Edit::RemoveClass(from),
         ];
         let is_shown = self.gallery.filter == Filter::Class(from);

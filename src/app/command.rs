@@ -99,7 +99,8 @@ pub enum Command {
     /// Make photos shots of a class, or (`None`) pool photos.
     MovePhotos(Vec<PhotoId>, Option<ClassId>),
 
-    /// Label photos, or (`None`) clear their labels; the selection moves on.
+    /// Label photos, or (`None`) clear their labels; the selection moves on. Where a photo may have several labels, the class is
+    /// added, or taken off where all have it, and the selection stays.
     Label(Vec<PhotoId>, Option<ClassId>),
     /// Label photos with what is predicted for each; the selection moves on.
     AcceptPredictions(Vec<PhotoId>),
@@ -109,6 +110,8 @@ pub enum Command {
     SetLearnFromLabels(bool),
     /// How many of them.
     SetLabelLimit(LabelLimit),
+    /// Whether a photo may have several labels.
+    SetMultiLabel(bool),
 
     /// Select a photo, or none.
     Select(Option<PhotoId>),

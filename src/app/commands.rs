@@ -69,6 +69,7 @@ impl App {
             | Command::SetUseClassNames(_)
             | Command::SetLearnFromLabels(_)
             | Command::SetLabelLimit(_)
+            | Command::SetMultiLabel(_)
             | Command::SetAdapter(_)
             | Command::ShowAdapterComparison(_)
             | Command::ChooseAdapterSide(..)
@@ -115,6 +116,8 @@ impl App {
             Command::ShowOnly(photos, title) => self.show_only(photos, title),
             Command::SetFilter(filter) => {
                 self.gallery.filter = filter;
+                // Another filter keeps nothing of what the last one showed.
+                self.gallery.photos.clear();
                 self.refresh_gallery();
             }
             Command::FindSimilar(photo) => return self.find_similar(photo),
@@ -157,6 +160,9 @@ impl App {
             Command::SetColour(id, colour) => Edit::SetColour { id, colour },
             Command::DissolveClass(class) => return self.dissolve_class(class),
             Command::MergeClass(from, into) => return self.merge_class(from, into),
+            Command::Label(photos, Some(class)) if self.project().settings().multi_label => {
+                return self.toggle_label(&photos, class);
+            }
             Command::Label(photos, class) => {
                 let labels = photos.into_iter().map(|photo| (photo, class)).collect();
                 return self.label_all(labels, LabelSource::User);
@@ -196,6 +202,7 @@ impl App {
             Command::SetLabelLimit(limit) => {
                 self.change_settings(|settings| settings.label_limit = limit);
             }
+            Command::SetMultiLabel(on) => self.set_multi_label(on),
             Command::SetAdapter(choice) => {
                 self.change_settings(|settings| settings.adapter = adapter_setting(&choice));
             }

@@ -46,7 +46,7 @@ pub struct ComparisonView {
 #[derive(Clone, Debug, PartialEq)]
 struct Question {
     fingerprint: Fingerprint,
-    labelled: Vec<(PhotoId, usize)>,
+    labelled: Vec<(PhotoId, Vec<usize>)>,
     trains: bool,
     judges_by_labels: bool,
 }
@@ -120,8 +120,8 @@ impl App {
         })
     }
 
-    /// Labelled photos of the pool that have features, with the index of their class.
-    fn labelled_pool(&self) -> Vec<(PhotoId, usize)> {
+    /// Labelled photos of the pool that have features, with the indices of their classes.
+    fn labelled_pool(&self) -> Vec<(PhotoId, Vec<usize>)> {
         let project = self.project();
         let classes: Vec<ClassId> = project.classes().iter().map(|class| class.id).collect();
         let pool = project
@@ -129,9 +129,10 @@ impl App {
             .iter()
             .filter_map(|photo| project.photo(*photo));
         pool.filter_map(|photo| {
-            let label = photo.label?;
-            let class = classes.iter().position(|class| *class == label)?;
-            self.embedding.has(photo.id).then_some((photo.id, class))
+            let place = |label| classes.iter().position(|class| *class == label);
+            let labels: Vec<usize> = photo.labels().filter_map(place).collect();
+            let judges = !labels.is_empty() && self.embedding.has(photo.id);
+            judges.then_some((photo.id, labels))
         })
         .collect()
     }

@@ -58,7 +58,7 @@ impl App {
         &self.evaluation.view
     }
 
-    /// Photos labelled as the first class and predicted as the second.
+    /// Photos labelled as the first class and predicted as the second, as the matrix counts them.
     pub fn confused(&self, label: ClassId, predicted: ClassId) -> Vec<PhotoId> {
         let judged = self.judged_photos();
         let wanted = judged.filter(|(_, truth, found, _)| *truth == label && *found == predicted);
@@ -91,14 +91,18 @@ impl App {
         }
     }
 
-    /// Photo, label, prediction and confidence of the labelled photos that are no shots.
+    /// Photo, label, prediction and confidence of the labelled photos that are no shots. Of several labels the one that was
+    /// predicted, else the main one.
     fn judged_photos(&self) -> impl Iterator<Item = (PhotoId, ClassId, ClassId, f32)> + '_ {
         let pool = self.project().pool().iter();
         pool.filter(|photo| !self.is_shot(**photo))
             .filter_map(|photo| {
-                let label = self.project().photo(*photo)?.label?;
+                let known = self.project().photo(*photo)?;
+                let main = known.label?;
                 let prediction = self.prediction(*photo)?;
-                Some((*photo, label, prediction.class, prediction.confidence))
+                let class = prediction.class;
+                let label = if known.shows(class) { class } else { main };
+                Some((*photo, label, class, prediction.confidence))
             })
     }
 
@@ -154,15 +158,12 @@ impl App {
         for (number, judgement) in all.iter().enumerate() {
             last.insert(judgement.photo, number);
         }
-        let holds = |photo: PhotoId, label| {
-            project
-                .photo(photo)
-                .is_some_and(|photo| photo.label == Some(label))
-        };
-        let counted = all.iter().enumerate().filter(|(number, one)| {
-            last.get(&one.photo) == Some(number) && holds(one.photo, one.label)
+        let counted = all.iter().enumerate().filter_map(|(number, one)| {
+            let photo = project.photo(one.photo)?;
+            let holds = last.get(&one.photo) == Some(&number) && photo.label == Some(one.label);
+            holds.then(|| photo.shows(one.predicted))
         });
-        counted.map(|(_, one)| one.label == one.predicted).collect()
+        counted.collect()
     }
 }
 

@@ -396,6 +396,10 @@ impl App {
             Role::Shot(class) => Some(class),
             Role::Pool => photo.label,
         };
+        let is_right = |class| match photo.role {
+            Role::Shot(known) => known == class,
+            Role::Pool => photo.shows(class),
+        };
         let scored = || self.scoring.predicted_class(id);
         match self.map.view.colour {
             MapColour::Label => of_class(label),
@@ -403,7 +407,7 @@ impl App {
             MapColour::Confidence => scored().map_or(Hue::Unknown, |(_, sure)| Hue::Share(sure)),
             MapColour::Agreement => match label.zip(scored()) {
                 None => Hue::Unknown,
-                Some((label, (class, _))) if label == class => Hue::Right,
+                Some((_, (class, _))) if is_right(class) => Hue::Right,
                 Some(_) => Hue::Wrong,
             },
         }

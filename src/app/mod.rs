@@ -27,6 +27,7 @@ mod prompting;
 pub(crate) mod scoring;
 mod searching;
 mod selection;
+mod several_labels;
 mod status;
 mod synthetic;
 mod threads;

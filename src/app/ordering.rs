@@ -24,13 +24,12 @@ impl App {
             .take()
             .filter(|(known, _)| *known == sort && sort != Sort::Ranked);
         let order = known.map_or_else(|| self.ordered(sort), |(_, order)| order);
-        self.gallery.photos = match self.gallery.filter {
-            Filter::All => order.clone(),
-            _ => order
-                .iter()
-                .copied()
-                .filter(|photo| self.passes(*photo))
-                .collect(),
+        self.gallery.photos = if self.gallery.filter == Filter::All {
+            order.clone()
+        } else {
+            let kept = self.still_labelled();
+            let passes = |photo: &PhotoId| self.passes(*photo) || kept.contains(photo);
+            order.iter().copied().filter(passes).collect()
         };
         self.order = Some((sort, order));
     }
@@ -60,6 +59,16 @@ impl App {
         }
     }
 
+    /// What is selected stays on show while it is given one label after the other, though the filter would hide it.
+    fn still_labelled(&self) -> HashSet<PhotoId> {
+        if !self.project().settings().multi_label {
+            return HashSet::new();
+        }
+        let targets: HashSet<PhotoId> = self.targets().into_iter().collect();
+        let shown = self.gallery.photos.iter().copied();
+        shown.filter(|photo| targets.contains(photo)).collect()
+    }
+
     fn passes(&self, id: PhotoId) -> bool {
         let Some(photo) = self.project().photo(id) else {
             return false;
@@ -75,9 +84,12 @@ impl App {
             Filter::Unsure => photo.label.is_none() && photo.unsure,
             Filter::Labelled => photo.label.is_some(),
             Filter::Disagreeing => {
-                photo.label.is_some() && predicted().is_some_and(|class| photo.label != Some(class))
+                photo.label.is_some() && predicted().is_some_and(|class| !photo.shows(class))
             }
-            Filter::Class(class) => photo.label.or_else(predicted) == Some(class),
+            Filter::Class(class) => match photo.label {
+                Some(_) => photo.shows(class),
+                None => predicted() == Some(class),
+            },
         }
     }
 

@@ -255,7 +255,7 @@ impl Reach {
     fn of(edit: &Edit) -> Self {
         match edit {
             Edit::SetSettings(_) => Self::Settings,
-            Edit::SetLabels { .. } | Edit::SetUnsure(_) => Self::Labels,
+            Edit::SetLabels { .. } | Edit::SetLabelSets { .. } | Edit::SetUnsure(_) => Self::Labels,
             _ => Self::Everything,
         }
     }

@@ -66,10 +66,10 @@ impl App {
     pub fn agreement_above(&self, threshold: f32) -> (usize, usize) {
         let pool = self.project().pool().iter();
         let labelled = pool.filter_map(|photo| {
-            let label = self.project().photo(*photo)?.label?;
+            let known = self.project().photo(*photo)?;
             let sure = self.scoring.confidence(*photo)? >= threshold;
             let prediction = self.prediction(*photo).filter(|_| sure)?;
-            Some(prediction.class == label)
+            known.label.map(|_| known.shows(prediction.class))
         });
         labelled.fold((0, 0), |(right, all), is_right| {
             (right + usize::from(is_right), all + 1)
@@ -138,6 +138,9 @@ impl App {
 
     /// Labels photos as predicted, all in one step; those without a prediction are left as they are.
     pub(super) fn accept_predictions(&mut self, photos: &[PhotoId]) {
+        if self.project().settings().multi_label {
+            return self.add_predictions(photos);
+        }
         let predicted = |photo: &PhotoId| Some((*photo, Some(self.prediction(*photo)?.class)));
         let labels: Vec<(PhotoId, Option<ClassId>)> = photos.iter().filter_map(predicted).collect();
         self.label_all(labels, LabelSource::AcceptedPrediction);
@@ -164,28 +167,18 @@ impl App {
             source,
             predicted,
         };
-        let labelled = self.perform(if shots.is_empty() {
-            label
-        } else {
-            // What a shot shows is what it is a shot of; without a label it goes to the pool.
-            let role = |class: Option<ClassId>| class.map_or(Role::Pool, Role::Shot);
-            let roles = shots.into_iter().map(|(photo, class)| (photo, role(class)));
-            Edit::Batch {
-                title: None,
-                edits: vec![Edit::SetRoles(roles.collect()), label],
-            }
-        });
+        let labelled = self.perform(with_shots(shots, label));
         self.move_on(labelled && sets, next);
     }
 
-    fn has_shot_role(&self, photo: PhotoId) -> bool {
+    pub(super) fn has_shot_role(&self, photo: PhotoId) -> bool {
         let role = self.project().photo(photo).map(|photo| photo.role);
         matches!(role, Some(Role::Shot(_)))
     }
 
     /// What was predicted for photos that somebody labels, for the running accuracy; of predictions accepted by the dozen nobody
     /// looked at each.
-    fn predicted_for(
+    pub(super) fn predicted_for(
         &self,
         labels: &[(PhotoId, Option<ClassId>)],
         source: LabelSource,
@@ -208,7 +201,7 @@ impl App {
         self.move_on(is_set && unsure, next);
     }
 
-    fn move_on(&mut self, moves: bool, next: Option<PhotoId>) {
+    pub(super) fn move_on(&mut self, moves: bool, next: Option<PhotoId>) {
         if !moves {
             return;
         }
@@ -221,7 +214,7 @@ impl App {
 
     /// The photo behind the last of these in the gallery, where the selected one is among them; before the labels change, since
     /// the gallery may then hide them.
-    fn behind(&self, photos: &BTreeSet<PhotoId>) -> Option<PhotoId> {
+    pub(super) fn behind(&self, photos: &BTreeSet<PhotoId>) -> Option<PhotoId> {
         self.selected.filter(|selected| photos.contains(selected))?;
         let places = &self.gallery.photos;
         let last = places.iter().rposition(|photo| photos.contains(photo))?;
@@ -235,5 +228,19 @@ impl App {
             *counts.entry(class.class).or_default() += 1;
         }
         counts
+    }
+}
+
+/// An edit that labels photos, with the shots among them: what a shot shows is what it is a shot of; without a label it goes to
+/// the pool.
+pub(super) fn with_shots(shots: Vec<(PhotoId, Option<ClassId>)>, label: Edit) -> Edit {
+    if shots.is_empty() {
+        return label;
+    }
+    let role = |class: Option<ClassId>| class.map_or(Role::Pool, Role::Shot);
+    let roles = shots.into_iter().map(|(photo, class)| (photo, role(class)));
+    Edit::Batch {
+        title: None,
+        edits: vec![Edit::SetRoles(roles.collect()), label],
     }
 }

@@ -63,7 +63,7 @@ pub struct Common {
     /// The activation of a bare .safetensors file [default: quick-gelu]
     #[arg(long, global = true, value_enum)]
     pub activation: Option<ActivationName>,
-    /// Encode photos in another process: a program's path, `cuda` (shotlens-cuda beside this one) or ssh:HOST[:PROGRAM]; may be repeated
+    /// Encode photos in another process: a program's path, `cuda` (shotlens-cuda beside this one) or ssh:HOST:PROGRAM (PROGRAM may be left out); may be repeated
     #[arg(long = "worker", global = true, value_name = "PROGRAM|cuda|ssh:HOST")]
     pub workers: Vec<WorkerSpec>,
 }

@@ -33,6 +33,15 @@ pub fn apply_recording(
             labels,
             source,
             predicted,
+        } => {
+            let labels = labels.into_iter();
+            let sets = labels.map(|(id, label)| (id, label.into_iter().collect()));
+            set_labels(state, sets.collect(), source, predicted, changes)
+        }
+        Edit::SetLabelSets {
+            labels,
+            source,
+            predicted,
         } => set_labels(state, labels, source, predicted, changes),
         Edit::SetUnsure(unsure) => set_unsure(state, unsure, changes),
         Edit::SetColour { id, colour } => set_colour(state, id, colour, changes),
@@ -64,30 +73,16 @@ fn remove_class(
 ) -> Result<Edit, EditError> {
     let class = state.take_class(id).ok_or(EditError::UnknownClass { id })?;
     let shots = state.take_photos(|photo| photo.role == Role::Shot(id));
-    let labelled: Vec<PhotoId> = state
-        .photos()
-        .iter()
-        .filter(|photo| photo.label == Some(id))
-        .map(|photo| photo.id)
-        .collect();
-    for &photo in &labelled {
-        state.replace_label(photo, None);
-    }
-    let source = LabelSource::User;
     if !shots.is_empty() {
         changes.push(RowChange::DeletePhotos(
             shots.iter().map(|photo| photo.id).collect(),
         ));
     }
-    if !labelled.is_empty() {
-        let labels = labelled.iter().map(|&photo| (photo, None)).collect();
-        let predicted = Vec::new();
-        changes.push(RowChange::SetLabels {
-            labels,
-            source,
-            predicted,
-        });
-    }
+    let labelled = state.photos().iter().filter(|photo| photo.shows(id));
+    let rest: Vec<(PhotoId, Vec<ClassId>)> = labelled
+        .map(|photo| (photo.id, photo.labels_without(id)))
+        .collect();
+    let relabelled = relabel(state, rest, LabelSource::User, Vec::new(), changes);
     changes.push(RowChange::DeleteClass(id));
     put_classes(state, class.position as usize.., changes);
 
@@ -95,18 +90,7 @@ fn remove_class(
     if !shots.is_empty() {
         edits.push(Edit::AddPhotos(shots));
     }
-    if !labelled.is_empty() {
-        let labels = labelled
-            .into_iter()
-            .map(|photo| (photo, Some(id)))
-            .collect();
-        let predicted = Vec::new();
-        edits.push(Edit::SetLabels {
-            labels,
-            source,
-            predicted,
-        });
-    }
+    edits.extend(relabelled);
     Ok(Edit::Batch { title: None, edits })
 }
 
@@ -156,10 +140,14 @@ fn move_class(
 
 fn add_photos(
     state: &mut ProjectState,
-    photos: Vec<Photo>,
+    mut photos: Vec<Photo>,
     changes: &mut Vec<RowChange>,
 ) -> Result<Edit, EditError> {
     check_new_photos(state, &photos)?;
+    for photo in &mut photos {
+        let labels: Vec<ClassId> = photo.labels().collect();
+        photo.set_labels(&labels);
+    }
     let ids = photos.iter().map(|photo| photo.id).collect();
     changes.push(RowChange::InsertPhotos(photos.clone()));
     state.insert_photos(photos);
@@ -204,33 +192,63 @@ fn set_roles(
 
 fn set_labels(
     state: &mut ProjectState,
-    labels: Vec<(PhotoId, Option<ClassId>)>,
+    labels: Vec<(PhotoId, Vec<ClassId>)>,
     source: LabelSource,
     predicted: Vec<(PhotoId, ClassId)>,
     changes: &mut Vec<RowChange>,
 ) -> Result<Edit, EditError> {
-    for &(id, label) in &labels {
-        check_photo(state, id)?;
-        if let Some(class) = label {
-            check_class(state, class)?;
+    for (id, classes) in &labels {
+        check_photo(state, *id)?;
+        for class in classes {
+            check_class(state, *class)?;
         }
     }
-    let mut old: Vec<(PhotoId, Option<ClassId>)> = labels
-        .iter()
-        .filter_map(|&(id, label)| state.replace_label(id, label))
-        .collect();
-    old.reverse();
-    state.add_judgements(judgements(&labels, &predicted));
-    changes.push(RowChange::SetLabels {
-        labels,
-        source,
-        predicted,
-    });
-    Ok(Edit::SetLabels {
-        labels: old,
+    let nothing = Edit::SetLabels {
+        labels: Vec::new(),
         source,
         predicted: Vec::new(),
-    })
+    };
+    Ok(relabel(state, labels, source, predicted, changes).unwrap_or(nothing))
+}
+
+/// Sets the labels of photos that are there, the main one first; the inverse, unless there is nothing to do.
+fn relabel(
+    state: &mut ProjectState,
+    labels: Vec<(PhotoId, Vec<ClassId>)>,
+    source: LabelSource,
+    predicted: Vec<(PhotoId, ClassId)>,
+    changes: &mut Vec<RowChange>,
+) -> Option<Edit> {
+    let (mut old, mut main, mut also) = (Vec::new(), Vec::new(), Vec::new());
+    for (id, classes) in labels {
+        let before = state.replace_labels(id, &classes)?;
+        let after = state.photo(id)?;
+        // A further label alone is nothing for the history of the main ones; one given again is.
+        let is_further =
+            before.first() == classes.first() && (before.len() > 1 || classes.len() > 1);
+        if !is_further {
+            main.push((id, after.label));
+        }
+        if before.len() > 1 || !after.also.is_empty() {
+            also.push((id, after.also.clone()));
+        }
+        old.push((id, before));
+    }
+    // Backwards, so that a photo named twice gets its first labels back.
+    old.reverse();
+    let is_any = !old.is_empty();
+    state.add_judgements(judgements(&main, &predicted));
+    if !main.is_empty() {
+        changes.push(RowChange::SetLabels {
+            labels: main,
+            source,
+            predicted,
+        });
+    }
+    if !also.is_empty() {
+        changes.push(RowChange::SetAlso(also));
+    }
+    is_any.then(|| Edit::labels(old, source))
 }
 
 /// The labels that were predicted or not.
@@ -371,7 +389,7 @@ fn check_new_photos(state: &ProjectState, photos: &[Photo]) -> Result<(), EditEr
         if let Role::Shot(class) = photo.role {
             check_class(state, class)?;
         }
-        if let Some(class) = photo.label {
+        for class in photo.labels() {
             check_class(state, class)?;
         }
     }

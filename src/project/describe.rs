@@ -21,7 +21,16 @@ impl Edit {
             Self::AddPhotos(photos) => format!("Add {}", photos_text(photos.len())),
             Self::RemovePhotos(ids) => format!("Remove {}", photos_text(ids.len())),
             Self::SetRoles(roles) => describe_roles(roles, class),
-            Self::SetLabels { labels, .. } => describe_labels(labels, class),
+            Self::SetLabels { labels, .. } => {
+                let sets = labels
+                    .iter()
+                    .map(|(id, label)| (*id, label.iter().copied().collect()))
+                    .collect::<Vec<(PhotoId, Vec<ClassId>)>>();
+                describe_labels(&sets, class)
+            }
+            Self::SetLabelSets { labels, .. } => {
+                describe_one_class(labels, state).unwrap_or_else(|| describe_labels(labels, class))
+            }
             Self::SetUnsure(photos) => describe_unsure(photos),
             Self::SetColour { id, .. } => format!("Change the colour of {}", class(*id)),
             Self::SetSettings(settings) => describe_settings(state.settings(), settings),
@@ -40,22 +49,50 @@ impl Edit {
 fn describe_roles(roles: &[(PhotoId, Role)], class: impl Fn(ClassId) -> String) -> String {
     let photos = photos_text(roles.len());
     match common(roles) {
-        Some(Role::Shot(id)) => format!("Make {photos} shots of {}", class(id)),
+        Some(Role::Shot(id)) => format!("Make {photos} shots of {}", class(*id)),
         Some(Role::Pool) => format!("Move {photos} to the pool"),
         None => format!("Move {photos}"),
     }
 }
 
 fn describe_labels(
-    labels: &[(PhotoId, Option<ClassId>)],
+    labels: &[(PhotoId, Vec<ClassId>)],
     class: impl Fn(ClassId) -> String,
 ) -> String {
     let photos = photos_text(labels.len());
     match common(labels) {
-        Some(Some(id)) => format!("Label {photos} as {}", class(id)),
-        Some(None) => format!("Clear the label of {photos}"),
+        Some(ids) if ids.is_empty() => format!("Clear the label of {photos}"),
+        Some(ids) => {
+            let names: Vec<String> = ids.iter().map(|id| class(*id)).collect();
+            format!("Label {photos} as {}", names.join(", "))
+        }
         None => format!("Label {photos}"),
     }
+}
+
+/// Of labels that differ from those before by one class, the same for all photos.
+fn describe_one_class(labels: &[(PhotoId, Vec<ClassId>)], state: &ProjectState) -> Option<String> {
+    let change_of = |(id, after): &(PhotoId, Vec<ClassId>)| {
+        let before = state.photo(*id)?;
+        let mut added = after.iter().filter(|class| !before.shows(**class));
+        let mut gone = before.labels().filter(|class| !after.contains(class));
+        match (added.next(), added.next(), gone.next(), gone.next()) {
+            (Some(class), None, None, None) => Some((*class, true)),
+            (None, None, Some(class), None) => Some((class, false)),
+            _ => None,
+        }
+    };
+    let (class, is_added) = change_of(labels.first()?)?;
+    let is_common = |one| change_of(one) == Some((class, is_added));
+    let name = &state.class(class)?.name;
+    let photos = photos_text(labels.len());
+    labels.iter().all(is_common).then(|| {
+        if is_added {
+            format!("Label {photos} as {name}")
+        } else {
+            format!("Take {name} off {photos}")
+        }
+    })
 }
 
 fn describe_unsure(photos: &[(PhotoId, bool)]) -> String {
@@ -90,6 +127,8 @@ fn describe_settings(before: &Settings, after: &Settings) -> String {
             "Turn learning from labels {}",
             switch(after.learn_from_labels)
         )
+    } else if before.multi_label != after.multi_label {
+        format!("Turn several labels a photo {}", switch(after.multi_label))
     } else if before.options != after.options {
         match &after.options.preset {
             Some(preset) => format!("Take the values of {preset}"),
@@ -116,10 +155,10 @@ fn photos_text(count: usize) -> String {
     }
 }
 
-fn common<T: Copy + PartialEq>(pairs: &[(PhotoId, T)]) -> Option<T> {
-    let (_, first) = *pairs.first()?;
+fn common<T: PartialEq>(pairs: &[(PhotoId, T)]) -> Option<&T> {
+    let (_, first) = pairs.first()?;
     pairs
         .iter()
-        .all(|&(_, value)| value == first)
+        .all(|(_, value)| value == first)
         .then_some(first)
 }

@@ -35,7 +35,7 @@ impl LabelSource {
 pub enum Edit {
     /// Adds a class at its position (see [`super::ProjectState::new_class`]).
     AddClass(Class),
-    /// Removes a class; its shots leave the project and labels to it are cleared.
+    /// Removes a class; its shots leave the project and labels to it go, so that a further label becomes the main one.
     RemoveClass(ClassId),
     /// Renames a class.
     RenameClass {
@@ -64,13 +64,23 @@ pub enum Edit {
     RemovePhotos(Vec<PhotoId>),
     /// Makes photos shots of a class, or moves them to the pool.
     SetRoles(Vec<(PhotoId, Role)>),
-    /// Labels photos, or clears their labels.
+    /// Labels photos with one class each, or clears their labels.
     SetLabels {
         /// The new label of each photo.
         labels: Vec<(PhotoId, Option<ClassId>)>,
         /// Who says so.
         source: LabelSource,
         /// What was predicted before, for each of `labels` that a person looked at; absent in the history of older projects.
+        #[serde(default)]
+        predicted: Vec<(PhotoId, ClassId)>,
+    },
+    /// Labels photos with several classes each.
+    SetLabelSets {
+        /// The new labels of each photo, the main one first; without any, it has none.
+        labels: Vec<(PhotoId, Vec<ClassId>)>,
+        /// Who says so.
+        source: LabelSource,
+        /// What was predicted before, for each of `labels` that a person looked at.
         #[serde(default)]
         predicted: Vec<(PhotoId, ClassId)>,
     },
@@ -159,7 +169,7 @@ pub enum RowChange {
     DeletePhotos(Vec<PhotoId>),
     /// Roles that differ.
     SetRoles(Vec<(PhotoId, Role)>),
-    /// Labels that were set, for the labels' own history too.
+    /// Main labels that were set, for the labels' own history too.
     SetLabels {
         /// The label of each photo now.
         labels: Vec<(PhotoId, Option<ClassId>)>,
@@ -168,6 +178,8 @@ pub enum RowChange {
         /// What was predicted before.
         predicted: Vec<(PhotoId, ClassId)>,
     },
+    /// The further labels of each photo now.
+    SetAlso(Vec<(PhotoId, Vec<ClassId>)>),
     /// Whether nobody can tell differs.
     SetUnsure(Vec<(PhotoId, bool)>),
     /// The settings differ.
@@ -181,6 +193,26 @@ impl Edit {
             labels: vec![(photo, class)],
             source,
             predicted: Vec::new(),
+        }
+    }
+
+    /// Gives photos these labels, the main one first: [`Self::SetLabels`] where that says it all.
+    pub fn labels(labels: Vec<(PhotoId, Vec<ClassId>)>, source: LabelSource) -> Self {
+        let predicted = Vec::new();
+        if labels.iter().any(|(_, classes)| classes.len() > 1) {
+            return Self::SetLabelSets {
+                labels,
+                source,
+                predicted,
+            };
+        }
+        let labels = labels.into_iter();
+        Self::SetLabels {
+            labels: labels
+                .map(|(photo, classes)| (photo, classes.first().copied()))
+                .collect(),
+            source,
+            predicted,
         }
     }
 

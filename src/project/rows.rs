@@ -101,7 +101,26 @@ fn read_classes(connection: &Connection) -> rusqlite::Result<Vec<Class>> {
         .collect()
 }
 
+/// The further labels of the photos that have such.
+fn read_further_labels(
+    connection: &Connection,
+) -> rusqlite::Result<HashMap<PhotoId, Vec<ClassId>>> {
+    let mut labels: HashMap<PhotoId, Vec<ClassId>> = HashMap::new();
+    if schema::version(connection)? < 4 {
+        return Ok(labels);
+    }
+    let mut statement =
+        connection.prepare("SELECT photo, class FROM further_labels ORDER BY photo, class")?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        let photo = labels.entry(PhotoId(row.get(0)?)).or_default();
+        photo.push(ClassId(row.get(1)?));
+    }
+    Ok(labels)
+}
+
 fn read_photos(connection: &Connection, base: &Path) -> rusqlite::Result<Vec<Photo>> {
+    let mut further = read_further_labels(connection)?;
     // An older file that may only be looked at stays as it is.
     let unsure = if schema::version(connection)? < 3 {
         "0"
@@ -117,18 +136,24 @@ fn read_photos(connection: &Connection, base: &Path) -> rusqlite::Result<Vec<Pho
             let label: Option<i64> = row.get(3)?;
             let size: i64 = row.get(4)?;
             let hash: Option<[u8; 32]> = row.get(6)?;
-            Ok(Photo {
-                id: PhotoId(row.get(0)?),
+            let id = PhotoId(row.get(0)?);
+            let also = further.remove(&id).unwrap_or_default();
+            let labels: Vec<ClassId> = label.map(ClassId).into_iter().chain(also).collect();
+            let mut photo = Photo {
+                id,
                 path: from_stored(&path_from_row(row, 1)?, base).into(),
                 role: shot_of.map_or(Role::Pool, |class| Role::Shot(ClassId(class))),
-                label: label.map(ClassId),
+                label: None,
+                also: Vec::new(),
                 unsure: row.get(7)?,
                 file: FileStamp {
                     size: size.cast_unsigned(),
                     modified_ms: row.get(5)?,
                     hash: hash.map(ContentHash),
                 },
-            })
+            };
+            photo.set_labels(&labels);
+            Ok(photo)
         })?
         .collect()
 }
@@ -162,8 +187,13 @@ fn read_settings(connection: &Connection) -> rusqlite::Result<Settings> {
     } else {
         "method_options"
     };
+    let multi_label = if schema::version(connection)? < 4 {
+        "0"
+    } else {
+        "multi_label"
+    };
     let sql = format!(
-        "SELECT method, alpha, beta, gamma, auto_tuned, use_class_names, learn_from_labels, adapter, model, {options} FROM settings"
+        "SELECT method, alpha, beta, gamma, auto_tuned, use_class_names, learn_from_labels, adapter, model, {options}, {multi_label} FROM settings"
     );
     let found = connection
         .query_row(&sql, (), |row| {
@@ -178,6 +208,7 @@ fn read_settings(connection: &Connection) -> rusqlite::Result<Settings> {
                 use_class_names: row.get(5)?,
                 learn_from_labels,
                 label_limit,
+                multi_label: row.get(10)?,
                 adapter: row.get(7)?,
                 model: row.get(8)?,
             })
@@ -270,6 +301,7 @@ pub(super) fn write_change(
             source,
             predicted,
         } => set_labels(connection, labels, *source, predicted, occasion),
+        RowChange::SetAlso(photos) => set_further_labels(connection, photos),
         RowChange::SetUnsure(photos) => {
             let mut statement =
                 connection.prepare_cached("UPDATE photos SET unsure = ?2 WHERE id = ?1")?;
@@ -315,6 +347,7 @@ fn insert_photos(connection: &Connection, photos: &[Photo], base: &Path) -> rusq
             path,
             role,
             label,
+            also,
             unsure,
             file,
         } = photo;
@@ -328,6 +361,7 @@ fn insert_photos(connection: &Connection, photos: &[Photo], base: &Path) -> rusq
             file.hash.as_ref().map(|hash| hash.0.as_slice()),
             unsure,
         ])?;
+        add_further_labels(connection, *id, also)?;
     }
     let last = photos.iter().map(|photo| photo.id.0).max().unwrap_or(0);
     raise_meta(connection, "next_photo", last + 1)
@@ -355,6 +389,33 @@ fn set_labels(
     Ok(())
 }
 
+fn set_further_labels(
+    connection: &Connection,
+    photos: &[(PhotoId, Vec<ClassId>)],
+) -> rusqlite::Result<()> {
+    let mut clear = connection.prepare_cached("DELETE FROM further_labels WHERE photo = ?1")?;
+    for (photo, classes) in photos {
+        clear.execute([photo.0])?;
+        add_further_labels(connection, *photo, classes)?;
+    }
+    Ok(())
+}
+
+fn add_further_labels(
+    connection: &Connection,
+    photo: PhotoId,
+    classes: &[ClassId],
+) -> rusqlite::Result<()> {
+    if classes.is_empty() {
+        return Ok(());
+    }
+    let mut add =
+        connection.prepare_cached("INSERT INTO further_labels (photo, class) VALUES (?1, ?2)")?;
+    classes
+        .iter()
+        .try_for_each(|class| add.execute([photo.0, class.0]).map(drop))
+}
+
 fn put_settings(connection: &Connection, settings: &Settings) -> rusqlite::Result<()> {
     let Settings {
         method,
@@ -366,6 +427,7 @@ fn put_settings(connection: &Connection, settings: &Settings) -> rusqlite::Resul
         use_class_names,
         learn_from_labels,
         label_limit,
+        multi_label,
         adapter,
         model,
     } = settings;
@@ -373,8 +435,8 @@ fn put_settings(connection: &Connection, settings: &Settings) -> rusqlite::Resul
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
     connection
         .prepare_cached(
-            "INSERT OR REPLACE INTO settings (id, method, alpha, beta, gamma, auto_tuned, use_class_names, learn_from_labels, adapter, model, method_options)
-             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT OR REPLACE INTO settings (id, method, alpha, beta, gamma, auto_tuned, use_class_names, learn_from_labels, adapter, model, method_options, multi_label)
+             VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             method,
@@ -386,7 +448,8 @@ fn put_settings(connection: &Connection, settings: &Settings) -> rusqlite::Resul
             label_limit.to_row(*learn_from_labels),
             adapter,
             model,
-            options
+            options,
+            multi_label
         ])
         .map(drop)
 }

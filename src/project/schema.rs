@@ -6,7 +6,7 @@ use rusqlite::{Connection, Transaction};
 pub(super) const APPLICATION_ID: i32 = 0x5368_6f74;
 
 /// One step for every schema version: step `i` turns version `i` into version `i + 1`. Steps are only ever added.
-const LADDER: &[&str] = &[VERSION_1, VERSION_2, VERSION_3];
+const LADDER: &[&str] = &[VERSION_1, VERSION_2, VERSION_3, VERSION_4];
 
 /// The schema version that this program writes.
 pub(super) const VERSION: i64 = LADDER.len() as i64;
@@ -88,6 +88,17 @@ ALTER TABLE settings ADD COLUMN method_options TEXT NOT NULL DEFAULT '{}';
 const VERSION_3: &str = "
 ALTER TABLE photos ADD COLUMN unsure INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE label_events ADD COLUMN predicted INTEGER;
+";
+
+/// Further labels of a photo besides `photos.label`, and whether the project has such.
+const VERSION_4: &str = "
+CREATE TABLE further_labels (
+    photo INTEGER NOT NULL REFERENCES photos (id) ON DELETE CASCADE,
+    class INTEGER NOT NULL REFERENCES classes (id) ON DELETE CASCADE,
+    PRIMARY KEY (photo, class)
+) STRICT, WITHOUT ROWID;
+
+ALTER TABLE settings ADD COLUMN multi_label INTEGER NOT NULL DEFAULT 0;
 ";
 
 /// Brings the file from version `found` to [`VERSION`], inside the caller's transaction.

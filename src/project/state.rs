@@ -78,11 +78,47 @@ pub struct Photo {
     pub role: Role,
     /// What somebody said it shows; independent of the role.
     pub label: Option<ClassId>,
+    /// Further classes that it shows: sorted, each once, never `label`, none without a label. Absent in the history of older projects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<ClassId>,
     /// Somebody looked at it and could not tell; absent in the history of older projects.
     #[serde(default)]
     pub unsure: bool,
     /// The file as last read.
     pub file: FileStamp,
+}
+
+impl Photo {
+    /// Every class that somebody said it shows: its label, then the further ones.
+    pub fn labels(&self) -> impl Iterator<Item = ClassId> + '_ {
+        self.label.into_iter().chain(self.also.iter().copied())
+    }
+
+    /// Whether somebody said that it shows this class.
+    pub fn shows(&self, class: ClassId) -> bool {
+        self.labels().any(|label| label == class)
+    }
+
+    /// Its labels with one class in the place of another.
+    pub fn labels_with(&self, new: ClassId, old: ClassId) -> Vec<ClassId> {
+        self.labels()
+            .map(|label| if label == old { new } else { label })
+            .collect()
+    }
+
+    /// Its labels without a class; where that is the label, the first of the further ones takes its place.
+    pub fn labels_without(&self, class: ClassId) -> Vec<ClassId> {
+        self.labels().filter(|label| *label != class).collect()
+    }
+
+    /// Sets the label to the first of these and the further ones to the others.
+    pub(super) fn set_labels(&mut self, labels: &[ClassId]) {
+        self.label = labels.first().copied();
+        self.also = labels.get(1..).unwrap_or_default().to_vec();
+        self.also.sort_unstable();
+        self.also.dedup();
+        self.also.retain(|class| Some(*class) != self.label);
+    }
 }
 
 /// A label that a person gave, and what was predicted before.
@@ -122,6 +158,10 @@ pub struct MethodOptions {
 
 /// The method and its parameters.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches that depend on nothing"
+)]
 pub struct Settings {
     /// As on the command line: `zero-shot`, `tip-adapter`, ...
     pub method: String,
@@ -146,6 +186,9 @@ pub struct Settings {
     /// How many of them; absent in the history of older projects.
     #[serde(default)]
     pub label_limit: LabelLimit,
+    /// Whether a photo may have several labels; absent in the history of older projects.
+    #[serde(default)]
+    pub multi_label: bool,
     /// `FILE`, `isoclip[:TOP,BOTTOM]` or `pca[:DIM]`.
     pub adapter: Option<String>,
     /// Name or path of the model; `None` is the embedded one.
@@ -164,6 +207,7 @@ impl Default for Settings {
             use_class_names: true,
             learn_from_labels: false,
             label_limit: LabelLimit::All,
+            multi_label: false,
             adapter: Some("isoclip".to_owned()),
             model: None,
         }
@@ -204,6 +248,7 @@ pub struct ProjectState {
     by_path: PathIndex,
     members: HashMap<Role, Vec<PhotoId>>,
     num_labelled: HashMap<ClassId, usize>,
+    num_with_label: usize,
     judgements: Vec<Judgement>,
     next_class: i64,
     next_photo: i64,
@@ -321,9 +366,14 @@ impl ProjectState {
         self.members.get(&Role::Pool).map_or(&[], Vec::as_slice)
     }
 
-    /// How many photos, shots or pool, carry this label.
+    /// How many photos, shots or pool, carry this label, alone or among others.
     pub fn num_labelled(&self, class: ClassId) -> usize {
         self.num_labelled.get(&class).copied().unwrap_or(0)
+    }
+
+    /// How many photos, shots or pool, have a label.
+    pub fn num_with_label(&self) -> usize {
+        self.num_with_label
     }
 
     /// A class ready for [`super::Edit::AddClass`]: a fresh id, the default prompt, the lowest unused colour, last in the list.
@@ -353,6 +403,7 @@ impl ProjectState {
             path: path.into(),
             role,
             label: None,
+            also: Vec::new(),
             unsure: false,
             file,
         }
@@ -389,7 +440,8 @@ impl ProjectState {
         for photo in &photos {
             self.next_photo = self.next_photo.max(photo.id.0 + 1);
             self.by_path.insert(photo);
-            self.count_label(photo.label, 1);
+            let labels: Vec<ClassId> = photo.labels().collect();
+            self.count_labels(&labels, 1);
         }
         self.photos.extend(photos);
         self.photos.sort_by_key(|photo| photo.id);
@@ -404,7 +456,8 @@ impl ProjectState {
             .collect();
         for photo in &taken {
             self.by_path.remove(&photo.path);
-            self.count_label(photo.label, -1);
+            let labels: Vec<ClassId> = photo.labels().collect();
+            self.count_labels(&labels, -1);
         }
         self.rebuild_members();
         taken
@@ -416,18 +469,20 @@ impl ProjectState {
             .map(|photo| std::mem::replace(&mut photo.role, role))
     }
 
-    /// Sets one photo's label and returns photo and old label, which puts it back.
-    pub(super) fn replace_label(
+    /// Sets one photo's labels, the main one first, and returns the old ones, which puts them back.
+    pub(super) fn replace_labels(
         &mut self,
         id: PhotoId,
-        label: Option<ClassId>,
-    ) -> Option<(PhotoId, Option<ClassId>)> {
-        let old = self
-            .photo_mut(id)
-            .map(|photo| std::mem::replace(&mut photo.label, label))?;
-        self.count_label(old, -1);
-        self.count_label(label, 1);
-        Some((id, old))
+        labels: &[ClassId],
+    ) -> Option<Vec<ClassId>> {
+        let index = self.photo_index(id)?;
+        let photo = &mut self.photos[index];
+        let old: Vec<ClassId> = photo.labels().collect();
+        photo.set_labels(labels);
+        let new: Vec<ClassId> = photo.labels().collect();
+        self.count_labels(&old, -1);
+        self.count_labels(&new, 1);
+        Some(old)
     }
 
     /// Sets whether nobody can tell, and returns photo and old state, which puts it back.
@@ -451,10 +506,13 @@ impl ProjectState {
         self.photo_index(id).map(|index| &mut self.photos[index])
     }
 
-    fn count_label(&mut self, label: Option<ClassId>, step: isize) {
-        if let Some(class) = label {
-            let count = self.num_labelled.entry(class).or_default();
+    fn count_labels(&mut self, labels: &[ClassId], step: isize) {
+        for class in labels {
+            let count = self.num_labelled.entry(*class).or_default();
             *count = count.saturating_add_signed(step);
+        }
+        if !labels.is_empty() {
+            self.num_with_label = self.num_with_label.saturating_add_signed(step);
         }
     }
 

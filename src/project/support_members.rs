@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{ClassId, PhotoId};
-use crate::project::state::ProjectState;
+use crate::project::state::{Photo, ProjectState};
 
 /// How many labelled photos join the shots, where the project learns from labels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ impl LabelLimit {
 
 impl ProjectState {
     /// The support set: shots class by class, then labelled photos where the project learns from them, each with the place of its
-    /// class in the list.
+    /// class in the list. A photo with several labels is there once for each.
     pub fn support(&self) -> Vec<(PhotoId, usize)> {
         let mut support = Vec::new();
         for (place, class) in self.classes().iter().enumerate() {
@@ -68,8 +68,8 @@ impl ProjectState {
             .collect();
         let mut labelled: Vec<Vec<PhotoId>> = vec![Vec::new(); classes.len()];
         for photo in self.pool() {
-            let label = self.photo(*photo).and_then(|photo| photo.label);
-            if let Some(place) = label.and_then(|label| places.get(&label)) {
+            let labels = self.photo(*photo).into_iter().flat_map(Photo::labels);
+            for place in labels.filter_map(|label| places.get(&label)) {
                 labelled[*place].push(*photo);
             }
         }
@@ -173,5 +173,26 @@ mod tests {
         let taken: Vec<i64> = spread(&photos, 3).map(|photo| photo.0).collect();
         assert_eq!(taken, [0, 3, 6]);
         assert_eq!(spread(&[], 3).count(), 0);
+    }
+
+    #[test]
+    fn a_photo_with_several_labels_is_learnt_as_each_of_its_classes() {
+        let mut state = project(LabelLimit::All);
+        let [hat, coat] = [0, 1].map(|place| state.classes()[place].id);
+        let photo = state.pool()[0];
+        let edit = Edit::SetLabelSets {
+            labels: vec![(photo, vec![hat, coat])],
+            source: LabelSource::User,
+            predicted: Vec::new(),
+        };
+        apply(&mut state, edit).unwrap();
+        assert_eq!(sizes(&state), [8, 3]);
+        assert_eq!((state.num_labelled(hat), state.num_labelled(coat)), (6, 2));
+        let places = state.support().into_iter();
+        let places: Vec<usize> = places
+            .filter(|(other, _)| *other == photo)
+            .map(|(_, place)| place)
+            .collect();
+        assert_eq!(places, [0, 1]);
     }
 }

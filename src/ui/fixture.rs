@@ -6,9 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use crate::app::{
     Activity, AdapterChoice, AdapterOption, AdapterStage, AdapterTrainingView, App, AvailableModel,
-    ComparisonView, Inspection, ModelState, ModelStatus, OverlapFigures, PairKind, PairList, Plan,
-    Preset, SavedStatus, SkippedFile, TrainingStage, TrainingStep, TrainingView, Vote,
-    scoring::Scoring,
+    Command, ComparisonView, Inspection, ModelState, ModelStatus, OverlapFigures, PairKind,
+    PairList, Plan, Preset, SavedStatus, SkippedFile, TrainingStage, TrainingStep, TrainingView,
+    Vote, scoring::Scoring,
 };
 use crate::ids::{ClassId, PhotoId};
 use crate::methods::surface::Surface;
@@ -65,6 +65,32 @@ pub(super) fn demo() -> App {
     fit(&mut app);
     overlap(&mut app);
     app.saved = SavedStatus::Saved(SystemTime::now() + Duration::from_hours(1));
+    app
+}
+
+/// The demo with one to five labels on the first photos.
+pub(super) fn several_labels() -> App {
+    let mut app = demo();
+    app.apply(Command::SetMultiLabel(true));
+    let classes = app.project.state().classes().iter();
+    let classes: Vec<ClassId> = classes.map(|class| class.id).collect();
+    for (photo, count) in app
+        .gallery
+        .photos
+        .clone()
+        .into_iter()
+        .zip([2, 3, 5, 1, 2, 4])
+    {
+        let predicted = app.prediction(photo).map(|prediction| prediction.class);
+        app.apply(Command::Label(vec![photo], None));
+        let others = classes.iter().filter(|class| Some(**class) != predicted);
+        let labels: Vec<ClassId> = predicted.into_iter().chain(others.copied()).collect();
+        for class in &labels[..count] {
+            app.apply(Command::Label(vec![photo], Some(*class)));
+        }
+    }
+    app.apply(Command::Select(Some(app.gallery.photos[1])));
+    app.inspection = Some(inspection(&app, app.gallery.photos[1]));
     app
 }
 

@@ -351,11 +351,7 @@ fn prefetch(ui: &Ui, cx: &mut PanelContext<'_>, grid: Grid, shown: std::ops::Ran
 /// As "1 204 photos · 37 labelled".
 fn summary(cx: &PanelContext<'_>) -> String {
     let project = cx.app.project();
-    let num_labelled: usize = project
-        .classes()
-        .iter()
-        .map(|class| project.num_labelled(class.id))
-        .sum();
+    let num_labelled = project.num_with_label();
     let photos = counted(project.pool().len(), "photo", "photos");
     if num_labelled == 0 {
         photos

@@ -112,7 +112,8 @@ fn label_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo) {
     let is_compact = ui.available_width() < COMPACT;
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing = vec2(5.0, 5.0);
-        if let Some(class) = predicted.filter(|_| photo.label.is_none()) {
+        let takes_more = photo.label.is_none() || app.project().settings().multi_label;
+        if let Some(class) = predicted.filter(|class| takes_more && !photo.shows(class.id)) {
             let key = if is_compact { "" } else { "Enter" };
             let button = egui::Button::new(format!("Accept {}", class.name)).right_text(key);
             if ui.add(button).clicked() {
@@ -151,7 +152,7 @@ fn class_button_ui(
     class: &Class,
     is_compact: bool,
 ) {
-    let is_label = photo.label == Some(class.id);
+    let is_label = photo.shows(class.id);
     let text = ui.painter().layout_no_wrap(
         class.name.clone(),
         egui::FontId::proportional(12.5),

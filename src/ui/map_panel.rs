@@ -340,7 +340,10 @@ fn photo_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, id: PhotoId) {
     let name = |class| cx.class(class).map_or("", |class| class.name.as_str());
     match (photo.role, photo.label) {
         (PhotoRole::Shot(class), _) => ui.label(format!("shot of {}", name(class))),
-        (PhotoRole::Pool, Some(class)) => ui.label(format!("labelled {}", name(class))),
+        (PhotoRole::Pool, Some(_)) => {
+            let names: Vec<&str> = photo.labels().map(name).collect();
+            ui.label(format!("labelled {}", names.join(", ")))
+        }
         (PhotoRole::Pool, None) => ui.weak("no label"),
     };
     if let Some(prediction) = cx.app.prediction(id) {

@@ -27,6 +27,7 @@ mod histogram;
 mod icons;
 mod inspector_panel;
 mod keymap;
+mod label_plates;
 mod map_canvas;
 mod map_panel;
 mod method_menu;
@@ -59,6 +60,8 @@ mod votes_ui;
 mod adapter_fixture;
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod several_labels_tests;
 #[cfg(test)]
 mod snapshots;
 #[cfg(test)]

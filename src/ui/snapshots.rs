@@ -204,6 +204,19 @@ fn the_model_menu_and_the_help_open() {
     );
 }
 
+#[test]
+fn look_at_several_labels() {
+    let app = fixture::several_labels;
+    check("look several_labels", app(), USUAL, Theme::Light, |_| ());
+    check(
+        "look several_labels_small",
+        app(),
+        SMALL,
+        Theme::Dark,
+        |_| (),
+    );
+}
+
 /// Confusion and curves, the palette, accepting and selecting many.
 fn look_at_labelling() {
     use egui_kittest::kittest::Queryable as _;

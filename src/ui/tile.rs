@@ -6,11 +6,13 @@ use egui::{
 };
 
 use crate::app::{Command, Mark, Prediction};
+use crate::ids::ClassId;
 use crate::project::{Class, Photo};
 
-use super::chip::{paint_bar, paint_chip, paint_tick};
+use super::chip::{paint_bar, paint_chip};
 use super::context::{PanelContext, file_name};
 use super::format::percent;
+use super::label_plates::paint_labels;
 use super::picture::{self, Fit};
 use super::theme::{self, Palette, class_colour};
 use super::thumbnails::Thumbnail;
@@ -44,20 +46,18 @@ pub(super) fn tile_ui(
     let name = file_name(photo);
     picture::paint(ui, square, &thumbnail, Fit::Cover, &name);
 
-    let known = match photo.role {
-        crate::project::Role::Shot(class) => Some(class),
-        crate::project::Role::Pool => photo.label,
+    let known: Vec<ClassId> = match photo.role {
+        crate::project::Role::Shot(class) => vec![class],
+        crate::project::Role::Pool => photo.labels().collect(),
     };
-    let label = known.and_then(|id| cx.class(id));
+    let labels: Vec<&Class> = known.into_iter().filter_map(|id| cx.class(id)).collect();
     let prediction = cx.app.prediction(photo.id);
     let prediction = prediction.as_ref();
     let predicted = prediction.and_then(|prediction| cx.class(prediction.class));
     let caption = Rect::from_min_max(pos2(rect.left(), square.bottom() + 4.0), rect.max);
     paint_prediction(ui, caption, prediction.zip(predicted));
-    if let Some(label) = label {
-        paint_label(ui, square, label, predicted);
-    }
-    if photo.unsure && label.is_none() {
+    paint_labels(ui, square, &labels, predicted);
+    if photo.unsure && labels.is_empty() {
         paint_aside(ui, square);
     }
     paint_frame(ui, rect, square, is_selected, &response);
@@ -66,7 +66,7 @@ pub(super) fn tile_ui(
     }
 
     response.widget_info(|| {
-        let text = spoken(&name, prediction.zip(predicted), label);
+        let text = spoken(&name, prediction.zip(predicted), &labels);
         WidgetInfo::selected(Role::Button, true, is_selected || is_marked, text)
     });
     if response.clicked() {
@@ -100,16 +100,21 @@ fn tooltip(
 }
 
 /// What a screen reader says of a tile, as "hat 87 % — photo 0123.jpg".
-fn spoken(name: &str, prediction: Option<(&Prediction, &Class)>, label: Option<&Class>) -> String {
+fn spoken(name: &str, prediction: Option<(&Prediction, &Class)>, labels: &[&Class]) -> String {
     let predicted = match prediction {
         Some((prediction, class)) => {
             format!("{} {}", class.name, percent(prediction.confidence))
         }
         None => "no prediction yet".to_owned(),
     };
-    match label {
-        Some(label) => format!("{predicted}, labelled {} — photo {name}", label.name),
-        None => format!("{predicted} — photo {name}"),
+    let names: Vec<&str> = labels.iter().map(|label| label.name.as_str()).collect();
+    match names.as_slice() {
+        [] => format!("{predicted} — photo {name}"),
+        [label] => format!("{predicted}, labelled {label} — photo {name}"),
+        [rest @ .., last] => {
+            let rest = rest.join(", ");
+            format!("{predicted}, labelled {rest} and {last} — photo {name}")
+        }
     }
 }
 
@@ -158,32 +163,6 @@ fn paint_prediction(ui: &Ui, rect: Rect, prediction: Option<(&Prediction, &Class
     }
     let colour = class_colour(class.colour).gamma_multiply(opacity);
     paint_bar(ui.painter(), bar, prediction.confidence, colour, palette);
-}
-
-/// The label in the picture's corner: a tick on the class's colour, and the class where it differs from the prediction.
-fn paint_label(ui: &Ui, square: Rect, label: &Class, predicted: Option<&Class>) {
-    let colour = class_colour(label.colour);
-    let painter = ui.painter();
-    outline(ui, square, colour);
-    let centre = square.right_top() + vec2(-14.0, 14.0);
-    paint_tick(painter, centre, 9.0, colour);
-    if predicted.is_some_and(|predicted| predicted.id == label.id) {
-        return;
-    }
-    let room = (square.width() - 24.0).max(20.0);
-    let mut job = egui::text::LayoutJob::simple_singleline(
-        label.name.clone(),
-        theme::semibold_font(11.5),
-        theme::text_on(colour),
-    );
-    job.wrap = egui::text::TextWrapping::truncate_at_width(room);
-    let galley = painter.layout_job(job);
-    let plate = Align2::LEFT_BOTTOM.anchor_size(
-        square.left_bottom() + vec2(5.0, -5.0),
-        galley.size() + vec2(10.0, 4.0),
-    );
-    painter.rect_filled(plate, 4.0, colour);
-    painter.galley(plate.min + vec2(5.0, 2.0), galley, Color32::PLACEHOLDER);
 }
 
 /// A photo that was set aside: greyed, with a sign that is no class's.
@@ -323,7 +302,6 @@ pub(super) fn class_menu_ui(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::ClassId;
 
     #[test]
     fn a_tile_tells_prediction_label_and_file() {
@@ -343,15 +321,19 @@ mod tests {
         let (hat, skirt) = (class(1, "hat"), class(2, "skirt"));
         let predicted = Some((&prediction, &hat));
         assert_eq!(
-            spoken("0123.jpg", predicted, None),
+            spoken("0123.jpg", predicted, &[]),
             "hat 87 % — photo 0123.jpg"
         );
         assert_eq!(
-            spoken("0123.jpg", predicted, Some(&skirt)),
+            spoken("0123.jpg", predicted, &[&skirt]),
             "hat 87 %, labelled skirt — photo 0123.jpg"
         );
         assert_eq!(
-            spoken("0123.jpg", None, None),
+            spoken("0123.jpg", predicted, &[&skirt, &hat]),
+            "hat 87 %, labelled skirt and hat — photo 0123.jpg"
+        );
+        assert_eq!(
+            spoken("0123.jpg", None, &[]),
             "no prediction yet — photo 0123.jpg"
         );
     }

@@ -73,6 +73,14 @@ fn project_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
             cx.request(Request::Export);
         }
         ui.separator();
+        let mut several = cx.app.project().settings().multi_label;
+        let switch = ui
+            .checkbox(&mut several, "Several labels a photo")
+            .on_hover_text("On: a class key adds its class to the photo, or takes it off again, and the photo stays selected; Enter accepts the prediction and moves on");
+        if switch.changed() {
+            cx.push(Command::SetMultiLabel(several));
+        }
+        ui.separator();
         if ui
             .add_enabled(!cx.app.is_demo(), Button::new("Open demo"))
             .clicked()

@@ -11,7 +11,7 @@ use crate::methods::Method;
 
 use super::{ShotlensWindow, fixture};
 
-fn window(app: App) -> Harness<'static, ShotlensWindow> {
+pub(super) fn window(app: App) -> Harness<'static, ShotlensWindow> {
     let mut harness = Harness::builder()
         .with_size(egui::vec2(1280.0, 800.0))
         .allow_missing_glyphs()
@@ -24,7 +24,7 @@ fn window(app: App) -> Harness<'static, ShotlensWindow> {
 }
 
 /// What was asked for since the last look, without what follows the eyes.
-fn asked(harness: &mut Harness<'_, ShotlensWindow>) -> Vec<Command> {
+pub(super) fn asked(harness: &mut Harness<'_, ShotlensWindow>) -> Vec<Command> {
     harness.run_steps(3);
     let mut log = std::mem::take(&mut harness.state_mut().log);
     log.retain(|command| !matches!(command, Command::ShowPhotos(_)));

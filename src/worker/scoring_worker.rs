@@ -38,6 +38,9 @@ use crate::methods::surface::Surface;
 use crate::methods::{LeaveOneOut, Method, Parameters};
 use crate::worker::lesson::{Lesson, Trained, Training};
 
+/// A photo with the indices of the classes that it shows, the main one first.
+pub type LabelledRow = (PhotoId, Vec<usize>);
+
 /// What the scoring worker can be asked.
 pub enum ScoreJob {
     /// Another project: forget all features, the model stays.
@@ -82,7 +85,7 @@ pub enum ScoreJob {
     /// Split photos into two groups that are alike within.
     Split(Generation, Vec<PhotoId>),
     /// Gather photos of the pool that are known to be of these classes.
-    Test(Generation, Vec<(PhotoId, usize)>),
+    Test(Generation, Vec<LabelledRow>),
     /// Make the same of photos that are in no project.
     StrayTest(Generation, Vec<StrayPhoto>),
 }
@@ -211,7 +214,7 @@ struct Agenda {
     predict: Option<(Generation, Parameters)>,
     show: Option<Vec<PhotoId>>,
     pairs: Option<PairRequest>,
-    tests: Vec<(Generation, Vec<(PhotoId, usize)>)>,
+    tests: Vec<(Generation, Vec<LabelledRow>)>,
     inserted: bool,
 }
 

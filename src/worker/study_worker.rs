@@ -27,11 +27,25 @@ pub struct TestSet {
     pub adapted: Option<Features>,
     /// The class of every photo.
     pub labels: Vec<usize>,
+    /// Further classes that count as right, of every photo; empty: none has such.
+    pub also: Vec<Vec<usize>>,
     /// Photos that were left out because they are shots.
     pub num_shots_left_out: usize,
 }
 
 impl TestSet {
+    /// How many of these classes, one a photo, are right.
+    pub fn num_right(&self, classes: &[usize]) -> usize {
+        let is_further = |photo: usize, class: &usize| {
+            let further = self.also.get(photo);
+            further.is_some_and(|further| further.contains(class))
+        };
+        let pairs = classes.iter().zip(&self.labels).enumerate();
+        pairs
+            .filter(|(photo, (class, label))| class == label || is_further(*photo, class))
+            .count()
+    }
+
     /// The photos, as the methods take them.
     pub fn queries(&self) -> Queries<'_> {
         Queries {

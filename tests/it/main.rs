@@ -34,6 +34,7 @@ mod projection;
 mod remote;
 mod report;
 mod sampling;
+mod several_labels;
 mod shared;
 mod source_text;
 mod stories;

@@ -8,6 +8,7 @@ mod edits;
 mod file;
 mod history;
 mod killed;
+mod several_labels;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -44,9 +45,11 @@ fn check_look_ups(state: &ProjectState) {
         assert_eq!(class.position as usize, position);
         let shots: Vec<PhotoId> = ids_with(state, |photo| photo.role == Role::Shot(class.id));
         assert_eq!(state.shots(class.id), shots);
-        let labelled = ids_with(state, |photo| photo.label == Some(class.id));
+        let labelled = ids_with(state, |photo| photo.shows(class.id));
         assert_eq!(state.num_labelled(class.id), labelled.len());
     }
+    let labelled = ids_with(state, |photo| photo.label.is_some());
+    assert_eq!(state.num_with_label(), labelled.len());
     assert_eq!(
         state.pool(),
         ids_with(state, |photo| photo.role == Role::Pool)
@@ -54,6 +57,10 @@ fn check_look_ups(state: &ProjectState) {
     for photo in state.photos() {
         assert_eq!(state.photo_at(&photo.path), Some(photo.id));
         assert_eq!(state.photo(photo.id), Some(photo));
+        assert!(photo.also.is_sorted_by(|a, b| a < b), "{photo:?}");
+        assert!(photo.label.is_some() || photo.also.is_empty(), "{photo:?}");
+        assert!(!photo.also.iter().any(|class| Some(*class) == photo.label));
+        assert!(photo.labels().all(|class| state.class(class).is_some()));
     }
 }
 
@@ -105,7 +112,7 @@ impl Random {
 
     /// An edit of any kind; about one in six does not fit the state.
     fn edit(&mut self, state: &mut ProjectState, folder: &Path) -> Edit {
-        match self.below(13) {
+        match self.below(15) {
             0 | 1 => {
                 let mut class = state.new_class(&format!("class {}", self.below(40)));
                 class.position = self.below(state.classes().len() + 1) as u32;
@@ -155,10 +162,23 @@ impl Random {
                     predicted: Vec::new(),
                 }
             }
-            11 => {
+            11 | 12 => {
+                let photos = self.some_photos_twice(state);
+                let labels = photos
+                    .into_iter()
+                    .map(|id| (id, self.labels(state)))
+                    .collect();
+                Edit::SetLabelSets {
+                    labels,
+                    source: LabelSource::User,
+                    predicted: Vec::new(),
+                }
+            }
+            13 => {
                 let alpha = 100.0 / (1 + self.below(997)) as f64;
                 Edit::SetSettings(Settings {
                     alpha,
+                    multi_label: self.below(2) == 0,
                     ..state.settings().clone()
                 })
             }
@@ -191,12 +211,24 @@ impl Random {
         (self.below(3) != 0).then(|| self.class(state))
     }
 
+    /// Up to three classes in any order, some of them twice.
+    fn labels(&mut self, state: &ProjectState) -> Vec<ClassId> {
+        let classes = state.classes();
+        let count = self.below(4).min(classes.len());
+        (0..count)
+            .map(|_| classes[self.below(classes.len())].id)
+            .collect()
+    }
+
     fn photos(&mut self, state: &mut ProjectState, folder: &Path) -> Vec<Photo> {
         let count = self.below(6);
         let mut photos = new_photos(state, folder, count);
         for photo in &mut photos {
             photo.role = self.role(state);
             photo.label = self.label(state);
+            if photo.label.is_some() {
+                photo.also = self.labels(state);
+            }
             photo.file.hash = (self.below(2) == 0).then_some(ContentHash([7; 32]));
         }
         photos

@@ -16,6 +16,11 @@ fn thirty_photos_are_labelled_by_keys_ten_taken_back_five_given_again_and_all_is
 }
 
 #[test]
+fn a_photo_is_given_several_classes_and_has_them_the_next_day() {
+    run_apart("stories::several_labels");
+}
+
+#[test]
 fn two_classes_become_one_and_two_again() {
     run_apart("stories::merging");
 }
@@ -133,6 +138,44 @@ fn labelling() {
     );
     press(&mut window, Key::Z, REDO);
     assert_eq!(num_labelled(&window), 30);
+}
+
+#[test]
+#[ignore = "run apart, by the story of several labels"]
+fn several_labels() {
+    let mut window = demo();
+    press(&mut window, Key::Home, Modifiers::NONE);
+    let photo = window.state().app().selected().unwrap();
+    click(&mut window, "Demo ⌄");
+    click(&mut window, "Several labels a photo");
+    press(&mut window, Key::Escape, Modifiers::NONE);
+    for key in [Key::Num3, Key::Num1, Key::Num5, Key::Num1, Key::Num2] {
+        press(&mut window, key, Modifiers::NONE);
+    }
+    let labels = |window: &Window| -> Vec<usize> {
+        let project = window.state().app().project();
+        let labels = project.photo(photo).unwrap().labels();
+        let place = |id| project.classes().iter().position(|class| class.id == id);
+        labels.map(|class| place(class).unwrap()).collect()
+    };
+    assert_eq!(labels(&window), [2, 1, 4]);
+    press(&mut window, Key::Z, Modifiers::COMMAND);
+    saved(&mut window);
+    drop(window);
+
+    let mut window = open(StartWith::Demo);
+    ready(&mut window);
+    assert_eq!(labels(&window), [2, 4]);
+    press(&mut window, Key::Z, REDO);
+    assert_eq!(labels(&window), [2, 1, 4]);
+    for _ in 0..2 {
+        press(&mut window, Key::Z, Modifiers::COMMAND);
+    }
+    assert_eq!(
+        labels(&window),
+        [2, 0, 4],
+        "the day before can be taken back"
+    );
 }
 
 #[test]

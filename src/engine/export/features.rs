@@ -135,6 +135,7 @@ mod tests {
             path: format!("/photos/{number}.jpg").into(),
             hash: ContentHash([number; 32]),
             label: (number == 1).then_some(1),
+            also: Vec::new(),
             prediction: (number > 0).then_some(Prediction {
                 class: 0,
                 confidence: 0.75,

@@ -160,12 +160,28 @@ impl<'a> Folder<'a> {
         }
     }
 
-    /// Photos with their class, the others counted.
-    fn classified(&mut self) -> Vec<(&'a ExportPhoto, usize)> {
+    /// Puts a photo into a folder for each of its classes; it counts once.
+    fn put_in_each(&mut self, photo: &ExportPhoto, folders: &[String]) {
+        let Some((first, others)) = folders.split_first() else {
+            return;
+        };
+        if self.put(photo, first).is_none() {
+            return;
+        }
+        for folder in others {
+            if let Err(reason) = self.placer.put(&photo.path, folder) {
+                self.written.skipped.push(reason);
+            }
+        }
+    }
+
+    /// Photos with their classes, the main one first; the others counted.
+    fn classified(&mut self) -> Vec<(&'a ExportPhoto, Vec<usize>)> {
         let (export, choice) = (self.export, self.options.choice);
         let photos = export.photos.iter();
         let found: Vec<_> = photos
-            .filter_map(|photo| Some((photo, photo.class(choice)?)))
+            .map(|photo| (photo, photo.classes(choice)))
+            .filter(|(_, classes)| !classes.is_empty())
             .collect();
         self.written.num_without_class = export.photos.len() - found.len();
         found
@@ -173,22 +189,28 @@ impl<'a> Folder<'a> {
 
     fn class_folders(&mut self) {
         let folders = class_folders(&self.export.classes);
-        for (photo, class) in self.classified() {
-            self.put(photo, &folders[class]);
+        for (photo, classes) in self.classified() {
+            let own = classes.iter().map(|class| folders[*class].clone());
+            self.put_in_each(photo, &own.collect::<Vec<_>>());
         }
     }
 
     fn yolo(&mut self) {
         let folders = class_folders(&self.export.classes);
         let photos = self.classified();
-        let judging = judging(&photos);
-        for (photo, class) in photos {
-            let part = if judging.contains(&(class, photo.hash)) {
+        let mains = photos.iter().map(|(photo, classes)| (*photo, classes[0]));
+        let judging = judging(&mains.collect::<Vec<_>>());
+        for (photo, classes) in photos {
+            // By the main label, so that no photo of several classes learns and judges.
+            let part = if judging.contains(&(classes[0], photo.hash)) {
                 "val"
             } else {
                 "train"
             };
-            self.put(photo, &format!("{part}/{}", folders[class]));
+            let own = classes
+                .iter()
+                .map(|class| format!("{part}/{}", folders[*class]));
+            self.put_in_each(photo, &own.collect::<Vec<_>>());
         }
     }
 
@@ -200,8 +222,11 @@ impl<'a> Folder<'a> {
             };
             let row = photo.row(name, &self.export.classes);
             let (prediction, confidence) = row.prediction.unzip();
+            let names = photo
+                .labels()
+                .map(|class| json!(self.export.classes[class]));
             let line = json!({
-                "file_name": row.path, "label": row.label, "prediction": prediction,
+                "file_name": row.path, "label": one_or_list(names.collect()), "prediction": prediction,
                 "confidence": confidence.map(number), "decided_by": row.decided_by,
             });
             writeln!(lines, "{line}").map_err(|error| ExportError::io(error, self.root))?;
@@ -212,12 +237,13 @@ impl<'a> Folder<'a> {
     fn fifty_one(&mut self) -> Result<(), ExportError> {
         self.placer = Placer::new(self.root, self.options.link).with_unique_stems();
         let mut labels = serde_json::Map::new();
-        for (photo, class) in self.classified() {
+        for (photo, classes) in self.classified() {
             let Some(name) = self.put(photo, "data") else {
                 continue;
             };
             let stem = Path::new(&name).file_stem().unwrap_or_default();
-            labels.insert(stem.to_string_lossy().into_owned(), json!(class));
+            let classes = classes.into_iter().map(Value::from).collect();
+            labels.insert(stem.to_string_lossy().into_owned(), one_or_list(classes));
         }
         let content = json!({"classes": self.export.classes, "labels": labels});
         self.write("labels.json", content.to_string().as_bytes())
@@ -232,7 +258,7 @@ impl<'a> Folder<'a> {
             let id = images.len() + 1;
             let (width, height) = size_of(&photo.path).unzip();
             images.push(json!({"id": id, "file_name": name, "width": width, "height": height}));
-            if let Some(class) = photo.label {
+            for class in photo.labels() {
                 annotations.push(
                     json!({"id": annotations.len() + 1, "image_id": id, "category_id": class + 1}),
                 );
@@ -281,6 +307,15 @@ fn judging(photos: &[(&ExportPhoto, usize)]) -> HashSet<(usize, crate::image_io:
     chosen
         .map(|(class, hash)| (class, crate::image_io::ContentHash(hash)))
         .collect()
+}
+
+/// Nothing, the value, or a list of several.
+fn one_or_list(mut values: Vec<Value>) -> Value {
+    match values.len() {
+        0 => Value::Null,
+        1 => values.remove(0),
+        _ => Value::from(values),
+    }
 }
 
 /// Width and height in the file, before any turning.

@@ -2,6 +2,7 @@
 
 mod features;
 mod formats;
+pub mod label_cell;
 mod parquet;
 pub mod photos;
 mod place;

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use super::ExportError;
+use super::label_cell::joined;
 use super::table::{BY_SHOT, Row};
 use crate::engine::Engine;
 use crate::engine::classifier::project::{ProjectClassifier, class_of};
 use crate::engine::classifier::{LabelledPhoto, Prediction};
 use crate::features::{Features, Matrix};
-use crate::ids::PhotoId;
+use crate::ids::{ClassId, PhotoId};
 use crate::image_io::ContentHash;
 use crate::progress::Progress;
 use crate::project::{FileStamp, LabelSource, Photo, ProjectState, Role};
@@ -23,6 +24,8 @@ pub struct ExportPhoto {
     pub hash: ContentHash,
     /// Index of the class that it is known to show.
     pub label: Option<usize>,
+    /// Further classes that it is labelled.
+    pub also: Vec<usize>,
     /// What the method predicts; for a shot what the others predict.
     pub prediction: Option<Prediction>,
     /// As [`Row::decided_by`].
@@ -47,19 +50,31 @@ pub struct Exportable {
 }
 
 impl ExportPhoto {
-    /// The class to file it under: its label, else with `predicted_too` the prediction, if that is at least so sure.
-    pub fn class(&self, choice: Choice) -> Option<usize> {
+    /// Every class that it is known to show, the main one first.
+    pub fn labels(&self) -> impl Iterator<Item = usize> + '_ {
+        self.label.into_iter().chain(self.also.iter().copied())
+    }
+
+    /// The classes to file it under, the main one first: its labels, else the prediction, where `choice` lets it count.
+    pub fn classes(&self, choice: Choice) -> Vec<usize> {
         let predicted = self.prediction.filter(|prediction| {
             !choice.is_labelled_only && prediction.confidence >= choice.min_confidence
         });
-        self.label.or(predicted.map(|prediction| prediction.class))
+        if self.label.is_some() {
+            return self.labels().collect();
+        }
+        predicted
+            .iter()
+            .map(|prediction| prediction.class)
+            .collect()
     }
 
     /// As a row of a table; `path` is how the table names the file.
     pub fn row(&self, path: String, classes: &[String]) -> Row {
+        let names: Vec<&str> = self.labels().map(|class| classes[class].as_str()).collect();
         Row {
             path,
-            label: self.label.map(|class| classes[class].clone()),
+            label: joined(&names),
             prediction: self
                 .prediction
                 .map(|found| (classes[found.class].clone(), found.confidence)),
@@ -119,10 +134,12 @@ impl Engine {
                     let photo = &photos[found.index];
                     let prediction = own.prediction(&found);
                     let label = class_of(state, photo);
+                    let also = also_of(state, photo);
                     out.photos.push(ExportPhoto {
                         path: photo.path.to_path_buf(),
                         hash: found.hash,
                         label,
+                        also,
                         prediction,
                         decided_by: decided_by(photo, label, prediction, sources, method),
                         features: unit(found.features)?,
@@ -138,6 +155,16 @@ impl Engine {
             )));
         }
         Ok(out)
+    }
+}
+
+/// Further classes of a photo of the pool; a shot is of one class.
+fn also_of(state: &ProjectState, photo: &Photo) -> Vec<usize> {
+    let classes = state.classes();
+    let place = |id: &ClassId| classes.iter().position(|class| class.id == *id);
+    match photo.role {
+        Role::Shot(_) => Vec::new(),
+        Role::Pool => photo.also.iter().filter_map(place).collect(),
     }
 }
 

@@ -17,7 +17,7 @@ pub const BY_FOLDER: &str = "folder";
 pub struct Row {
     /// The file, with `/`.
     pub path: String,
-    /// The class that somebody gave it.
+    /// The class that somebody gave it; of several as [`super::label_cell`] joins them.
     pub label: Option<String>,
     /// The class that the method predicts, with its confidence, 0 to 1.
     pub prediction: Option<(String, f32)>,

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 
 use super::{ImportError, Imported, ImportedPhoto, base, content, io};
 use crate::engine::Engine;
+use crate::engine::export::label_cell;
 use crate::engine::export::table::BY_SHOT;
 use crate::engine::feature_files::{FeatureRow, FeatureSource};
 use crate::engine::imported::hash_without_file;
@@ -148,18 +149,25 @@ impl Taker<'_> {
             imported.skipped.push(reason);
             return;
         }
-        let label = photo.label.filter(|label| !label.trim().is_empty());
-        if let Some(label) = label
-            .as_ref()
-            .filter(|label| !imported.classes.contains(label))
-        {
-            imported.classes.push(label.clone());
+        let mut labels = photo
+            .label
+            .as_deref()
+            .map(label_cell::split)
+            .unwrap_or_default();
+        labels.retain(|label| !label.trim().is_empty());
+        for label in &labels {
+            if !imported.classes.contains(label) {
+                imported.classes.push(label.clone());
+            }
         }
+        let mut labels = labels.into_iter();
+        let label = labels.next();
         self.out.num_without_file += usize::from(stamp.size == 0);
         imported.photos.push(ImportedPhoto {
             path,
             is_shot: label.is_some() && photo.decided_by.as_deref() == Some(BY_SHOT),
             label,
+            also: labels.collect(),
             known: Some(stamp),
         });
     }

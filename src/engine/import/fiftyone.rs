@@ -1,6 +1,6 @@
 //! `FiftyOneImageClassificationDataset`: photos in `data/`, and `labels.json` with `{"classes": […], "labels": {"stem": index}}`.
 //!
-//! A label may also be a name, an object with a `label`, or null; a key may have the photo's ending.
+//! A label may also be a name, an object with a `label`, a list of these, or null; a key may have the photo's ending.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -29,9 +29,9 @@ pub(super) fn read(source: &Path, root: Option<&Path>) -> Result<Imported, Impor
     });
     let folder = root.map_or_else(|| list.with_file_name("data"), PathBuf::from);
     let files = list_photos(&folder)?;
-    let labels: HashMap<&str, Option<String>> = labels
+    let labels: HashMap<&str, Vec<String>> = labels
         .iter()
-        .map(|(key, label)| (key.as_str(), label_of(label, classes.as_deref())))
+        .map(|(key, label)| (key.as_str(), labels_of(label, classes.as_deref())))
         .collect();
     let entries = files.iter().map(|file| {
         let name = file.to_string_lossy().into_owned();
@@ -39,9 +39,19 @@ pub(super) fn read(source: &Path, root: Option<&Path>) -> Result<Imported, Impor
         let label = labels
             .get(name.as_str())
             .or_else(|| labels.get(stem.as_str()));
-        Entry::new(name, label.cloned().flatten())
+        Entry::of_labels(name, label.cloned().unwrap_or_default())
     });
     gathered(entries.collect(), classes, &folder, &list)
+}
+
+fn labels_of(label: &Value, classes: Option<&[String]>) -> Vec<String> {
+    match label {
+        Value::Array(labels) => labels
+            .iter()
+            .filter_map(|label| label_of(label, classes))
+            .collect(),
+        label => label_of(label, classes).into_iter().collect(),
+    }
 }
 
 fn label_of(label: &Value, classes: Option<&[String]>) -> Option<String> {

@@ -1,4 +1,4 @@
-//! Hugging Face's `ImageFolder` with metadata: a line of JSON for each photo with `file_name` and `label`, or such a table.
+//! Hugging Face's `ImageFolder` with metadata: a line of JSON for each photo with `file_name` and `label`, a name or a list of names, or such a table.
 
 use std::path::{Path, PathBuf};
 
@@ -42,13 +42,17 @@ fn list_of(source: &Path) -> Result<PathBuf, ImportError> {
 fn entry(line: &str) -> Result<Entry, String> {
     let value: Value = serde_json::from_str(line).map_err(|error| format!("no JSON ({error})"))?;
     let path = value["file_name"].as_str().ok_or("it has no `file_name`")?;
-    let label = match &value["label"] {
-        Value::Null => None,
-        Value::String(name) => Some(name.clone()),
-        other => Some(other.to_string()),
+    let name = |label: &Value| match label {
+        Value::String(name) => name.clone(),
+        other => other.to_string(),
+    };
+    let labels = match &value["label"] {
+        Value::Null => Vec::new(),
+        Value::Array(labels) => labels.iter().map(name).collect(),
+        label => vec![name(label)],
     };
     Ok(Entry {
         is_shot: value["decided_by"] == BY_SHOT,
-        ..Entry::new(path, label)
+        ..Entry::of_labels(path, labels)
     })
 }

@@ -10,6 +10,7 @@ mod to_project;
 
 use std::path::{Path, PathBuf};
 
+use crate::engine::export::label_cell;
 use crate::project::FileStamp;
 
 /// What a list is written in.
@@ -67,6 +68,8 @@ pub struct ImportedPhoto {
     pub path: PathBuf,
     /// The class that it is said to show.
     pub label: Option<String>,
+    /// Further classes that it is said to show.
+    pub also: Vec<String>,
     /// Whether it is said to be a shot of that class: so do tables that Shotlens has written.
     pub is_shot: bool,
     /// The file as the cache of features knows it, where its features came along.
@@ -89,14 +92,31 @@ pub struct Imported {
 struct Entry {
     path: String,
     label: Option<String>,
+    also: Vec<String>,
     is_shot: bool,
 }
 
 impl Entry {
+    /// With every class of a table's cell, see [`label_cell`](crate::engine::export::label_cell).
+    fn of_cell(path: impl Into<String>, cell: Option<&str>) -> Self {
+        Self::of_labels(path, cell.map(label_cell::split).unwrap_or_default())
+    }
+
+    /// With several classes, the main one first.
+    fn of_labels(path: impl Into<String>, labels: Vec<String>) -> Self {
+        let mut labels = labels.into_iter().filter(|label| !label.trim().is_empty());
+        let first = labels.next();
+        Self {
+            also: labels.collect(),
+            ..Self::new(path, first)
+        }
+    }
+
     fn new(path: impl Into<String>, label: Option<String>) -> Self {
         Self {
             path: path.into(),
             label: label.filter(|label| !label.trim().is_empty()),
+            also: Vec::new(),
             is_shot: false,
         }
     }
@@ -206,17 +226,16 @@ fn gathered(
                 path.display()
             ));
         } else {
-            if let Some(label) = entry
-                .label
-                .as_ref()
-                .filter(|label| !imported.classes.contains(label))
-            {
-                imported.classes.push(label.clone());
+            for label in entry.label.iter().chain(&entry.also) {
+                if !imported.classes.contains(label) {
+                    imported.classes.push(label.clone());
+                }
             }
             imported.photos.push(ImportedPhoto {
                 path,
                 is_shot: entry.is_shot && entry.label.is_some(),
                 label: entry.label,
+                also: entry.also,
                 known: None,
             });
         }

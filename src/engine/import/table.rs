@@ -40,7 +40,7 @@ pub(super) fn entries(text: &str) -> Result<Vec<Entry>, String> {
             let is_shot = decided_by.and_then(cell).is_some_and(|by| by == BY_SHOT);
             Ok(Entry {
                 is_shot,
-                ..Entry::new(path, cell(label))
+                ..Entry::of_cell(path, cell(label).as_deref())
             })
         })
         .collect()
@@ -54,6 +54,12 @@ mod tests {
     fn columns_are_found_by_what_they_are_called() {
         let rows = entries("Filename;Class\r\na.jpg;hat\r\nb.jpg;\r\n").unwrap();
         assert_eq!(rows[0].label.as_deref(), Some("hat"));
+        assert!(rows[0].also.is_empty());
+        let several = entries("path,label\na.jpg,hat|coat\n").unwrap();
+        assert_eq!(
+            (several[0].label.as_deref(), several[0].also.as_slice()),
+            (Some("hat"), &["coat".to_owned()][..])
+        );
         assert_eq!(
             (rows[1].path.as_str(), rows[1].label.as_deref()),
             ("b.jpg", None)

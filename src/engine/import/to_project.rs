@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{ImportError, Imported};
 use crate::ids::{ClassId, PhotoId};
-use crate::project::{self, Edit, FileStamp, LabelSource, ProjectState, Role, apply};
+use crate::project::{self, Edit, FileStamp, LabelSource, ProjectState, Role, Settings, apply};
 
 impl Imported {
     /// The edit that adds everything to a project. Classes that it has are used, photos that it has get their label.
@@ -24,17 +24,13 @@ impl Imported {
             .iter()
             .map(|name| (name.clone(), class_id(name, state, &mut edits)))
             .collect();
-        let class_of = |label: &Option<String>| {
-            let label = label.as_ref()?;
-            classes
-                .iter()
-                .find(|(name, _)| name == label)
-                .map(|(_, id)| *id)
+        let class_of = |label: &String| {
+            let mut known = classes.iter();
+            known.find(|(name, _)| name == label).map(|(_, id)| *id)
         };
-        let (mut photos, mut labels): (Vec<_>, Vec<(PhotoId, Option<ClassId>)>) =
-            Default::default();
+        let (mut photos, mut labels): (Vec<_>, Vec<(PhotoId, Vec<ClassId>)>) = Default::default();
         for imported in &self.photos {
-            let class = class_of(&imported.label);
+            let class = imported.label.as_ref().and_then(class_of);
             let role = match class {
                 Some(class) if imported.is_shot => Role::Shot(class),
                 _ => Role::Pool,
@@ -48,15 +44,19 @@ impl Imported {
                 id
             });
             if class.is_some() && !imported.is_shot {
-                labels.push((id, class));
+                let further = imported.also.iter().filter_map(class_of);
+                labels.push((id, class.into_iter().chain(further).collect()));
             }
         }
         edits.push(Edit::AddPhotos(photos));
-        edits.push(Edit::SetLabels {
-            labels,
-            source: LabelSource::Import,
-            predicted: Vec::new(),
-        });
+        // The project then goes on as the list begins.
+        if labels.iter().any(|(_, classes)| classes.len() > 1) {
+            edits.push(Edit::SetSettings(Settings {
+                multi_label: true,
+                ..state.settings().clone()
+            }));
+        }
+        edits.push(Edit::labels(labels, LabelSource::Import));
         Edit::Batch {
             title: Some(format!("Import {} photos", self.photos.len())),
             edits,

@@ -27,8 +27,8 @@ pub(super) struct Material {
     pub(super) num_labels_learnt: usize,
     /// Photos to predict, original features.
     pub(super) pool: Features,
-    /// Rows of the pool that judge, with their classes.
-    pub(super) test: Vec<(usize, usize)>,
+    /// Rows of the pool that judge, with the classes that they show, the main one first.
+    pub(super) test: Vec<(usize, Vec<usize>)>,
     pub(super) num_labelled_left_out: usize,
     /// First the one that the report is about.
     pub(super) spaces: Vec<Space>,
@@ -43,8 +43,8 @@ struct Listed {
     file: FileStamp,
     /// Its class, for a shot.
     shot_of: Option<usize>,
-    /// What it is labelled, for a photo of the pool.
-    label: Option<usize>,
+    /// What it is labelled, for a photo of the pool; the main label first.
+    labels: Vec<usize>,
     /// Whether it is a shot because it is labelled.
     is_learnt: bool,
 }
@@ -117,14 +117,15 @@ impl Material {
     fn find_test(&mut self, listed: &[Listed], (shots, pool): (&Split, &Split)) {
         let known: HashSet<_> = shots.hashes.iter().collect();
         for (row, place) in pool.places.iter().enumerate() {
-            let Some(class) = listed[*place].label else {
+            let labels = &listed[*place].labels;
+            if labels.is_empty() {
                 continue;
-            };
+            }
             let has_trained = |space: &Space| space.pool_seen.contains(&row);
             if self.spaces.iter().any(has_trained) || known.contains(&pool.hashes[row]) {
                 self.num_labelled_left_out += 1;
             } else {
-                self.test.push((row, class));
+                self.test.push((row, labels.clone()));
             }
         }
     }
@@ -140,28 +141,38 @@ impl Material {
                 num_labelled: self
                     .test
                     .iter()
-                    .filter(|(_, label)| *label == index)
+                    .filter(|(_, labels)| labels.contains(&index))
                     .count(),
             })
             .collect()
     }
 }
 
-/// Every photo once, those of the support set by class, as the window takes them.
+/// Every photo once, those of the support set by class, as the window takes them; one with several labels to learn from once for
+/// each.
 fn listed(state: &ProjectState) -> Vec<Listed> {
-    let support: HashMap<PhotoId, usize> = state.support().into_iter().collect();
+    let mut support: HashMap<PhotoId, Vec<usize>> = HashMap::new();
+    for (photo, class) in state.support() {
+        support.entry(photo).or_default().push(class);
+    }
     let index_of = |id: ClassId| state.classes().iter().position(|class| class.id == id);
-    let listed_of = |photo: &Photo| {
-        let shot_of = support.get(&photo.id).copied();
-        Listed {
-            path: photo.path.to_path_buf(),
-            file: photo.file,
-            shot_of,
-            label: photo.label.and_then(index_of),
-            is_learnt: shot_of.is_some() && photo.role == Role::Pool,
-        }
+    let listed_of = |photo: &Photo, shot_of: Option<usize>| Listed {
+        path: photo.path.to_path_buf(),
+        file: photo.file,
+        shot_of,
+        labels: photo.labels().filter_map(index_of).collect(),
+        is_learnt: shot_of.is_some() && photo.role == Role::Pool,
     };
-    let mut listed: Vec<Listed> = state.photos().iter().map(listed_of).collect();
+    let mut listed: Vec<Listed> = Vec::with_capacity(state.photos().len());
+    for photo in state.photos() {
+        match support.get(&photo.id) {
+            Some(classes) => {
+                let each = classes.iter();
+                listed.extend(each.map(|class| listed_of(photo, Some(*class))));
+            }
+            None => listed.push(listed_of(photo, None)),
+        }
+    }
     // Stable: within a class, shots before labelled photos and both as they were added.
     listed.sort_by_key(|photo| (photo.shot_of.unwrap_or(usize::MAX), photo.is_learnt));
     listed

@@ -5,7 +5,7 @@ use super::figures::{Accuracy, Basis, MethodRow};
 use super::material::Material;
 
 impl Scored {
-    /// Labels and predictions of what judges, as pairs.
+    /// Labels and predictions of what judges, as pairs; of several labels the one that was predicted, else the main one.
     pub(super) fn judged(&self, material: &Material, basis: Basis) -> Judged {
         let pairs = match basis {
             Basis::Labelled => material
@@ -13,7 +13,14 @@ impl Scored {
                 .iter()
                 .zip(&self.labelled)
                 .enumerate()
-                .map(|(index, ((_, label), class))| (index, *label, *class))
+                .map(|(index, ((_, labels), class))| {
+                    let label = if labels.contains(class) {
+                        class
+                    } else {
+                        &labels[0]
+                    };
+                    (index, *label, *class)
+                })
                 .collect(),
             Basis::Shots => {
                 let shots = self.shots.iter().zip(material.support.labels()).enumerate();

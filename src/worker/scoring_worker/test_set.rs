@@ -23,13 +23,14 @@ pub struct StrayPhoto {
 
 impl ScoringThread {
     /// Gathers photos of the pool that are known to be of these classes, shots left out, and tells them.
-    pub(super) fn tell_test(&self, generation: Generation, photos: &[(PhotoId, usize)]) {
+    pub(super) fn tell_test(&self, generation: Generation, photos: &[(PhotoId, Vec<usize>)]) {
         let is_known = |row: usize| self.is_known(&self.table.hash(row));
-        let known: Vec<(usize, usize)> = photos
+        let known: Vec<(usize, &[usize])> = photos
             .iter()
-            .filter_map(|(photo, class)| Some((self.table.row_of(*photo)?, *class)))
+            .filter_map(|(photo, classes)| Some((self.table.row_of(*photo)?, classes.as_slice())))
+            .filter(|(_, classes)| !classes.is_empty())
             .collect();
-        let kept: Vec<(usize, usize)> = known
+        let kept: Vec<(usize, &[usize])> = known
             .iter()
             .copied()
             .filter(|(row, _)| !is_known(*row))
@@ -40,7 +41,11 @@ impl ScoringThread {
         let test = self.table.original(&rows).ok().map(|original| TestSet {
             original,
             adapted,
-            labels: kept.iter().map(|(_, class)| *class).collect(),
+            labels: kept.iter().map(|(_, classes)| classes[0]).collect(),
+            also: kept
+                .iter()
+                .map(|(_, classes)| classes[1..].to_vec())
+                .collect(),
             num_shots_left_out: known.len() - kept.len(),
         });
         self.out
@@ -88,6 +93,7 @@ impl ScoringThread {
             original: Features::normalized(raw).ok()?,
             adapted: adapted.and_then(|rows| Features::normalized(rows).ok()),
             labels: kept.iter().map(|photo| photo.class).collect(),
+            also: Vec::new(),
             num_shots_left_out: photos.len() - kept.len(),
         })
     }

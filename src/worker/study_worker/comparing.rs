@@ -175,9 +175,8 @@ fn published(method: Method, lesson: &Lesson) -> Parameters {
 
 fn measured(classifier: &dyn Classifier, test: &TestSet) -> Result<Outcome, MethodError> {
     let classes = classifier.logits(test.queries())?.top_classes();
-    let pairs = classes.iter().zip(&test.labels);
     Ok(Outcome::Measured {
-        num_right: pairs.filter(|(class, label)| class == label).count(),
+        num_right: test.num_right(&classes),
         num_judged: test.labels.len(),
         basis: Basis::Labelled,
     })

@@ -85,7 +85,6 @@ fn gamma_grid(method: Method) -> Vec<f32> {
 fn accuracy(job: &ValidateJob, parameters: &Parameters) -> Result<f64, MethodError> {
     let classifier = methods::fit(job.method, parameters, &job.lesson.knowledge())?;
     let classes = classifier.logits(job.test.queries())?.top_classes();
-    let pairs = classes.iter().zip(&job.test.labels);
-    let num_right = pairs.filter(|(class, label)| class == label).count();
+    let num_right = job.test.num_right(&classes);
     Ok(100.0 * num_right as f64 / job.test.labels.len().max(1) as f64)
 }

@@ -124,7 +124,7 @@ fn a_project_of_a_newer_shotlens_is_refused_with_both_versions() {
             error,
             ProjectError::NewerVersion {
                 found: 99,
-                known: 3,
+                known: 4,
                 ..
             }
         ),
