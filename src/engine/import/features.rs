@@ -105,7 +105,7 @@ impl Taker<'_> {
             ));
         }
         for ((photo, path), stamp) in photos.into_iter().zip(paths).zip(stamps) {
-            self.add(photo, path, stamp);
+            self.add(&photo, path, stamp);
         }
         Ok(())
     }
@@ -139,7 +139,7 @@ impl Taker<'_> {
         Ok(())
     }
 
-    fn add(&mut self, photo: FeatureRow, path: PathBuf, stamp: FileStamp) {
+    fn add(&mut self, photo: &FeatureRow, path: PathBuf, stamp: FileStamp) {
         let imported = &mut self.out.imported;
         if !self.seen.insert(path.clone()) {
             let reason = format!(

@@ -97,7 +97,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// With every class of a table's cell, see [`label_cell`](crate::engine::export::label_cell).
+    /// With every class of a table's cell, see [`label_cell`].
     fn of_cell(path: impl Into<String>, cell: Option<&str>) -> Self {
         Self::of_labels(path, cell.map(label_cell::split).unwrap_or_default())
     }
