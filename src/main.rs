@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use clap::Parser as _;
 use shotlens::app::{App, ModelChoice, StartWith};
-use shotlens::cli::{self, Cli, Command, Common};
+use shotlens::cli::{self, Cli, Command, Common, WindowBenchmark};
 use shotlens::ui;
 use shotlens::worker::{Wake, thumbnail_reader};
 
@@ -37,7 +37,10 @@ fn run(command: Option<Command>, common: &Common) -> anyhow::Result<()> {
         }
         Some(Command::Open { path }) => window(StartWith::File(path), common),
         Some(command) => match command.window_benchmark() {
-            Some(args) => ui::bench::run(args.photos, args.project.as_deref(), common.json),
+            Some(WindowBenchmark::Ui(args)) => {
+                ui::bench::run(args.photos, args.project.as_deref(), common.json)
+            }
+            Some(WindowBenchmark::OneStart) => ui::bench_startup::run(),
             None => cli::run(command, common),
         },
     }

@@ -2,6 +2,7 @@
 
 mod embed;
 mod score;
+mod startup;
 mod synthetic;
 mod train;
 mod tune;
@@ -25,8 +26,30 @@ pub enum Bench {
     Train(train::BenchTrainArgs),
     /// The papers' grid searches, on made-up features
     Tune(tune::BenchTuneArgs),
+    /// The demo's first start: first frame, photos, predictions, memory, the program's size
+    Startup,
     /// Frame times of the window without a display: sliders, scrolling, filters, orders, labels, dialogs
     Ui(UiArgs),
+}
+
+/// What of the window is to be measured, which is not the command line's to do.
+#[derive(Clone, Debug)]
+pub enum WindowBenchmark {
+    /// Frame times.
+    Ui(UiArgs),
+    /// One start of the demo.
+    OneStart,
+}
+
+impl Bench {
+    /// The window's part of it.
+    pub(super) fn of_window(&self) -> Option<WindowBenchmark> {
+        match self {
+            Self::Ui(args) => Some(WindowBenchmark::Ui(args.clone())),
+            Self::Startup if startup::is_one_start() => Some(WindowBenchmark::OneStart),
+            _ => None,
+        }
+    }
 }
 
 /// How large a project the window is measured on.
@@ -46,6 +69,7 @@ pub(super) fn run(what: &Bench, common: &Common) -> Result<()> {
         Bench::Score(args) => score::run(args, common),
         Bench::Train(args) => train::run(args, common),
         Bench::Tune(args) => tune::run(args, common),
+        Bench::Startup => startup::run(common),
         Bench::Ui(_) => anyhow::bail!("`bench ui` is run by the window's part of the program"),
     }
 }

@@ -28,6 +28,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use bench::WindowBenchmark;
 pub use demo::run_headless_demo;
 
 use crate::clip::{Activation, DeviceChoice};
@@ -174,11 +175,9 @@ pub enum Command {
 
 impl Command {
     /// What of the window is to be measured, which is not the command line's to do.
-    pub fn window_benchmark(&self) -> Option<&bench::UiArgs> {
+    pub fn window_benchmark(&self) -> Option<WindowBenchmark> {
         match self {
-            Self::Bench {
-                what: bench::Bench::Ui(args),
-            } => Some(args),
+            Self::Bench { what } => what.of_window(),
             _ => None,
         }
     }

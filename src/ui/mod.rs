@@ -9,6 +9,7 @@ mod adapter_dialog;
 mod adapter_menu;
 mod bare_plot;
 pub mod bench;
+pub mod bench_startup;
 mod chip;
 mod class_card;
 mod clipboard;
