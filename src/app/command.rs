@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::ids::{ClassId, PhotoId};
 pub use crate::methods::Parameter;
 use crate::project::LabelLimit;
+use crate::project::key_file::KeyRows;
 
 use super::adapters::AdapterRequest;
 use super::checks::Check;
@@ -218,6 +219,8 @@ pub enum Command {
     ResumeWork,
     /// Take a notice off the screen.
     DismissNotice(u64),
+    /// Keep the keys that the person has changed.
+    KeepKeys(KeyRows),
     /// Forget the list of skipped files.
     ClearSkipped,
     /// See whether photos changed, went or came back on disk.

@@ -7,6 +7,7 @@ use super::threads::ModelChoice;
 use super::{App, Command, StartWith, Step};
 use crate::ids::PhotoId;
 use crate::project::{Edit, LabelSource, Role};
+use crate::worker::file_worker::FileJob;
 
 impl App {
     /// Carries out one command.
@@ -94,6 +95,7 @@ impl App {
             Command::CancelWork => self.cancel_work(),
             Command::ResumeWork => self.resume_work(),
             Command::DismissNotice(id) => self.dismiss(id),
+            Command::KeepKeys(rows) => self.submit_files(FileJob::KeepKeys(rows)),
             Command::ClearSkipped => self.clear_skipped(),
             Command::LookAgain => self.look_again(),
             Command::OpenDemo => self.open(StartWith::Demo),

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{App, Destination};
 use crate::engine::import::{Imported, ImportedPhoto};
 use crate::ids::{ClassId, Generation};
+use crate::project::key_file::KeyRows;
 use crate::project::{Edit, FileStamp, Locations, Photo, Role};
 use crate::worker::clip_worker::ClipJob;
 use crate::worker::feature_importer::FeatureImport;
@@ -18,6 +19,8 @@ pub(crate) struct PendingFiles {
     destinations: HashMap<u64, Destination>,
     pub(super) opening: bool,
     importing: bool,
+    /// The keys that the person has changed, as the file has them.
+    keys: Option<KeyRows>,
     /// Wait for a model.
     features: Vec<PathBuf>,
     waiting: Vec<(Intake, Destination)>,
@@ -111,6 +114,8 @@ impl App {
                 }
                 FileEvent::Prompts { path, prompts } => self.take_in_prompts(&path, prompts),
                 FileEvent::OpenFailed(message) => self.open_failed(message),
+                FileEvent::Keys(rows) => self.files.keys = Some(rows),
+                FileEvent::KeysFailed(message) => self.error(message),
                 FileEvent::Models(here) => self.models_listed(&here),
             }
         }
@@ -177,6 +182,11 @@ impl App {
         self.info(format!("Reading features: {}", path.display()));
         self.files.importing = true;
         self.submit_clip(ClipJob::ImportFeatures(self.embedding.epoch(), path));
+    }
+
+    /// The keys that the person has changed, once they are read.
+    pub fn take_keys(&mut self) -> Option<KeyRows> {
+        self.files.keys.take()
     }
 
     /// Takes in what waited for a model.

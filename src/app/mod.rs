@@ -126,6 +126,7 @@ impl App {
             ..Self::default()
         };
         app.list_models();
+        app.submit_files(crate::worker::file_worker::FileJob::ReadKeys);
         app.open_model(model);
         app.open(start);
         Ok(app)

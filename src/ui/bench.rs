@@ -64,6 +64,8 @@ pub fn run(num_pool: usize, project: Option<&Path>, json: bool) -> Result<()> {
         ("evaluation", evaluation),
     ];
     rows.extend(scenes.map(|(name, act)| window.measure(name, act)));
+    window.lay_out_map(&mut rows)?;
+    rows.push(window.measure("map", zoom_map));
     if json {
         let rows: Vec<_> = rows.iter().map(Row::json).collect();
         println!("{}", serde_json::Value::from(rows));
@@ -170,6 +172,25 @@ fn evaluation(window: &mut ShotlensWindow, input: &mut egui::RawInput, frame: us
     label(window, input, frame);
 }
 
+/// The map of all photos, larger and smaller: every point is placed anew in every frame.
+fn zoom_map(_: &mut ShotlensWindow, input: &mut egui::RawInput, frame: usize) {
+    let direction = if (frame / 20).is_multiple_of(2) {
+        1.0
+    } else {
+        -1.0
+    };
+    input
+        .events
+        .push(egui::Event::PointerMoved(egui::pos2(640.0, 300.0)));
+    input.events.push(egui::Event::MouseWheel {
+        unit: egui::MouseWheelUnit::Point,
+        delta: egui::vec2(0.0, direction * 30.0),
+        phase: egui::TouchPhase::Move,
+        source: egui::MouseWheelSource::Unknown,
+        modifiers: egui::Modifiers::NONE,
+    });
+}
+
 /// A window whose frames are timed.
 struct Measured {
     context: egui::Context,
@@ -245,6 +266,31 @@ impl Measured {
         }
         let times_ms = (0..FRAMES).map(|frame| self.frame(act, frame)).collect();
         self.row(scene, times_ms)
+    }
+
+    /// Opens the map and times how long its points, then their neighbourhoods take, and the frames meanwhile.
+    fn lay_out_map(&mut self, rows: &mut Vec<Row>) -> Result<()> {
+        self.window.app.apply(Command::ShowEvaluation(false));
+        self.window.app.apply(Command::SetFilter(Filter::All));
+        self.window.app.apply(Command::ShowMap(true));
+        let start = Instant::now();
+        let (mut times_ms, mut points_ms) = (Vec::new(), None);
+        loop {
+            ensure!(start.elapsed() < PATIENCE, "no map within ten minutes");
+            times_ms.push(self.frame(|_, _, _| (), 0));
+            let elapsed_ms = start.elapsed().as_secs_f64() * 1e3;
+            let view = self.window.app.map();
+            if view.panes.is_empty() {
+                continue;
+            }
+            let points_ms = *points_ms.get_or_insert(elapsed_ms);
+            if view.panes.iter().all(|pane| pane.share.is_none()) {
+                rows.push(self.row("map: points", vec![points_ms]));
+                rows.push(self.row("map: neighbours", vec![elapsed_ms]));
+                rows.push(self.row("map: frames", times_ms));
+                return Ok(());
+            }
+        }
     }
 
     /// Draws a frame; how long it took, in milliseconds.

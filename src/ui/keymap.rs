@@ -5,29 +5,28 @@ use std::collections::BTreeMap;
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::actions::{ACTIONS, Action, Known};
-use crate::project::Locations;
-use crate::project::key_file::{self, KeyRows};
+use crate::project::key_file::KeyRows;
 
 /// The keys in use.
 #[derive(Debug, Default)]
 pub(super) struct Keymap {
     /// By the action's name; `None`: no key at all.
     changed: BTreeMap<String, Option<KeyboardShortcut>>,
-    /// Where they are kept; nowhere in tests, and where the system names no home.
-    locations: Option<Locations>,
+    is_unsaved: bool,
 }
 
 impl Keymap {
-    /// What the file says; the defaults where there is none, or where it cannot be read.
-    pub(super) fn open() -> Self {
-        let locations = Locations::find().ok();
+    /// What a file says.
+    pub(super) fn of(rows: KeyRows) -> Self {
         Self {
-            changed: locations
-                .as_ref()
-                .map(|found| understood(key_file::load(found)))
-                .unwrap_or_default(),
-            locations,
+            changed: understood(rows),
+            is_unsaved: false,
         }
+    }
+
+    /// What is to be kept, once after every change.
+    pub(super) fn take_unsaved(&mut self) -> Option<KeyRows> {
+        std::mem::take(&mut self.is_unsaved).then(|| self.rows())
     }
 
     /// The key of an action.
@@ -35,38 +34,26 @@ impl Keymap {
         self.changed.get(known.id).copied().unwrap_or(known.default)
     }
 
-    /// Gives an action a key; who had it before has none. Says what could not be kept.
-    pub(super) fn give(&mut self, action: Action, key: KeyboardShortcut) -> Result<(), String> {
+    /// Gives an action a key; who had it before has none.
+    pub(super) fn give(&mut self, action: Action, key: KeyboardShortcut) {
         for known in &ACTIONS {
             if known.action != action && self.key_of(known) == Some(key) {
                 self.changed.insert(known.id.to_owned(), None);
             }
         }
         self.changed.insert(action.known().id.to_owned(), Some(key));
-        self.save()
+        self.is_unsaved = true;
     }
 
     /// Back to the defaults.
-    pub(super) fn reset(&mut self) -> Result<(), String> {
+    pub(super) fn reset(&mut self) {
         self.changed.clear();
-        self.save()
+        self.is_unsaved = true;
     }
 
     /// Whether something was changed.
     pub(super) fn is_changed(&self) -> bool {
         !self.changed.is_empty()
-    }
-
-    fn save(&self) -> Result<(), String> {
-        let Some(locations) = &self.locations else {
-            return Ok(());
-        };
-        key_file::save(locations, &self.rows()).map_err(|error| {
-            format!(
-                "The keys could not be kept ({error}): {}",
-                locations.keys().display()
-            )
-        })
     }
 
     fn rows(&self) -> KeyRows {
@@ -144,12 +131,13 @@ mod tests {
     fn a_key_belongs_to_one_action_and_a_file_keeps_it() {
         let mut keymap = Keymap::default();
         let enter = Action::Accept.known().default.unwrap();
-        keymap.give(Action::Clear, enter).unwrap();
+        keymap.give(Action::Clear, enter);
         assert_eq!(keymap.key_of(Action::Clear.known()), Some(enter));
         assert_eq!(keymap.key_of(Action::Accept.known()), None);
         let again = understood(keymap.rows());
         assert_eq!(again, keymap.changed);
-        keymap.reset().unwrap();
+        assert!(keymap.take_unsaved().is_some() && keymap.take_unsaved().is_none());
+        keymap.reset();
         assert_eq!(keymap.key_of(Action::Accept.known()), Some(enter));
     }
 }

@@ -168,7 +168,7 @@ impl ShotlensWindow {
             accept_dialog: None,
             export_dialog: None,
             palette: None,
-            keymap: Keymap::open(),
+            keymap: Keymap::default(),
             help: Help::Closed,
             closing: Closing::default(),
             said: None,
@@ -338,7 +338,11 @@ impl ShotlensWindow {
         let Some(palette) = &mut self.palette else {
             return;
         };
-        if let palette_window::Outcome::Closed(action) = palette.ui(context, &mut self.keymap) {
+        let outcome = palette.ui(context, &mut self.keymap);
+        if let Some(rows) = self.keymap.take_unsaved() {
+            self.commands.push(Command::KeepKeys(rows));
+        }
+        if let palette_window::Outcome::Closed(action) = outcome {
             self.palette = None;
             if let Some(action) = action {
                 let strides = self.strides();
@@ -432,6 +436,9 @@ impl ShotlensWindow {
     /// Takes in what threads finished.
     fn poll(&mut self, context: &egui::Context) {
         self.app.poll();
+        if let Some(rows) = self.app.take_keys() {
+            self.keymap = Keymap::of(rows);
+        }
         self.closing.poll(context, self.app.saved());
         self.follow_disk(context);
         if let Some(soon) = self.app.poll_again_in() {

@@ -7,7 +7,7 @@ use egui::{
 use super::actions::{ACTIONS, Action, Known};
 use super::fuzzy;
 use super::keymap::Keymap;
-use super::theme::{self, Palette, semibold};
+use super::theme::{self, semibold};
 
 /// The open palette.
 #[derive(Default)]
@@ -17,7 +17,6 @@ pub(super) struct CommandPalette {
     was_drawn: bool,
     /// The next key is given to this action.
     asks_for: Option<Action>,
-    problem: Option<String>,
 }
 
 /// What came of a frame.
@@ -54,7 +53,7 @@ impl CommandPalette {
                 .auto_shrink([false, true])
                 .show(ui, |ui| self.list_ui(ui, &found, keymap))
                 .inner;
-            self.foot_ui(ui, keymap);
+            Self::foot_ui(ui, keymap);
             let enter = self.asks_for.is_none() && ui.input(|input| input.key_pressed(Key::Enter));
             clicked.or_else(|| {
                 found
@@ -92,7 +91,7 @@ impl CommandPalette {
         });
         self.asks_for = None;
         if key.logical_key != Key::Escape {
-            self.problem = keymap.give(action, key).err();
+            keymap.give(action, key);
         }
     }
 
@@ -135,14 +134,11 @@ impl CommandPalette {
         clicked
     }
 
-    fn foot_ui(&mut self, ui: &mut Ui, keymap: &mut Keymap) {
-        if let Some(problem) = &self.problem {
-            ui.colored_label(Palette::of(ui).error, problem);
-        }
+    fn foot_ui(ui: &mut Ui, keymap: &mut Keymap) {
         ui.horizontal(|ui| {
             ui.weak("Enter does it; a click on a key changes it");
             if keymap.is_changed() && ui.small_button("All keys as they were").clicked() {
-                self.problem = keymap.reset().err();
+                keymap.reset();
             }
         });
     }

@@ -10,6 +10,7 @@ use crate::engine::import::{self, ImportError, Imported};
 use crate::engine::prompts::read_prompt_file;
 use crate::image_io;
 use crate::models::ModelStore;
+use crate::project::key_file::{self, KeyRows};
 use crate::project::{self, FileStamp, Locations, Project, ProjectState, last};
 
 /// What the file worker can be asked.
@@ -47,6 +48,10 @@ pub enum FileJob {
     Close(Box<Project>),
     /// See which models are on this machine.
     ListModels,
+    /// Read which keys the person has changed.
+    ReadKeys,
+    /// Keep them.
+    KeepKeys(KeyRows),
 }
 
 /// Which project to open.
@@ -135,6 +140,10 @@ pub enum FileEvent {
     },
     /// Names of the models on this machine.
     Models(Vec<String>),
+    /// The keys that the person has changed.
+    Keys(KeyRows),
+    /// They could not be kept, and why.
+    KeysFailed(String),
     /// A project could not be opened, and why.
     OpenFailed(String),
 }
@@ -179,6 +188,8 @@ fn carry_out(job: FileJob, wake: &Wake) -> Option<FileEvent> {
             drop(project);
             None
         }
+        FileJob::ReadKeys => Some(FileEvent::Keys(key_file::load(&Locations::find().ok()?))),
+        FileJob::KeepKeys(rows) => keep_keys(&rows).err().map(FileEvent::KeysFailed),
         FileJob::ListModels => {
             let installed = ModelStore::open()
                 .and_then(|store| store.list())
@@ -227,6 +238,13 @@ fn open_file(path: &Path, wake: &Wake) -> Result<(Project, bool), String> {
     Project::open(path, wake.clone())
         .map(|project| (project, is_demo))
         .map_err(|error| error.to_string())
+}
+
+fn keep_keys(rows: &KeyRows) -> Result<(), String> {
+    let locations = Locations::find().map_err(|error| error.to_string())?;
+    let place = locations.keys();
+    let failed = |error| format!("The keys could not be kept ({error}): {}", place.display());
+    key_file::save(&locations, rows).map_err(failed)
 }
 
 /// An empty project, at `path` or under the next free name in Shotlens' own folder.
