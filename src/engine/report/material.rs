@@ -24,6 +24,8 @@ pub(super) struct Material {
     pub(super) use_class_names: bool,
     /// Shots, original features.
     pub(super) support: SupportSet,
+    /// Rows of it without the further ones of photos that are learnt as several classes.
+    pub(super) once: Vec<usize>,
     pub(super) num_labels_learnt: usize,
     /// Photos to predict, original features.
     pub(super) pool: Features,
@@ -45,6 +47,8 @@ struct Listed {
     shot_of: Option<usize>,
     /// What it is labelled, for a photo of the pool; the main label first.
     labels: Vec<usize>,
+    /// Whether it stands there again, for a further label.
+    is_again: bool,
     /// Whether it is a shot because it is labelled.
     is_learnt: bool,
 }
@@ -91,6 +95,9 @@ impl Material {
             spaces: spaces.there,
             stand_in: spaces.stand_in,
             unavailable: spaces.unavailable,
+            once: (0..shots.places.len())
+                .filter(|row| !listed[shots.places[*row]].is_again)
+                .collect(),
             missing: skipped
                 .into_iter()
                 .map(|(index, reason)| (listed[index].path.clone(), reason))
@@ -156,10 +163,11 @@ fn listed(state: &ProjectState) -> Vec<Listed> {
         support.entry(photo).or_default().push(class);
     }
     let index_of = |id: ClassId| state.classes().iter().position(|class| class.id == id);
-    let listed_of = |photo: &Photo, shot_of: Option<usize>| Listed {
+    let listed_of = |photo: &Photo, shot_of: Option<usize>, is_again: bool| Listed {
         path: photo.path.to_path_buf(),
         file: photo.file,
         shot_of,
+        is_again,
         labels: photo.labels().filter_map(index_of).collect(),
         is_learnt: shot_of.is_some() && photo.role == Role::Pool,
     };
@@ -167,10 +175,10 @@ fn listed(state: &ProjectState) -> Vec<Listed> {
     for photo in state.photos() {
         match support.get(&photo.id) {
             Some(classes) => {
-                let each = classes.iter();
-                listed.extend(each.map(|class| listed_of(photo, Some(*class))));
+                let each = classes.iter().enumerate();
+                listed.extend(each.map(|(n, class)| listed_of(photo, Some(*class), n > 0)));
             }
-            None => listed.push(listed_of(photo, None)),
+            None => listed.push(listed_of(photo, None, false)),
         }
     }
     // Stable: within a class, shots before labelled photos and both as they were added.

@@ -11,12 +11,14 @@ use crate::progress::Progress;
 pub(super) fn measurable(material: &Material, space: &Space) -> Option<Vec<usize>> {
     let support = &material.support;
     let Some(unseen) = &space.unseen else {
-        return Some((0..support.len()).collect());
+        return Some(material.once.clone());
     };
+    let is_first = |row: &usize| material.once.binary_search(row).is_ok();
+    let unseen: Vec<usize> = unseen.iter().copied().filter(is_first).collect();
     let mut classes: Vec<usize> = unseen.iter().map(|row| support.labels()[*row]).collect();
     classes.sort_unstable();
     classes.dedup();
-    (classes.len() > 1 && classes.len() < unseen.len()).then(|| unseen.clone())
+    (classes.len() > 1 && classes.len() < unseen.len()).then_some(unseen)
 }
 
 pub(super) fn of_space(
@@ -26,9 +28,7 @@ pub(super) fn of_space(
 ) -> Result<SpaceFigures, EngineError> {
     let support = &material.support;
     let measured = measurable(material, space);
-    let rows = measured
-        .clone()
-        .unwrap_or_else(|| (0..support.len()).collect());
+    let rows = measured.clone().unwrap_or_else(|| material.once.clone());
     let labels: Vec<usize> = rows.iter().map(|row| support.labels()[*row]).collect();
     let options = OverlapOptions::headline();
     let (original, adapted) = (support.features().select(&rows), space.keys.select(&rows));

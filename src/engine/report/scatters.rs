@@ -23,9 +23,7 @@ pub(super) fn classes(
     };
     let (support, num_classes) = (&material.support, material.classes.len());
     let measured = measurable(material, space);
-    let rows = measured
-        .clone()
-        .unwrap_or_else(|| (0..support.len()).collect());
+    let rows = measured.clone().unwrap_or_else(|| material.once.clone());
     let labels: Vec<usize> = rows.iter().map(|row| support.labels()[*row]).collect();
     let num_bins = figures.before.num_bins();
     let original = support.features().select(&rows);

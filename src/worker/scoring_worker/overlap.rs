@@ -1,5 +1,7 @@
 //! Overlap of the support set, before and after.
 
+use std::collections::HashSet;
+
 use super::fitting::Fit;
 use super::{ScoreEvent, ScoringThread};
 use crate::features::Features;
@@ -45,15 +47,8 @@ impl ScoringThread {
     pub(super) fn tell_overlap(&mut self) {
         let Some(fit) = &self.fit else { return };
         let labels = fit.lesson.support.labels();
-        let num_classes = fit
-            .lesson
-            .support
-            .shots_per_class()
-            .iter()
-            .filter(|shots| **shots > 0)
-            .count();
         let generation = fit.summary.generation;
-        if num_classes < 2 || labels.len() == num_classes {
+        if !is_measurable(labels, &once_each(&fit.fitted.photos)) {
             let note = Some("Overlap needs two classes, and two photos in one of them".to_owned());
             self.out.send(ScoreEvent::Overlap {
                 generation,
@@ -113,7 +108,8 @@ impl ScoringThread {
     }
 }
 
-/// Both kinds of features of the same shots: all, or where some trained the adapter, which pulled those together, the others.
+/// Both kinds of features of the same shots: all, or where some trained the adapter, which pulled those together, the others. A
+/// photo with several labels makes no pair with itself.
 fn measure_both(fit: &Fit) -> Result<(Figures, Option<Figures>), MethodError> {
     let Lesson {
         support,
@@ -121,21 +117,29 @@ fn measure_both(fit: &Fit) -> Result<(Figures, Option<Figures>), MethodError> {
         unseen,
         ..
     } = fit.lesson.as_ref();
+    let labels = support.labels();
+    let all = once_each(&fit.fitted.photos);
+    let before = |rows: &[usize]| figures(support.features(), labels, rows);
     let Some(after) = adapted_keys else {
-        return Ok((figures(support.features(), support.labels())?, None));
+        return Ok((before(&all)?, None));
     };
-    match unseen {
-        None => Ok((
-            figures(support.features(), support.labels())?,
-            Some(figures(after, support.labels())?),
-        )),
-        Some(rows) if is_measurable(support.labels(), rows) => {
-            let labels: Vec<usize> = rows.iter().map(|row| support.labels()[*row]).collect();
-            let before = figures(&support.features().select(rows), &labels)?;
-            Ok((before, Some(figures(&after.select(rows), &labels)?)))
+    let rows = match unseen {
+        None => all,
+        Some(rows) if is_measurable(labels, rows) => {
+            let is_first = |row: &&usize| all.binary_search(row).is_ok();
+            rows.iter().filter(is_first).copied().collect()
         }
-        Some(_) => Ok((figures(support.features(), support.labels())?, None)),
-    }
+        Some(_) => return Ok((before(&all)?, None)),
+    };
+    Ok((before(&rows)?, Some(figures(after, labels, &rows)?)))
+}
+
+/// The first row of every photo.
+fn once_each(photos: &[PhotoId]) -> Vec<usize> {
+    let mut seen = HashSet::with_capacity(photos.len());
+    (0..photos.len())
+        .filter(|row| seen.insert(photos[*row]))
+        .collect()
 }
 
 /// Whether there are pairs of either kind among these rows.
@@ -163,13 +167,14 @@ fn unseen_note(fit: &Fit) -> Option<String> {
     })
 }
 
-fn figures(features: &Features, labels: &[usize]) -> Result<Figures, MethodError> {
-    measure(
-        features,
-        labels,
-        &OverlapOptions::headline(),
-        &Progress::silent(),
-    )
+fn figures(features: &Features, labels: &[usize], rows: &[usize]) -> Result<Figures, MethodError> {
+    let options = OverlapOptions::headline();
+    if rows.len() == labels.len() {
+        return measure(features, labels, &options, &Progress::silent());
+    }
+    let labels: Vec<usize> = rows.iter().map(|row| labels[*row]).collect();
+    let features = features.select(rows);
+    measure(&features, &labels, &options, &Progress::silent())
 }
 
 fn listed_pairs(
