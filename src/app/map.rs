@@ -175,6 +175,9 @@ impl App {
             return;
         }
         self.ask_for_grounds(now);
+        if self.awaits_layout() {
+            self.lay_out_neighbours();
+        }
         let is_due = |inked: Instant| now.duration_since(inked) > RECOLOUR_EVERY;
         if self.map.has_stale_inks && self.map.inked.is_none_or(is_due) {
             self.map.view.inks = Arc::new(self.inks());
@@ -282,6 +285,17 @@ impl App {
             Some(file) => name_of(&file),
             None => self.overlap.adapter_title.clone(),
         }
+    }
+
+    /// Whether there are maps that nobody lays out: drawn while photos were still being embedded.
+    fn awaits_layout(&self) -> bool {
+        let panes = self.map.view.panes.iter().zip(&self.map.laid);
+        let mut waiting = panes.filter(|(pane, laid)| laid.is_none() && pane.share.is_none());
+        self.map.view.is_open
+            && self.map.view.layout == MapLayout::Neighbours
+            && self.activity.label.is_none()
+            && self.threads.is_some()
+            && waiting.next().is_some()
     }
 
     /// Has the neighbourhoods laid out that are not yet, once nothing is being embedded.

@@ -106,7 +106,7 @@ const KINDS: [Kind; 9] = [
     kind(
         None,
         "Classifier",
-        "The fitted method in one file, for `shotlens label` and for other programs",
+        "The fitted method in one file, for `shotlens label`",
         "classifier.safetensors",
         false,
     ),

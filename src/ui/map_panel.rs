@@ -117,6 +117,9 @@ impl MapPanel {
         }
         paint_ring(&child, cx, pane, &frame, hovered);
         paint_title(&child, pane, rect);
+        if index == 0 && cx.app.num_marked() == 0 {
+            paint_hint(&child, rect);
+        }
         self.lasso_ui(&child, cx, &response, (index, pane), &frame);
         self.hover_ui(&child, cx, &response, pane, &frame);
     }
@@ -329,6 +332,21 @@ fn paint_title(ui: &Ui, pane: &MapPane, rect: Rect) {
     );
 }
 
+/// What the pointer does, at the foot of the map.
+fn paint_hint(ui: &Ui, rect: Rect) {
+    const HINT: &str = "Draw around photos to select them · scroll to zoom · right button to move";
+    let palette = Palette::of(ui);
+    let mut job = egui::text::LayoutJob::simple_singleline(
+        HINT.to_owned(),
+        egui::FontId::proportional(11.5),
+        palette.weak,
+    );
+    job.wrap = egui::text::TextWrapping::truncate_at_width(rect.width() - 20.0);
+    let galley = ui.painter().layout_job(job);
+    let at = rect.left_bottom() + vec2(10.0, -8.0 - galley.size().y);
+    ui.painter().galley(at, galley, palette.weak);
+}
+
 /// The photo under the pointer.
 fn photo_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, id: PhotoId) {
     let Some(photo) = cx.photo(id) else { return };
@@ -408,9 +426,6 @@ pub(super) fn map_toolbar_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
 fn selected_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     let num_marked = cx.app.num_marked();
     if num_marked == 0 {
-        let hint = "Draw around photos to select them";
-        ui.add(egui::Label::new(egui::RichText::new(hint).weak()).truncate())
-            .on_hover_text("Scroll to zoom, drag with the right button to move, double click to see everything");
         return;
     }
     let show = ui
