@@ -230,7 +230,14 @@ impl GalleryPanel {
                 if question_ui(ui, "Help on the photos").clicked() {
                     cx.request(Request::Help(Some(Topic::Photos)));
                 }
-                ui.menu_button("+ Add photos…", |ui| add_menu_ui(ui, cx));
+                let add = if ui.available_width() > 280.0 {
+                    "+ Add photos…"
+                } else {
+                    "+ Add…"
+                };
+                ui.menu_button(add, |ui| add_menu_ui(ui, cx))
+                    .response
+                    .accessible_name("Add photos");
                 self.search_ui(ui, cx);
             });
         });
@@ -251,18 +258,27 @@ impl GalleryPanel {
                 .response
                 .on_hover_text("Likely mistakes, photos twice, photos unlike all others");
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let slider = egui::Slider::new(&mut self.tile_width, 72.0..=260.0)
-                    .show_value(false)
-                    .trailing_fill(false);
-                ui.spacing_mut().slider_width = 70.0;
-                ui.add(slider)
-                    .accessible_name("Size of the thumbnails")
-                    .on_hover_text("Size of the thumbnails");
+                // Where one stands counts more than how large the pictures are.
+                if ui.available_width() > 150.0 {
+                    self.tile_size_ui(ui);
+                }
                 if let Some(position) = position(cx) {
                     ui.add(egui::Label::new(egui::RichText::new(position).weak()).truncate());
                 }
             });
         });
+    }
+}
+
+impl GalleryPanel {
+    fn tile_size_ui(&mut self, ui: &mut Ui) {
+        let slider = egui::Slider::new(&mut self.tile_width, 72.0..=260.0)
+            .show_value(false)
+            .trailing_fill(false);
+        ui.spacing_mut().slider_width = 70.0;
+        ui.add(slider)
+            .accessible_name("Size of the thumbnails")
+            .on_hover_text("Size of the thumbnails");
     }
 }
 

@@ -394,10 +394,7 @@ fn empty_ui(ui: &mut Ui, area: Rect, is_coming: bool) {
 pub(super) fn map_toolbar_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     let view = cx.app.map();
     let (mut layout, mut colour) = (view.layout, view.colour);
-    for (choice, title, hint) in LAYOUTS {
-        ui.selectable_value(&mut layout, choice, title)
-            .on_hover_text(hint);
-    }
+    layout_ui(ui, &mut layout);
     if layout != view.layout {
         cx.push(Command::SetMapLayout(layout));
     }
@@ -420,6 +417,29 @@ pub(super) fn map_toolbar_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     ui.with_layout(Layout::right_to_left(egui::Align::Center), |ui| {
         selected_ui(ui, cx);
     });
+}
+
+/// The layouts beside each other, or in a menu where there is no room for them.
+fn layout_ui(ui: &mut Ui, layout: &mut MapLayout) {
+    if ui.available_width() > 520.0 {
+        for (choice, title, hint) in LAYOUTS {
+            ui.selectable_value(layout, choice, title)
+                .on_hover_text(hint);
+        }
+        return;
+    }
+    let title = LAYOUTS.iter().find(|(choice, ..)| choice == layout);
+    egui::ComboBox::from_id_salt("map layout")
+        .width(120.0)
+        .selected_text(title.map_or("", |(_, title, _)| title))
+        .show_ui(ui, |ui| {
+            for (choice, title, hint) in LAYOUTS {
+                ui.selectable_value(layout, choice, title)
+                    .on_hover_text(hint);
+            }
+        })
+        .response
+        .accessible_name("Where the map puts photos");
 }
 
 /// How many photos are selected, and what can be done with them.
