@@ -412,6 +412,52 @@ fn the_program_serves_the_program() {
     assert!(told.contains("/bin/true ended"), "{told}");
 }
 
+/// In the place of ssh: a script that runs what it is asked to in a shell, as ssh does at the other end.
+#[cfg(unix)]
+#[test]
+fn a_host_is_reached_by_ssh_and_the_program_there_may_have_a_space_in_its_path() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    let folder = tempfile::tempdir().unwrap();
+    let ssh = folder.path().join("ssh");
+    let script = "#!/bin/sh\necho \"$@\" >> \"$(dirname \"$0\")/asked\"\nfor last; do :; done\nexec sh -c \"$last\"\n";
+    std::fs::write(&ssh, script).unwrap();
+    std::fs::set_permissions(&ssh, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let there = folder.path().join("my tools");
+    std::fs::create_dir(&there).unwrap();
+    symlink(env!("CARGO_BIN_EXE_shotlens"), there.join("shotlens")).unwrap();
+
+    let out = folder.path().join("features.safetensors");
+    let path = format!(
+        "{}:{}",
+        folder.path().display(),
+        std::env::var("PATH").unwrap()
+    );
+    let ended = Command::new(env!("CARGO_BIN_EXE_shotlens"))
+        .env("SHOTLENS_HOME", folder.path().join("home"))
+        .env("PATH", path)
+        .args([
+            "embed".as_ref(),
+            assets("pool/bug").as_os_str(),
+            "--out".as_ref(),
+            out.as_os_str(),
+        ])
+        .arg("--worker")
+        .arg(format!("ssh:me@gpu:{}", there.join("shotlens").display()))
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&ended.stderr);
+    assert!(
+        ended.status.success() && !told.contains("without it"),
+        "{told}"
+    );
+    let asked = std::fs::read_to_string(folder.path().join("asked")).unwrap();
+    assert!(
+        asked.starts_with("-T -o BatchMode=yes -- me@gpu '"),
+        "{asked}"
+    );
+}
+
 #[test]
 fn a_killed_worker_process_is_replaced() {
     let here = engine();

@@ -42,12 +42,17 @@ pub fn serve(mut input: impl Read + Send, mut output: impl Write) -> Result<(), 
             }
         });
         let mut worker = Worker::default();
-        for request in requests {
-            let reply = worker.answer(request, &cancelled);
-            write_frame(&mut output, &reply)?;
-        }
+        let answer_all = || {
+            for request in requests {
+                write_frame(&mut output, &worker.answer(request, &cancelled))?;
+            }
+            Ok(())
+        };
+        let answered = answer_all();
+        // Whoever listens hears that it is over, though the reader may wait for another request.
+        drop(output);
         let broken = |_panic| FrameError::Io(std::io::Error::other("the reader ended"));
-        reader.join().map_err(broken)?
+        answered.and(reader.join().map_err(broken)?)
     })
 }
 
