@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{App, Sort};
+use super::{App, Filter, Sort};
 use crate::engine::map::Neighbours;
 use crate::ids::{ClassId, Generation, PhotoId};
 use crate::project::{Edit, LabelSource, Role};
@@ -188,6 +188,9 @@ impl App {
         self.end_search();
         self.gallery.ranked = ("Most unusual first".to_owned(), photos);
         self.gallery.sort = Sort::Ranked;
+        if self.gallery.filter == Filter::Chosen {
+            self.gallery.filter = Filter::All;
+        }
         self.refresh_gallery();
         self.look_at(self.gallery.photos.first().copied());
     }

@@ -7,6 +7,9 @@ use crate::project::{Edit, LabelSource, Role};
 impl App {
     /// Merges a class into another: its shots and labels become the other's, its prompts go.
     pub(super) fn merge_class(&mut self, from: ClassId, into: ClassId) {
+        if from == into {
+            return;
+        }
         let project = self.project();
         let (Some(gone), Some(kept)) = (project.class(from), project.class(into)) else {
             return;

@@ -1,6 +1,6 @@
 //! How good the predictions are, by the person's own labels.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::App;
@@ -23,6 +23,8 @@ pub struct EvaluationView {
     pub num_judged: usize,
     /// How many of them are labelled as predicted.
     pub num_right: usize,
+    /// Of them, labels that agree with the prediction and were given to many photos at once: nobody looked at each.
+    pub num_unseen: usize,
     /// How often each class was predicted as each, `[label][prediction]`.
     pub confusion: Vec<Vec<usize>>,
     /// Confidence against accuracy.
@@ -128,11 +130,22 @@ impl App {
                 })
             })
             .collect();
+        let seen: HashSet<PhotoId> = self
+            .project()
+            .judgements()
+            .iter()
+            .map(|one| one.photo)
+            .collect();
+        let num_unseen = self
+            .judged_photos()
+            .filter(|(photo, label, predicted, _)| label == predicted && !seen.contains(photo))
+            .count();
         let calibration = reliability::calibration(&judged);
         let over_time = self.over_time();
         EvaluationView {
             is_open: false,
             num_judged: judged.len(),
+            num_unseen,
             num_right: judged
                 .iter()
                 .filter(|one| one.truth == one.predicted)

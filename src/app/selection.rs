@@ -31,6 +31,12 @@ impl App {
         self.marks.photos.contains(&photo)
     }
 
+    /// How many of the photos selected together are shots.
+    pub fn num_marked_shots(&self) -> usize {
+        let marked = self.marks.photos.iter();
+        marked.filter(|photo| self.has_shot_role(**photo)).count()
+    }
+
     /// Another number whenever other photos are selected together.
     pub fn marks_version(&self) -> u64 {
         self.marks.version
@@ -153,6 +159,14 @@ impl App {
         source: LabelSource,
     ) {
         if labels.is_empty() {
+            return;
+        }
+        let is_empty = |(photo, class): &(PhotoId, Option<ClassId>)| {
+            let photo = self.project().photo(*photo);
+            class.is_none()
+                && photo.is_some_and(|photo| photo.role == Role::Pool && photo.label.is_none())
+        };
+        if labels.iter().all(is_empty) {
             return;
         }
         let photos: BTreeSet<PhotoId> = labels.iter().map(|(photo, _)| *photo).collect();

@@ -2,6 +2,7 @@
 //!
 //! T minimises the negative log-likelihood of the support photos' classes, each scored by the others
 //! (Guo et al., "On Calibration of Modern Neural Networks", ICML 2017, with leave-one-out in place of a validation set).
+//! Where all are right, the likelihood knows no end: there each class counts as right to `(n + 1) / (n + 2)` (Platt, 1999).
 
 use super::leave_one_out::{HeldOut, held_out};
 use super::{Knowledge, Method, MethodError, Parameters};
@@ -66,8 +67,15 @@ pub fn fit_temperature(logits: &Logits, labels: &[usize]) -> f32 {
     assert_eq!(logits.0.rows(), labels.len(), "one label for each row");
     let golden = (5_f64.sqrt() - 1.0) / 2.0;
     let (mut low, mut high) = (TEMPERATURE_RANGE.start().ln(), TEMPERATURE_RANGE.end().ln());
-    let loss =
-        |log_temperature: f64| negative_log_likelihood(logits, labels, log_temperature.exp());
+    let is_all_right = logits.top_classes() == labels;
+    let doubt = if is_all_right {
+        1.0 / (labels.len() + 2) as f64
+    } else {
+        0.0
+    };
+    let loss = |log_temperature: f64| {
+        negative_log_likelihood(logits, labels, doubt, log_temperature.exp())
+    };
     let (mut left, mut right) = (high - golden * (high - low), low + golden * (high - low));
     let (mut loss_left, mut loss_right) = (loss(left), loss(right));
     // 7.6 wide at the start, 0.618^24 of it at the end: T to a relative 1e-4.
@@ -99,15 +107,19 @@ pub fn confidences(logits: &[f32], temperature: f32) -> Vec<f32> {
     shares
 }
 
-/// Sum over rows of `-ln softmax(row / temperature)[label]`.
-fn negative_log_likelihood(logits: &Logits, labels: &[usize], temperature: f64) -> f64 {
+/// Sum over rows of `-ln softmax(row / temperature)[label]`; of that, `doubt` is spread over the other classes.
+fn negative_log_likelihood(logits: &Logits, labels: &[usize], doubt: f64, temperature: f64) -> f64 {
     let row_loss = |(row, label): (&[f32], &usize)| {
         let best = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
         let total: f64 = row
             .iter()
             .map(|logit| ((f64::from(*logit) - best) / temperature).exp())
             .sum();
-        total.ln() - (f64::from(row[*label]) - best) / temperature
+        let right = f64::from(row[*label]) - best;
+        let num_others = row.len().saturating_sub(1).max(1) as f64;
+        let sum: f64 = row.iter().map(|logit| f64::from(*logit) - best).sum();
+        let expected = (1.0 - doubt) * right + doubt * (sum - right) / num_others;
+        total.ln() - expected / temperature
     };
     logits.0.iter_rows().zip(labels).map(row_loss).sum()
 }
@@ -133,6 +145,9 @@ mod tests {
     #[test]
     fn photos_that_are_all_right_keep_a_temperature_in_range() {
         let logits = Logits(Matrix::new(2, 2, vec![1.0, 0.0, 0.0, 1.0]).unwrap());
-        assert!(fit_temperature(&logits, &[0, 1]) >= 0.05);
+        // Two of two: as sure as three of four.
+        let temperature = fit_temperature(&logits, &[0, 1]);
+        let sure = confidences(&[1.0, 0.0], temperature)[0];
+        assert!((sure - 0.75).abs() < 1e-3, "{sure}");
     }
 }

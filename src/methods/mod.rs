@@ -346,7 +346,7 @@ pub fn check(method: Method, knowledge: &Knowledge<'_>) -> Result<(), MethodErro
     if support.is_empty() && method != Method::ZeroShot && method != Method::Calip {
         return Err(MethodError::TooFewShots {
             method,
-            needed: "a labelled photo: drop some on a class",
+            needed: "a labelled photo: drop some on a class, or turn on “Learn from my labels”",
         });
     }
     if matches!(method, Method::Gda | Method::GdaPp) {

@@ -177,7 +177,9 @@ impl CardEdits {
             cx.push(Command::MoveClass(class.id, position + 1));
         }
         ui.menu_button("Merge into", |ui| {
-            super::tile::class_menu_ui(ui, cx, |other| Command::MergeClass(class.id, other.id));
+            super::tile::other_class_menu_ui(ui, cx, Some(class.id), |other| {
+                Command::MergeClass(class.id, other.id)
+            });
         })
         .response
         .on_hover_text("Its shots and labels become the other class's");

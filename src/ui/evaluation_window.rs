@@ -91,6 +91,13 @@ fn headline_ui(ui: &mut Ui, view: &EvaluationView) {
             percent(share)
         )));
     }
+    if view.num_unseen > 0 {
+        let said = format!(
+            "{} were given to many photos at once, or came with an import, and agree: where they are accepted predictions, they judge themselves",
+            counted(view.num_unseen, "label", "labels")
+        );
+        ui.colored_label(Palette::of(ui).warning, said);
+    }
 }
 
 /// Rows are labels, columns predictions; a click shows the photos of a cell.

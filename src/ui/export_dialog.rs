@@ -18,6 +18,9 @@ pub(super) struct ExportDialog {
     replaces: bool,
 }
 
+/// Height of the options of the kind with the most.
+const OPTIONS_HEIGHT: f32 = 142.0;
+
 /// One thing to write.
 struct Kind {
     /// `None`: the classifier.
@@ -134,7 +137,11 @@ impl ExportDialog {
             });
             ui.separator();
             let kind = &KINDS[self.chosen];
-            self.options_ui(ui, kind);
+            // As high for every kind, so that nothing moves under the pointer.
+            ui.allocate_ui(egui::vec2(ui.available_width(), OPTIONS_HEIGHT), |ui| {
+                ui.set_min_height(OPTIONS_HEIGHT);
+                self.options_ui(ui, kind);
+            });
             ui.add_space(4.0);
             ui.horizontal(|ui| {
                 if ui.button(semibold("Choose where…")).clicked() {
@@ -185,6 +192,13 @@ impl ExportDialog {
             self.min_confidence = percent / 100.0;
         });
         ui.checkbox(&mut self.replaces, "Replace what is there");
+        let files_by_class = matches!(
+            kind.format,
+            Some(Format::Folders | Format::FiftyOne | Format::Yolo)
+        );
+        if files_by_class && !self.is_labelled_only {
+            ui.weak("Predictions are written as if they were labels");
+        }
     }
 
     fn place(&self, kind: &Kind) -> ExportPlace {

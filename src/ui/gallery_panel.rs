@@ -99,6 +99,12 @@ impl GalleryPanel {
         self.columns
     }
 
+    /// The photos on screen in the last frame.
+    #[cfg(test)]
+    pub(super) fn shown(&self) -> &[PhotoId] {
+        &self.shown
+    }
+
     /// Rows on screen, for the page keys.
     pub(super) fn rows_per_page(&self) -> usize {
         self.rows_per_page
@@ -156,7 +162,8 @@ impl GalleryPanel {
                 }
                 let first_row = (viewport.min.y / grid.row_height()).max(0.0) as usize;
                 let last_row = (viewport.max.y / grid.row_height()) as usize + 1;
-                let first = first_row * grid.columns;
+                // The list may have become shorter since it was scrolled.
+                let first = (first_row * grid.columns).min(photos.len());
                 let last = (last_row * grid.columns).min(photos.len());
                 for (index, id) in photos.iter().enumerate().take(last).skip(first) {
                     let Some(photo) = cx.photo(*id) else { continue };
@@ -407,6 +414,7 @@ fn filter_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     let mut chosen = current;
     let combo = egui::ComboBox::from_id_salt("filter")
         .width(112.0)
+        .truncate()
         .selected_text(filter_title(current, cx))
         .show_ui(ui, |ui| {
             let fixed = [
@@ -465,6 +473,7 @@ fn sort_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     let mut chosen = current;
     let combo = egui::ComboBox::from_id_salt("sort")
         .width(124.0)
+        .truncate()
         .selected_text(title(current))
         .show_ui(ui, |ui| {
             for sort in SORTS {

@@ -41,6 +41,8 @@ const LAYOUTS: [(MapLayout, &str, &str); 3] = [
 /// A side of the photo beside the pointer.
 const PREVIEW: f32 = 150.0;
 const GAP: f32 = 10.0;
+/// Height of the line below the map.
+const FOOT: f32 = 30.0;
 /// Half the height of a text's diamond.
 const TEXT: f32 = 6.0;
 /// Names of more classes than this cover each other.
@@ -65,8 +67,9 @@ impl MapPanel {
         if self.layout != Some(view.layout) {
             (self.cameras, self.layout) = ([Camera::default(); 2], Some(view.layout));
         }
-        let area = ui.available_rect_before_wrap();
-        ui.advance_cursor_after_rect(area);
+        let room = ui.available_rect_before_wrap();
+        ui.advance_cursor_after_rect(room);
+        let (area, foot) = room.split_top_bottom_at_y(room.bottom() - FOOT);
         if view.panes.is_empty() {
             empty_ui(
                 ui,
@@ -83,6 +86,7 @@ impl MapPanel {
             let rect = Rect::from_min_size(pos2(left, area.top()), vec2(width, area.height()));
             self.pane_ui(ui, cx, (index, pane), rect, hovered);
         }
+        ui.scope_builder(UiBuilder::new().max_rect(foot), |ui| foot_ui(ui, cx));
     }
 
     fn pane_ui(
@@ -117,9 +121,6 @@ impl MapPanel {
         }
         paint_ring(&child, cx, pane, &frame, hovered);
         paint_title(&child, pane, rect);
-        if index == 0 && cx.app.num_marked() == 0 {
-            paint_hint(&child, rect);
-        }
         self.lasso_ui(&child, cx, &response, (index, pane), &frame);
         self.hover_ui(&child, cx, &response, pane, &frame);
     }
@@ -286,6 +287,11 @@ fn paint_texts(ui: &Ui, cx: &PanelContext<'_>, pane: &MapPane, frame: &Frame) {
         while let Some(other) = plates.iter().find(|other| other.intersects(plate)) {
             plate = plate.translate(vec2(0.0, other.bottom() - plate.top() + 0.5));
         }
+        if plate.center().y - at.y > 2.0 {
+            let line = [at, plate.left_center()];
+            let stroke = Stroke::new(1.0, palette.weak);
+            ui.painter().line_segment(line, stroke);
+        }
         ui.painter()
             .rect_filled(plate, 3.0, palette.panel.gamma_multiply(0.8));
         ui.painter()
@@ -332,19 +338,46 @@ fn paint_title(ui: &Ui, pane: &MapPane, rect: Rect) {
     );
 }
 
-/// What the pointer does, at the foot of the map.
-fn paint_hint(ui: &Ui, rect: Rect) {
+/// Below the map: what is selected and what can be done with it, else what the pointer does; and what colours mean.
+fn foot_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     const HINT: &str = "Draw around photos to select them · scroll to zoom · right button to move";
+    ui.horizontal_centered(|ui| {
+        ui.with_layout(Layout::right_to_left(egui::Align::Center), |ui| {
+            legend_ui(ui, cx.app.map().colour);
+            ui.with_layout(Layout::left_to_right(egui::Align::Center), |ui| {
+                if cx.app.num_marked() == 0 {
+                    let hint = egui::RichText::new(HINT).small().weak();
+                    ui.add(egui::Label::new(hint).truncate());
+                } else {
+                    selected_ui(ui, cx);
+                }
+            });
+        });
+    });
+}
+
+/// What the colours mean that are no class's.
+fn legend_ui(ui: &mut Ui, colour: MapColour) {
     let palette = Palette::of(ui);
-    let mut job = egui::text::LayoutJob::simple_singleline(
-        HINT.to_owned(),
-        egui::FontId::proportional(11.5),
-        palette.weak,
-    );
-    job.wrap = egui::text::TextWrapping::truncate_at_width(rect.width() - 20.0);
-    let galley = ui.painter().layout_job(job);
-    let at = rect.left_bottom() + vec2(10.0, -8.0 - galley.size().y);
-    ui.painter().galley(at, galley, palette.weak);
+    let small = |text: &str| egui::RichText::new(text).small().weak();
+    let entries: &[(egui::Color32, &str)] = match colour {
+        MapColour::Prediction | MapColour::Label => return,
+        MapColour::Confidence => &[
+            (theme::heat(1.0), "sure"),
+            (theme::heat(0.5), "half"),
+            (theme::heat(0.0), "unsure"),
+        ],
+        MapColour::Agreement => &[
+            (palette.weak, "no label"),
+            (palette.error, "wrong"),
+            (palette.good, "right"),
+        ],
+    };
+    for (colour, text) in entries {
+        ui.label(small(text));
+        let (rect, _) = ui.allocate_exact_size(vec2(10.0, 10.0), Sense::hover());
+        ui.painter().circle_filled(rect.center(), 4.0, *colour);
+    }
 }
 
 /// The photo under the pointer.
@@ -414,9 +447,6 @@ pub(super) fn map_toolbar_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     if colour != view.colour {
         cx.push(Command::SetMapColour(colour));
     }
-    ui.with_layout(Layout::right_to_left(egui::Align::Center), |ui| {
-        selected_ui(ui, cx);
-    });
 }
 
 /// The layouts beside each other, or in a menu where there is no room for them.
@@ -448,6 +478,16 @@ fn selected_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     if num_marked == 0 {
         return;
     }
+    let num_shots = cx.app.num_marked_shots();
+    let text = match num_shots {
+        0 => format!("{} selected", count(num_marked)),
+        _ => format!(
+            "{} and {} selected",
+            counted(num_marked - num_shots, "photo", "photos"),
+            counted(num_shots, "shot", "shots")
+        ),
+    };
+    ui.label(semibold(text));
     let show = ui
         .button("Show as grid")
         .on_hover_text("Show the selected photos alone");
@@ -462,6 +502,4 @@ fn selected_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
             Command::Label(photos.clone(), Some(class.id))
         });
     });
-    let text = format!("{} selected", count(num_marked));
-    ui.add(egui::Label::new(semibold(text)).truncate());
 }

@@ -369,6 +369,11 @@ impl ShotlensWindow {
         {
             return;
         }
+        if !context.text_edit_focused()
+            && context.input(|input| input.key_pressed(egui::Key::Escape))
+        {
+            self.commands.extend(shortcuts::on_escape(&self.app));
+        }
         let strides = self.strides();
         let (commands, requests) = (&mut self.commands, &mut self.requests);
         shortcuts::handle_keys(

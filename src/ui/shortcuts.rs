@@ -36,13 +36,35 @@ pub(super) fn handle_keys(
                 pressed.push(action);
             }
         }
-        if !has_focus && app.selected().is_some() {
+        // A letter that is a key of something is not the beginning of a class's name.
+        if !has_focus && pressed.is_empty() && app.selected().is_some() {
             requests.extend(typed_letters(&input.events).map(Request::QuickPick));
         }
     });
     for action in pressed {
         action.perform(app, strides, commands, requests);
     }
+}
+
+/// What Escape ends: the window over the photos that is open, else the selection of several.
+pub(super) fn on_escape(app: &App) -> Option<Command> {
+    let open = [
+        (app.overlap().pairs.is_some(), Command::HidePairs),
+        (
+            app.adapter_training().is_open,
+            Command::ShowAdapterTraining(false),
+        ),
+        (
+            app.adapter_comparison().is_open,
+            Command::ShowAdapterComparison(false),
+        ),
+        (app.comparison().is_open, Command::ShowComparison(false)),
+        (app.evaluation().is_open, Command::ShowEvaluation(false)),
+        (app.num_marked() > 0, Command::MarkPhotos(Vec::new(), false)),
+    ];
+    open.into_iter()
+        .find(|(is_open, _)| *is_open)
+        .map(|(_, command)| command)
 }
 
 /// Second keys that people try, which nobody can change.

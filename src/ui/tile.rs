@@ -285,10 +285,21 @@ pub(super) fn class_menu_ui(
     cx: &mut PanelContext<'_>,
     command: impl Fn(&Class) -> Command,
 ) {
+    other_class_menu_ui(ui, cx, None, command);
+}
+
+/// The same without one of them.
+pub(super) fn other_class_menu_ui(
+    ui: &mut Ui,
+    cx: &mut PanelContext<'_>,
+    except: Option<crate::ids::ClassId>,
+    command: impl Fn(&Class) -> Command,
+) {
     egui::ScrollArea::vertical()
         .max_height(360.0)
         .show(ui, |ui| {
-            for class in cx.app.project().classes() {
+            let classes = cx.app.project().classes().iter();
+            for class in classes.filter(|class| Some(class.id) != except) {
                 let key = super::chip::key_of(class.position).map(String::from);
                 let button = egui::Button::new(&class.name).right_text(key.unwrap_or_default());
                 if ui.add(button).clicked() {

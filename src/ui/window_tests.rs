@@ -225,6 +225,53 @@ fn the_gallery_tells_what_is_on_screen_once() {
 }
 
 #[test]
+fn a_list_that_gets_shorter_while_it_is_scrolled_is_no_trouble() {
+    let mut harness = window(fixture::many(6, 2000));
+    harness.event(egui::Event::PointerMoved(egui::pos2(640.0, 300.0)));
+    for _ in 0..20 {
+        harness.event(egui::Event::MouseWheel {
+            unit: egui::MouseWheelUnit::Point,
+            delta: egui::vec2(0.0, -4000.0),
+            phase: egui::TouchPhase::Move,
+            source: egui::MouseWheelSource::Unknown,
+            modifiers: Modifiers::NONE,
+        });
+        harness.run_steps(2);
+    }
+    let first = harness.state().app.gallery.photos[0];
+    let is_shown =
+        |harness: &Harness<'_, ShotlensWindow>| harness.state().gallery.shown().contains(&first);
+    assert!(!is_shown(&harness), "scrolled down");
+    let only = Command::ShowOnly(vec![first], "one photo".to_owned());
+    harness.state_mut().app.apply(only);
+    harness.run_steps(4);
+    assert!(is_shown(&harness));
+}
+
+#[test]
+fn a_class_is_not_merged_into_itself_and_escape_closes_what_is_open() {
+    let mut harness = window(fixture::demo());
+    let class = harness.state().app.project().classes()[0].id;
+    let before = harness.state().app.project().shots(class).len();
+    harness
+        .state_mut()
+        .app
+        .apply(Command::MergeClass(class, class));
+    assert_eq!(harness.state().app.project().shots(class).len(), before);
+    harness.state_mut().app.apply(Command::ShowEvaluation(true));
+    harness.run_steps(2);
+    harness.key_press(Key::Escape);
+    assert_eq!(asked(&mut harness), [Command::ShowEvaluation(false)]);
+    harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    assert_eq!(asked(&mut harness), [Command::MarkGallery]);
+    harness.key_press(Key::Escape);
+    assert_eq!(
+        asked(&mut harness),
+        [Command::MarkPhotos(Vec::new(), false)]
+    );
+}
+
+#[test]
 fn filter_and_order_are_chosen_from_menus() {
     let mut harness = window(fixture::demo());
     harness.get_by_label("Which photos").click();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::ExportError;
 use super::label_cell::joined;
-use super::table::{BY_SHOT, Row};
+use super::table::{BY_SHOT, BY_UNSURE, Row};
 use crate::engine::Engine;
 use crate::engine::classifier::project::{ProjectClassifier, class_of};
 use crate::engine::classifier::{LabelledPhoto, Prediction};
@@ -57,8 +57,9 @@ impl ExportPhoto {
 
     /// The classes to file it under, the main one first: its labels, else the prediction, where `choice` lets it count.
     pub fn classes(&self, choice: Choice) -> Vec<usize> {
+        let is_aside = self.decided_by == BY_UNSURE;
         let predicted = self.prediction.filter(|prediction| {
-            !choice.is_labelled_only && prediction.confidence >= choice.min_confidence
+            !is_aside && !choice.is_labelled_only && prediction.confidence >= choice.min_confidence
         });
         if self.label.is_some() {
             return self.labels().collect();
@@ -183,6 +184,7 @@ fn decided_by(
     match (photo.role, label, prediction) {
         (Role::Shot(_), ..) => BY_SHOT.to_owned(),
         (Role::Pool, Some(_), _) => labeller().to_owned(),
+        (Role::Pool, None, _) if photo.unsure => BY_UNSURE.to_owned(),
         (Role::Pool, None, Some(_)) => method.to_owned(),
         (Role::Pool, None, None) => String::new(),
     }

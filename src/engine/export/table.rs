@@ -9,6 +9,8 @@ pub const COLUMNS: [&str; 5] = ["path", "label", "prediction", "confidence", "de
 
 /// Who decided on a photo's class: a shot's by being one, a folder's name, or the method of the prediction.
 pub const BY_SHOT: &str = "shot";
+/// Somebody looked and could not tell.
+pub const BY_UNSURE: &str = "unsure";
 /// The photo lay in a folder of that name.
 pub const BY_FOLDER: &str = "folder";
 
@@ -21,7 +23,7 @@ pub struct Row {
     pub label: Option<String>,
     /// The class that the method predicts, with its confidence, 0 to 1.
     pub prediction: Option<(String, f32)>,
-    /// `shot`, `user`, `accepted prediction`, `import`, `folder`, or the method's name; empty where nobody decided.
+    /// `shot`, `user`, `unsure`, `accepted prediction`, `import`, `folder`, or the method's name; empty where nobody decided.
     pub decided_by: String,
 }
 

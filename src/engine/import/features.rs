@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::{ImportError, Imported, ImportedPhoto, base, content, io};
 use crate::engine::Engine;
 use crate::engine::export::label_cell;
-use crate::engine::export::table::BY_SHOT;
+use crate::engine::export::table::{BY_SHOT, BY_UNSURE};
 use crate::engine::feature_files::{FeatureRow, FeatureSource};
 use crate::engine::imported::hash_without_file;
 use crate::features::{Features, Matrix};
@@ -166,6 +166,7 @@ impl Taker<'_> {
         imported.photos.push(ImportedPhoto {
             path,
             is_shot: label.is_some() && photo.decided_by.as_deref() == Some(BY_SHOT),
+            is_unsure: label.is_none() && photo.decided_by.as_deref() == Some(BY_UNSURE),
             label,
             also: labels.collect(),
             known: Some(stamp),

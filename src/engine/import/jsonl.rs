@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::{Entry, ImportError, Imported, base, content, gathered, read_text, table};
-use crate::engine::export::table::BY_SHOT;
+use crate::engine::export::table::{BY_SHOT, BY_UNSURE};
 
 pub(super) fn read(source: &Path, root: Option<&Path>) -> Result<Imported, ImportError> {
     let list = list_of(source)?;
@@ -53,6 +53,7 @@ fn entry(line: &str) -> Result<Entry, String> {
     };
     Ok(Entry {
         is_shot: value["decided_by"] == BY_SHOT,
+        is_unsure: value["decided_by"] == BY_UNSURE,
         ..Entry::of_labels(path, labels)
     })
 }

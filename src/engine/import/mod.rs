@@ -72,6 +72,8 @@ pub struct ImportedPhoto {
     pub also: Vec<String>,
     /// Whether it is said to be a shot of that class: so do tables that Shotlens has written.
     pub is_shot: bool,
+    /// Whether somebody looked and could not tell: so do tables that Shotlens has written.
+    pub is_unsure: bool,
     /// The file as the cache of features knows it, where its features came along.
     pub known: Option<FileStamp>,
 }
@@ -94,6 +96,7 @@ struct Entry {
     label: Option<String>,
     also: Vec<String>,
     is_shot: bool,
+    is_unsure: bool,
 }
 
 impl Entry {
@@ -118,6 +121,7 @@ impl Entry {
             label: label.filter(|label| !label.trim().is_empty()),
             also: Vec::new(),
             is_shot: false,
+            is_unsure: false,
         }
     }
 }
@@ -234,6 +238,7 @@ fn gathered(
             imported.photos.push(ImportedPhoto {
                 path,
                 is_shot: entry.is_shot && entry.label.is_some(),
+                is_unsure: entry.is_unsure && entry.label.is_none(),
                 label: entry.label,
                 also: entry.also,
                 known: None,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{Entry, ImportError, Imported, base, content, gathered, read_text};
 use crate::engine::csv;
-use crate::engine::export::table::BY_SHOT;
+use crate::engine::export::table::{BY_SHOT, BY_UNSURE};
 use crate::engine::feature_files::{LABELS, PATHS};
 
 pub(super) fn read(list: &Path, root: Option<&Path>) -> Result<Imported, ImportError> {
@@ -37,9 +37,10 @@ pub(super) fn entries(text: &str) -> Result<Vec<Entry>, String> {
             let cell = |column: usize| line.cells.get(column).map(|cell| cell.trim().to_owned());
             let path = cell(path).filter(|path| !path.is_empty());
             let path = path.ok_or_else(|| format!("line {} names no photo", line.number))?;
-            let is_shot = decided_by.and_then(cell).is_some_and(|by| by == BY_SHOT);
+            let by = decided_by.and_then(cell).unwrap_or_default();
             Ok(Entry {
-                is_shot,
+                is_shot: by == BY_SHOT,
+                is_unsure: by == BY_UNSURE,
                 ..Entry::of_cell(path, cell(label).as_deref())
             })
         })

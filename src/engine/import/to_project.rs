@@ -28,6 +28,7 @@ impl Imported {
             let mut known = classes.iter();
             known.find(|(name, _)| name == label).map(|(_, id)| *id)
         };
+        let mut unsure = Vec::new();
         let (mut photos, mut labels): (Vec<_>, Vec<(PhotoId, Vec<ClassId>)>) = Default::default();
         for imported in &self.photos {
             let class = imported.label.as_ref().and_then(class_of);
@@ -43,6 +44,9 @@ impl Imported {
                 photos.push(photo);
                 id
             });
+            if imported.is_unsure {
+                unsure.push((id, true));
+            }
             if class.is_some() && !imported.is_shot {
                 let further = imported.also.iter().filter_map(class_of);
                 labels.push((id, class.into_iter().chain(further).collect()));
@@ -57,6 +61,9 @@ impl Imported {
             }));
         }
         edits.push(Edit::labels(labels, LabelSource::Import));
+        if !unsure.is_empty() {
+            edits.push(Edit::SetUnsure(unsure));
+        }
         Edit::Batch {
             title: Some(format!("Import {} photos", self.photos.len())),
             edits,

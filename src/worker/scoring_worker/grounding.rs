@@ -29,7 +29,9 @@ impl ScoringThread {
     }
 
     fn grounds(&self, texts: &[(ClassId, Vec<f32>)]) -> Grounds {
-        let rows = self.rows_with_direction();
+        let mut rows = self.rows_with_direction();
+        // Rows are in the order in which photos were embedded; a map is to be the same the next time.
+        rows.sort_unstable_by_key(|row| self.table.photos()[*row]);
         let text_features = text_features(texts);
         let of_table = |places: &[usize]| rows_at(&rows, places);
         let original = Ground::new(
