@@ -110,6 +110,13 @@ impl App {
             self.marks.photos.clear();
         }
         self.marks.photos.extend(photos);
+        // What the inspector shows is one of them.
+        let is_among = |photo: PhotoId| self.marks.photos.contains(&photo);
+        if !self.selected.is_some_and(is_among)
+            && let Some(first) = self.marks.photos.first().copied()
+        {
+            self.look_at(Some(first));
+        }
     }
 
     /// Selects everything that the gallery shows.
