@@ -28,8 +28,11 @@ def arguments():
     parser.add_argument("--only", nargs="*", metavar="SUBJECT[:ROUNDS]", help="these subjects, in this order")
     parser.add_argument("--without", nargs="*", default=[], metavar="NAME", help="contestants to leave out, by a part of their names")
     parser.add_argument("--setup", action="store_true", help="install and make everything, and measure nothing")
-    parser.add_argument("--alone", action="store_true", help="run Shotlens' own benchmarks without a peer as well")
-    parser.add_argument("--note", default="", help="what else is to be said of this run, as that the machine was shared")
+    parser.add_argument("--alone", nargs="*", default=["embed", "score", "tune", "startup", "ui"], metavar="BENCH",
+                        help="Shotlens' own benchmarks without a peer")
+    parser.add_argument("--add", action="store_true", help="keep what --out has of subjects that are not measured now")
+    parser.add_argument("--note", default="nothing is known of other work on the machine",
+                        help="what is to be said of the machine, as that it was otherwise idle")
     return parser.parse_args()
 
 
@@ -77,7 +80,7 @@ def one_round(subject, env, work, left_out):
 def all_rounds(wanted, env, options, left_out):
     rounds, last = {subject.key: [] for subject, _ in wanted}, {}
     start = time.monotonic()
-    for number in range(max(count for _, count in wanted)):
+    for number in range(max((count for _, count in wanted), default=0)):
         for subject, count in wanted:
             began = time.monotonic()
             if number >= count or began - start + last.get(subject.key, 0) > options.budget:
@@ -97,6 +100,15 @@ def likeness(subject, work):
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
+def run_alone(name, subjects, options):
+    words = subjects.alone()[name]
+    print(f"shotlens {' '.join(words)}", file=sys.stderr, flush=True)
+    done = subprocess.run([options.shotlens.resolve(), *words, "--threads", str(options.threads), "--json"], capture_output=True, text=True,
+                          env={**os.environ, "SHOTLENS_HOME": str(options.work / "home")})
+    outcome = {"rows": json.loads(done.stdout)} if done.returncode == 0 else {"error": done.stderr.strip()[-400:]}
+    return {"command": f"shotlens {' '.join(words)}", **outcome}
+
+
 def commit():
     told = subprocess.run(["git", "rev-parse", "--short=10", "HEAD"], cwd=ROOT, capture_output=True, text=True)
     return told.stdout.strip() or "unknown"
@@ -113,16 +125,19 @@ def main():
     subjects = Subjects(options.work, options.shotlens.resolve(), options.threads)
     wanted, left_out, load = chosen(subjects.all(), options), dict(failed), machine.load()
     rounds = all_rounds(wanted, env, options, left_out)
-    contests = []
+    about = {"date": datetime.date.today().isoformat(), "load_before": load, "note": options.note}
+    contests = {}
     for subject, _ in wanted:
         if rounds[subject.key]:
-            contests.append({**contest.summary(subject, rounds[subject.key]), "likeness": likeness(subject, options.work)})
-    alone = {}
-    for shown, command in subjects.alone().items() if options.alone else ():
-        done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "SHOTLENS_HOME": str(options.work / "home")})
-        alone[shown] = json.loads(done.stdout) if done.returncode == 0 else {"error": done.stderr.strip()[-400:]}
-    result = {"date": datetime.date.today().isoformat(), "commit": commit(), "machine": machine.described(), "threads": options.threads,
-              "load_before": load, "note": options.note, "contests": contests, "alone": alone, "left_out": left_out,
+            summary = contest.summary(subject, rounds[subject.key])
+            contests[subject.key] = {**summary, **about, "likeness": likeness(subject, options.work)}
+    alone = {name: {**about, **run_alone(name, subjects, options)} for name in options.alone}
+    if options.add and options.out.exists():
+        earlier = json.loads(options.out.read_text())
+        contests, alone = {**earlier["contests"], **contests}, {**earlier["alone"], **alone}
+        left_out = {**earlier["left_out"], **left_out}
+    result = {"commit": commit(), "machine": machine.described(), "threads": options.threads,
+              "contests": contests, "alone": alone, "left_out": left_out,
               "versions": {name: environments.versions(options.work, name) for name in environments.SHARES if name not in failed}}
     options.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 

@@ -17,7 +17,8 @@ class Subjects:
 
     def all(self):
         encode = {name: self.encode(name) for name in ("vit-b-32", "vit-b-16", "vit-l-14")}
-        files = [subject for photos in ("small", "large", "one") for subject in (self.files(photos), self.files_as_rclip(photos))]
+        files = [made(photos) for photos in ("small", "large", "one")
+                 for made in (self.files, self.files_as_rclip, self.files_as_clip_retrieval)]
         return [encode["vit-b-32"], *files, encode["vit-b-16"], encode["vit-l-14"], self.train(), self.tune()]
 
     def encode(self, backbone):
@@ -52,6 +53,14 @@ class Subjects:
                               [self.python, HERE / "pipeline.py", pipeline, folder, "--model", model, "--out", "{out}/f.npy",
                                "--threads", self.threads], features="f.npy")
 
+        contestants = [self.shotlens_files(photos, "vit-b-32"), python("transformers with a DataLoader", "transformers"),
+                       python("the same, autocast to bf16", "transformers-bf16"),
+                       python("sentence-transformers", "sentence-transformers")]
+        return Subject(f"files-{photos}", f"{WHICH[photos]} to features on disk, vit-b-32, whole process", "s", contestants, COUNTS[photos])
+
+    def files_as_clip_retrieval(self, photos):
+        """As `files`, and a subject of its own because clip-retrieval takes long to start."""
+        folder, model = self.work / "photos" / photos, self.work / "models" / "vit-b-32"
         clip_retrieval = Contestant(
             "clip-retrieval",
             "clip-retrieval inference --input_dataset PHOTOS --clip_model hf_clip:MODEL --enable_text False --batch_size 32 "
@@ -59,22 +68,21 @@ class Subjects:
             [environments.program(self.work, "clip-retrieval"), "inference", "--input_dataset", folder, "--output_folder", "{out}",
              "--clip_model", f"hf_clip:{model}", "--enable_text", "False", "--batch_size", "32", "--num_prepro_workers", self.threads],
             features="img_emb/img_emb_0.npy")
-        contestants = [self.shotlens_files(photos, "vit-b-32"), python("transformers with a DataLoader", "transformers"),
-                       python("the same, autocast to bf16", "transformers-bf16"),
-                       python("sentence-transformers", "sentence-transformers"), clip_retrieval]
-        return Subject(f"files-{photos}", f"{WHICH[photos]} to features on disk, vit-b-32, whole process", "s", contestants, COUNTS[photos])
+        return Subject(f"clip-retrieval-{photos}", f"{WHICH[photos]} to features on disk, vit-b-32, whole process, beside clip-retrieval", "s",
+                       [self.shotlens_files(photos, "vit-b-32"), clip_retrieval], COUNTS[photos])
 
     def files_as_rclip(self, photos):
         """Files to features in the one model that rclip takes, ViT-B/32 with crops of 256 pixels."""
         folder, data = self.work / "photos" / photos, self.work / "rclip-data"
+        model = "ViT-B-32-256-datacomp_s34b_b86k"
 
         def link(out):
-            for name in data.iterdir():
-                (out / name.name).symlink_to(name)
+            for name in (model, "tokenizer"):
+                (out / name).symlink_to(data / name)
 
         rclip = Contestant("rclip", "rclip FIRST_PHOTO", [environments.program(self.work, "rclip"), "./0000.jpg", "-f"],
                            env={"RCLIP_DATADIR": "{out}"}, cwd=folder, prepare=link, features="db.sqlite3")
-        return Subject(f"rclip-{photos}", f"{WHICH[photos]} to features on disk, vit-b-32 with crops of 256 pixels, whole process", "s",
+        return Subject(f"rclip-{photos}", f"{WHICH[photos]} to features on disk, vit-b-32 with crops of 256 pixels, whole process, beside rclip", "s",
                        [self.shotlens_files(photos, "vit-b-32-256"), rclip], COUNTS[photos])
 
     def train(self):
@@ -105,7 +113,6 @@ class Subjects:
             peer("PyTorch, and the class sums once for each β (all pairs)", "sums", 1)])
 
     def alone(self):
-        """Shotlens' own benchmarks without a peer: the command, by its name."""
+        """Shotlens' own benchmarks without a peer: commands by name."""
         benches = {"embed": [], "score": [], "tune": ["--search", "all"], "startup": [], "ui": []}
-        return {f"shotlens bench {' '.join([name, *args])}":
-                [self.shotlens, "bench", name, *args, "--threads", self.threads, "--json"] for name, args in benches.items()}
+        return {name: ["bench", name, *args] for name, args in benches.items()}
