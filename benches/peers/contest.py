@@ -1,5 +1,5 @@
 """Runs contestants in turn, A B C A B C, and says how long each took and how much memory it had."""
-import json, os, shutil, statistics, subprocess, tempfile, time
+import json, os, shutil, subprocess, tempfile, time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Callable
@@ -58,25 +58,3 @@ def run(contestant, env, keep=None):
                 "peak_mb": usage.ru_maxrss / 1000}
     finally:
         shutil.rmtree(out, ignore_errors=True)
-
-
-def spread(values):
-    return {"median": statistics.median(values), "min": min(values), "max": max(values), "values": values}
-
-
-def summary(subject, rounds):
-    """Medians and spread of whole rounds, and how many times as fast the first contestant was in each of them."""
-    first = subject.contestants[0].name
-    rows = {}
-    for contestant in subject.contestants:
-        runs = [round[contestant.name] for round in rounds if contestant.name in round]
-        if not runs:
-            continue
-        pairs = [(round[first]["value"], round[contestant.name]["value"]) for round in rounds if contestant.name in round]
-        factors = [ours / theirs if subject.unit == "photos/s" else theirs / ours for ours, theirs in pairs]
-        rows[contestant.name] = {"command": contestant.shown, **spread([run["value"] for run in runs]),
-                                 "peak_mb": max(run["peak_mb"] for run in runs),
-                                 "cpu_seconds": statistics.median(run["cpu_seconds"] for run in runs),
-                                 "shotlens_times_as_fast": spread(factors)}
-    return {"subject": subject.key, "title": subject.title, "unit": subject.unit, "photos": subject.photos, "rounds": len(rounds),
-            "contestants": rows}

@@ -2,6 +2,8 @@
 """Writes docs/performance.md from the figures of run.py: report.py docs/performance.json docs/performance.md"""
 import json, pathlib, sys
 
+from summary import summary
+
 PEERS = {"torch": ("torch", "transformers", "sentence-transformers", "onnxruntime", "openvino", "pillow", "numpy"),
          "rclip": ("rclip", "onnxruntime", "pillow", "numpy"),
          "clip-retrieval": ("clip-retrieval", "torch", "transformers", "numpy")}
@@ -50,12 +52,20 @@ def note_of(item):
     return f"{item['date']}; {item['note']} (load before: {item['load_before']})"
 
 
+def rounds_of(contest):
+    """How many rounds, and when, by what is said of the machine."""
+    kinds = {}
+    for taken in contest["rounds"]:
+        kinds.setdefault(note_of(taken), []).append(taken)
+    return "; ".join(f"{len(taken)} {'round' if len(taken) == 1 else 'rounds'}: {note}" for note, taken in kinds.items())
+
+
 def after_start(contest, one):
     """Photos a second once a program runs: from the whole process less that for one photo."""
     rates = {}
-    for name, row in contest["contestants"].items():
-        if one and name in one["contestants"]:
-            seconds = row["median"] - one["contestants"][name]["median"]
+    for name, row in contest["rows"].items():
+        if one and name in one["rows"]:
+            seconds = row["value"]["median"] - one["rows"][name]["value"]["median"]
             if seconds > 0:
                 rates[name] = (contest["photos"] - 1) / seconds
     return rates
@@ -68,17 +78,17 @@ def contest_section(key, contests):
     head = ["program", contest["unit"], "Shotlens is", *(["photos/s after the start"] if rates else []), "memory, MB",
             *(["least cosine to Shotlens' features (with the mean taken off)"] if likeness else [])]
     rows = []
-    for place, (name, row) in enumerate(contest["contestants"].items()):
+    for place, (name, row) in enumerate(contest["rows"].items()):
         alike = likeness.get(name, {})
-        cells = [name, with_spread(row), factor(row["shotlens_times_as_fast"]) if place else ""]
+        cells = [name, with_spread(row["value"]), factor(row["factor"]) if place else ""]
         cells += [number(rates[name]) if name in rates else ""] if rates else []
         cells += [f"{row['peak_mb']:,.0f}"]
         if likeness:
             cells += [alike.get("error") or f"{alike['cosine_min']:.5f} ({alike['centred_min']:.4f})" if alike else ""]
         rows.append(cells)
-    commands = "\n".join(f"- {name}: `{row['command']}`" for name, row in contest["contestants"].items())
+    commands = "\n".join(f"- {name}: `{row['command']}`" for name, row in contest["rows"].items())
     title = contest["title"][0].upper() + contest["title"][1:]
-    return f"### {title}\n\n{contest['rounds']} {'round' if contest['rounds'] == 1 else 'rounds'}; {note_of(contest)}.\n\n{table(head, rows)}\n\n{commands}\n"
+    return f"### {title}\n\n{rounds_of(contest)}.\n\n{table(head, rows)}\n\n{commands}\n"
 
 
 def alone_section(name, bench):
@@ -96,14 +106,14 @@ def alone_section(name, bench):
 def memory_section(contests):
     """Shotlens' own peaks, side by side."""
     lines = [f"- {contest['title']}: {row['peak_mb']:,.0f} MB" for contest in contests.values() if contest["photos"]
-             for name, row in list(contest["contestants"].items())[:1]]
+             for name, row in list(contest["rows"].items())[:1]]
     return "## Shotlens' memory\n\n" + "\n".join(lines) + "\n"
 
 
 def behind(contests):
     """Every comparison that Shotlens lost."""
-    lost = [(contest["title"], name, row["shotlens_times_as_fast"]) for contest in contests.values()
-            for name, row in list(contest["contestants"].items())[1:] if row["shotlens_times_as_fast"]["median"] < 1]
+    lost = [(contest["title"], name, row["factor"]) for contest in contests.values()
+            for name, row in list(contest["rows"].items())[1:] if row["factor"]["median"] < 1]
     if not lost:
         return "In none of the tables was another program's median better.\n"
     lines = [f"- {title}: {name}, {number(1 / factors['median'])} times as fast as Shotlens ({number(1 / factors['max'])} to "
@@ -126,7 +136,7 @@ def machine_section(result):
 
 def main():
     result = json.loads(pathlib.Path(sys.argv[1]).read_text())
-    contests = result["contests"]
+    contests = {key: {**contest, "rows": summary(contest)} for key, contest in result["contests"].items()}
     parts = [INTRO, "## Where Shotlens is behind\n", behind(contests), machine_section(result), HOW.format(threads=result["threads"]),
              "## Against other programs\n", *(contest_section(key, contests) for key in contests),
              memory_section(contests), "## Shotlens alone\n", *(alone_section(name, bench) for name, bench in result["alone"].items()), "## Not measured\n",

@@ -30,7 +30,8 @@ def arguments():
     parser.add_argument("--setup", action="store_true", help="install and make everything, and measure nothing")
     parser.add_argument("--alone", nargs="*", default=["embed", "score", "tune", "startup", "ui"], metavar="BENCH",
                         help="Shotlens' own benchmarks without a peer")
-    parser.add_argument("--add", action="store_true", help="keep what --out has of subjects that are not measured now")
+    parser.add_argument("--add", action="store_true", help="keep the rounds that --out has, and add the new ones")
+    parser.add_argument("--commit", help="what Shotlens was built from (default: the repository's)")
     parser.add_argument("--note", default="nothing is known of other work on the machine",
                         help="what is to be said of the machine, as that it was otherwise idle")
     return parser.parse_args()
@@ -100,6 +101,15 @@ def likeness(subject, work):
     return json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
+def add_rounds(contests, subject, rounds, work):
+    """Puts new rounds after those that a subject has."""
+    if rounds:
+        earlier = contests.get(subject.key, {"commands": {}, "rounds": [], "likeness": {}})
+        contests[subject.key] = {"title": subject.title, "unit": subject.unit, "photos": subject.photos,
+                                 "commands": {**earlier["commands"], **{c.name: c.shown for c in subject.contestants}},
+                                 "rounds": earlier["rounds"] + rounds, "likeness": {**earlier["likeness"], **likeness(subject, work)}}
+
+
 def run_alone(name, subjects, options):
     words = subjects.alone()[name]
     print(f"shotlens {' '.join(words)}", file=sys.stderr, flush=True)
@@ -126,17 +136,13 @@ def main():
     wanted, left_out, load = chosen(subjects.all(), options), dict(failed), machine.load()
     rounds = all_rounds(wanted, env, options, left_out)
     about = {"date": datetime.date.today().isoformat(), "load_before": load, "note": options.note}
-    contests = {}
-    for subject, _ in wanted:
-        if rounds[subject.key]:
-            summary = contest.summary(subject, rounds[subject.key])
-            contests[subject.key] = {**summary, **about, "likeness": likeness(subject, options.work)}
-    alone = {name: {**about, **run_alone(name, subjects, options)} for name in options.alone}
+    contests, alone = {}, {name: {**about, **run_alone(name, subjects, options)} for name in options.alone}
     if options.add and options.out.exists():
         earlier = json.loads(options.out.read_text())
-        contests, alone = {**earlier["contests"], **contests}, {**earlier["alone"], **alone}
-        left_out = {**earlier["left_out"], **left_out}
-    result = {"commit": commit(), "machine": machine.described(), "threads": options.threads,
+        contests, alone, left_out = earlier["contests"], {**earlier["alone"], **alone}, {**earlier["left_out"], **left_out}
+    for subject, _ in wanted:
+        add_rounds(contests, subject, [{**about, "runs": runs} for runs in rounds[subject.key]], options.work)
+    result = {"commit": options.commit or commit(), "machine": machine.described(), "threads": options.threads,
               "contests": contests, "alone": alone, "left_out": left_out,
               "versions": {name: environments.versions(options.work, name) for name in environments.SHARES if name not in failed}}
     options.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
