@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Writes docs/performance.md from the figures of run.py: report.py docs/performance.json docs/performance.md"""
+import json, pathlib, sys
+
+from summary import summary
+
+PEERS = {"torch": ("torch", "transformers", "sentence-transformers", "onnxruntime", "openvino", "pillow", "numpy"),
+         "rclip": ("rclip", "onnxruntime", "pillow", "numpy"),
+         "clip-retrieval": ("clip-retrieval", "torch", "transformers", "numpy")}
+INTRO = """# Performance
+
+Made by `benches/peers/report.py` from [performance.json](performance.json), which `benches/peers/run.py` measured: change neither by hand.
+"""
+HOW = """## How it was measured
+
+Contestants of a table ran one after the other, A B C A B C, {threads} threads each. Figures are medians over the rounds, with the least and
+the greatest; *Shotlens is* compares the runs of the same round and gives the median of those factors with the least and the greatest: above 1
+Shotlens is faster, below 1 it is **slower**. Memory is the most that the largest process of a program had; processes that load
+photos for it are not counted. Weights are random (seeded): what they are does not change the time. All programs read the same
+checkpoint and the same JPEG files, which a run before had left in the system's file cache; Shotlens starts with an empty cache of features.
+A *whole process* is from the start of the program to features on disk; *photos/s after the start* takes off what the same program needs for
+one photo, so that loading Python, the libraries and the model does not count; the encoder alone is the best of five repetitions in a process that
+has loaded its model, from prepared pixels (Shotlens: from 8-bit crops).
+"""
+NOT_MEASURED = """- Processors with other instruction sets (AVX2 only, AMX, ARM), more threads, and graphics cards.
+- PyTorch through `torch.compile`, int8 models, and programs that are not on PyPI.
+- clip-retrieval and rclip with published weights: model hubs were out of reach. rclip takes one model only (ViT-B/32 with crops of 256
+  pixels), so it ran on random weights of that size in its own place, against Shotlens on the same weights. Its query was a photo, so that
+  it did not load its text model.
+- What clip-retrieval and sentence-transformers do on a graphics card, where their authors mean them to run.
+"""
+
+
+def number(value):
+    return f"{value:.2g}" if value < 0.01 else f"{value:.3f}" if value < 1 else f"{value:.2f}" if value < 10 else f"{value:,.1f}" if value < 1000 else f"{value:,.0f}"
+
+
+def with_spread(spread):
+    return f"{number(spread['median'])} ({number(spread['min'])} to {number(spread['max'])})"
+
+
+def factor(spread):
+    text = f"{with_spread(spread)} times as fast"
+    return f"**{text}**" if spread["median"] < 1 else text
+
+
+def table(head, rows):
+    return "\n".join(["| " + " | ".join(head) + " |", "|" + " --- |" * len(head), *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def note_of(item):
+    return f"{item['date']}; {item['note']} (load before: {item['load_before']})"
+
+
+def rounds_of(contest):
+    """How many rounds, and when, by what is said of the machine."""
+    kinds = {}
+    for taken in contest["rounds"]:
+        kinds.setdefault(note_of(taken), []).append(taken)
+    return "; ".join(f"{len(taken)} {'round' if len(taken) == 1 else 'rounds'}: {note}" for note, taken in kinds.items())
+
+
+def after_start(contest, one):
+    """Photos a second once a program runs: from the whole process less that for one photo."""
+    rates = {}
+    for name, row in contest["rows"].items():
+        if one and name in one["rows"]:
+            seconds = row["value"]["median"] - one["rows"][name]["value"]["median"]
+            if seconds > 0:
+                rates[name] = (contest["photos"] - 1) / seconds
+    return rates
+
+
+def contest_section(key, contests):
+    contest = contests[key]
+    one = contests.get(f"{key.rsplit('-', 1)[0]}-one") if (contest["photos"] or 0) > 1 else None
+    rates, likeness = after_start(contest, one), contest["likeness"]
+    head = ["program", contest["unit"], "Shotlens is", *(["photos/s after the start"] if rates else []), "memory, MB",
+            *(["least cosine to Shotlens' features (with the mean taken off)"] if likeness else [])]
+    rows = []
+    for place, (name, row) in enumerate(contest["rows"].items()):
+        alike = likeness.get(name, {})
+        cells = [name, with_spread(row["value"]), factor(row["factor"]) if place else ""]
+        cells += [number(rates[name]) if name in rates else ""] if rates else []
+        cells += [f"{row['peak_mb']:,.0f}"]
+        if likeness:
+            cells += [alike.get("error") or f"{alike['cosine_min']:.5f} ({alike['centred_min']:.4f})" if alike else ""]
+        rows.append(cells)
+    commands = "\n".join(f"- {name}: `{row['command']}`" for name, row in contest["rows"].items())
+    title = contest["title"][0].upper() + contest["title"][1:]
+    return f"### {title}\n\n{rounds_of(contest)}.\n\n{table(head, rows)}\n\n{commands}\n"
+
+
+def alone_section(name, bench):
+    if "error" in bench:
+        return f"### `{bench['command']}`\n\nFailed: {bench['error']}\n"
+    keys = list(dict.fromkeys(key for row in bench["rows"] for key in row))
+    cell = lambda value: "" if value is None else number(value) if isinstance(value, float) else str(value)
+    constant = [key for key in keys if len(bench["rows"]) > 1 and len({str(row.get(key)) for row in bench["rows"]}) == 1]
+    shown = [key for key in keys if key not in constant]
+    rows = [[cell(row.get(key)) for key in shown] for row in bench["rows"]]
+    same = "".join(f", {key} {cell(bench['rows'][0][key])}" for key in constant)
+    return f"### `{bench['command']}`\n\n{note_of(bench)}{same}.\n\n{table(shown, rows)}\n"
+
+
+def memory_section(contests):
+    """Shotlens' own peaks, side by side."""
+    lines = [f"- {contest['title']}: {row['peak_mb']:,.0f} MB" for contest in contests.values() if contest["photos"]
+             for name, row in list(contest["rows"].items())[:1]]
+    return "## Shotlens' memory\n\n" + "\n".join(lines) + "\n"
+
+
+def behind(contests):
+    """Every comparison that Shotlens lost."""
+    lost = [(contest["title"], name, row["factor"]) for contest in contests.values()
+            for name, row in list(contest["rows"].items())[1:] if row["factor"]["median"] < 1]
+    if not lost:
+        return "In none of the tables was another program's median better.\n"
+    lines = [f"- {title}: {name}, {number(1 / factors['median'])} times as fast as Shotlens ({number(1 / factors['max'])} to "
+             f"{number(1 / factors['min'])})" for title, name, factors in lost]
+    return "Another program was faster in these:\n\n" + "\n".join(lines) + "\n"
+
+
+def machine_section(result):
+    machine, versions = result["machine"], result["versions"]
+    sets = ", ".join(name.upper().replace("_", "-") for name in machine["instruction_sets"])
+    virtual = ", a virtual machine" if machine["virtual"] else ""
+    lines = [f"{machine['cpu']} ({machine['family']}), {machine['cores']} cores{virtual}, {machine['memory_gb']} GB of memory; {sets}. "
+             f"{machine['system']}. Shotlens at commit {result['commit']}."]
+    for name, wanted in PEERS.items():
+        if name in versions:
+            packages = ", ".join(f"{package} {versions[name][package]}" for package in wanted if package in versions[name])
+            lines.append(f"- `requirements/{name}.txt`: {packages}")
+    return "## Machine and versions\n\n" + lines[0] + f" Python {machine['python']}:\n\n" + "\n".join(lines[1:]) + "\n"
+
+
+def main():
+    result = json.loads(pathlib.Path(sys.argv[1]).read_text())
+    contests = {key: {**contest, "rows": summary(contest)} for key, contest in result["contests"].items()}
+    parts = [INTRO, "## Where Shotlens is behind\n", behind(contests), machine_section(result), HOW.format(threads=result["threads"]),
+             "## Against other programs\n", *(contest_section(key, contests) for key in contests),
+             memory_section(contests), "## Shotlens alone\n", *(alone_section(name, bench) for name, bench in result["alone"].items()), "## Not measured\n",
+             NOT_MEASURED + "".join(f"- {what}: {why}\n" for what, why in result["left_out"].items())]
+    pathlib.Path(sys.argv[2]).write_text("\n".join(parts))
+
+
+if __name__ == "__main__":
+    main()
