@@ -137,13 +137,13 @@ def main():
     rounds = all_rounds(wanted, env, options, left_out)
     about = {"date": datetime.date.today().isoformat(), "load_before": load, "note": options.note}
     contests, alone = {}, {name: {**about, **run_alone(name, subjects, options)} for name in options.alone}
-    if options.add and options.out.exists():
-        earlier = json.loads(options.out.read_text())
+    earlier = json.loads(options.out.read_text()) if options.out.exists() else {}
+    if options.add and earlier:
         contests, alone, left_out = earlier["contests"], {**earlier["alone"], **alone}, {**earlier["left_out"], **left_out}
     for subject, _ in wanted:
         add_rounds(contests, subject, [{**about, "runs": runs} for runs in rounds[subject.key]], options.work)
     result = {"commit": options.commit or commit(), "machine": machine.described(), "threads": options.threads,
-              "contests": contests, "alone": alone, "left_out": left_out,
+              "contests": contests, "alone": alone, "left_out": left_out, "earlier": earlier.get("earlier", []),
               "versions": {name: environments.versions(options.work, name) for name in environments.SHARES if name not in failed}}
     options.out.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
 
