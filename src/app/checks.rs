@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::{App, Filter, Sort};
+use super::App;
 use crate::engine::map::Neighbours;
 use crate::ids::{ClassId, Generation, PhotoId};
-use crate::project::{Edit, LabelSource, Role};
+use crate::project::{Edit, LabelSource, Photo, Role};
 use crate::worker::map_worker::MapJob;
 use crate::worker::scoring_worker::{Decided, ScoreJob, Twins};
 
+/// What the gallery is sorted by after a check for outliers.
+const UNUSUAL: &str = "Most unusual first";
 /// Photos whose features have at least this cosine show nearly the same.
 const NEARLY_THE_SAME: f32 = 0.95;
 /// Their distance on the ground of a map, which leaves some of it out, is at most this.
@@ -38,12 +40,10 @@ impl App {
     /// Shows what is labelled, or a shot of, a class that the method does not see in it, the surest contradiction first.
     pub(super) fn find_mistakes(&mut self) {
         let project = self.project();
-        let contradiction = |photo: &crate::project::Photo| {
+        let contradiction = |photo: &Photo| {
             let (class, sure) = self.scoring.predicted_class(photo.id)?;
-            let contradicts = match photo.role {
-                Role::Shot(known) => class != known,
-                Role::Pool => photo.label.is_some() && !photo.shows(class),
-            };
+            let mut known = photo.known_classes().peekable();
+            let contradicts = known.peek().is_some() && known.all(|known| known != class);
             contradicts.then_some((sure, photo.id))
         };
         let mut found: Vec<(f32, PhotoId)> =
@@ -60,7 +60,7 @@ impl App {
 
     /// Looks for photos by their neighbours, which takes a moment with many.
     pub(super) fn check(&mut self, check: Check) {
-        self.begin_search("Most unusual first".to_owned());
+        self.begin_search(UNUSUAL.to_owned());
         self.checks.waiting = Some(check);
         self.checks.running = None;
         self.run_check();
@@ -106,7 +106,8 @@ impl App {
                     })
                     .collect();
                 alone.sort_by(|a, b| b.0.total_cmp(&a.0));
-                self.show_ranking(alone.into_iter().map(|(_, photo)| photo).collect());
+                let photos = alone.into_iter().map(|(_, photo)| photo).collect();
+                self.show_ranking(UNUSUAL.to_owned(), photos);
             }
             Check::Twins => {
                 let near = |row: usize| {
@@ -150,12 +151,10 @@ impl App {
 
     /// What twins spoil: accuracy on photos that are shots too, classes with the same photo.
     fn leaks(&self, twins: &[Twins]) -> Option<String> {
-        let known = |photo: PhotoId| {
+        let known = |photo: PhotoId| -> Option<Vec<ClassId>> {
             let photo = self.project().photo(photo)?;
-            match photo.role {
-                Role::Shot(class) => Some(vec![class]),
-                Role::Pool => photo.label.map(|_| photo.labels().collect()),
-            }
+            photo.known_class()?;
+            Some(photo.known_classes().collect())
         };
         let is_shot = |photo: PhotoId| self.has_shot_role(photo);
         let leaks = twins
@@ -184,17 +183,6 @@ impl App {
         (!said.is_empty()).then(|| said.join(". "))
     }
 
-    fn show_ranking(&mut self, photos: Vec<PhotoId>) {
-        self.end_search();
-        self.gallery.ranked = ("Most unusual first".to_owned(), photos);
-        self.gallery.sort = Sort::Ranked;
-        if self.gallery.filter == Filter::Chosen {
-            self.gallery.filter = Filter::All;
-        }
-        self.refresh_gallery();
-        self.look_at(self.gallery.photos.first().copied());
-    }
-
     /// Finds out which predictions would change without this shot.
     pub(super) fn find_decided(&mut self, shot: PhotoId) {
         self.checks.generation = self.checks.generation.next();
@@ -210,10 +198,7 @@ impl App {
         if generation != self.checks.generation {
             return;
         }
-        let name = self
-            .project()
-            .photo(shot)
-            .and_then(|photo| Some(photo.path.file_name()?.to_string_lossy().into_owned()));
+        let name = self.project().photo(shot).map(Photo::file_name);
         let name = name.unwrap_or_default();
         match decided {
             Decided::Unknown => self.info("This method reads all shots together; Tip-Adapter, Tip-X and APE tell what a single shot decides"),
@@ -266,10 +251,7 @@ impl App {
         let name = self.free_name(&old.name);
         let new = self.project.state_mut().new_class(&name);
         let id = new.id;
-        let is_shot = |photo: &PhotoId| {
-            let photo = self.project().photo(*photo);
-            photo.is_some_and(|photo| matches!(photo.role, Role::Shot(_)))
-        };
+        let is_shot = |photo: &PhotoId| self.has_shot_role(*photo);
         let (shots, labelled): (Vec<PhotoId>, Vec<PhotoId>) =
             second.iter().copied().partition(is_shot);
         let labelled = labelled

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use super::files::photos;
 use super::{App, Filter};
 use crate::ids::{Generation, PhotoId};
-use crate::project::FileStamp;
+use crate::project::{FileStamp, Photo};
 use crate::worker::Worker;
 use crate::worker::look_again::{self, KnownPhoto, Looked};
 
@@ -141,10 +141,7 @@ impl App {
 
     /// As "12 photos (hat.jpg and others) are"; `None` for none.
     fn named(&self, ids: &[PhotoId]) -> Option<String> {
-        let name = |id: &PhotoId| {
-            let photo = self.project().photo(*id)?;
-            Some(photo.path.file_name()?.to_string_lossy().into_owned())
-        };
+        let name = |id: &PhotoId| self.project().photo(*id).map(Photo::file_name);
         let first = ids.iter().find_map(name)?;
         Some(match ids.len() {
             1 => format!("1 photo ({first}) is"),

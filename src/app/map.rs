@@ -10,7 +10,6 @@ use crate::engine::map::Ground;
 pub use crate::engine::map::Point;
 use crate::ids::{ClassId, Generation, PhotoId};
 use crate::progress::CancelToken;
-use crate::project::Role;
 use crate::worker::map_worker::{MapEvent, MapJob};
 use crate::worker::scoring_worker::{Grounds, ScoreJob};
 
@@ -386,14 +385,10 @@ impl App {
     fn inks(&self) -> Vec<Ink> {
         let shown: Option<HashSet<PhotoId>> = (self.gallery.filter != Filter::All)
             .then(|| self.gallery.photos.iter().copied().collect());
-        let ink = |id: &PhotoId| {
-            let photo = self.project().photo(*id);
-            let is_shot = photo.is_some_and(|photo| matches!(photo.role, Role::Shot(_)));
-            Ink {
-                hue: self.hue(*id),
-                is_shot,
-                is_dim: shown.as_ref().is_some_and(|shown| !shown.contains(id)),
-            }
+        let ink = |id: &PhotoId| Ink {
+            hue: self.hue(*id),
+            is_shot: self.has_shot_role(*id),
+            is_dim: shown.as_ref().is_some_and(|shown| !shown.contains(id)),
         };
         self.map.view.photos.iter().map(ink).collect()
     }
@@ -406,14 +401,8 @@ impl App {
             let class = class.and_then(|class| self.project().class(class));
             class.map_or(Hue::Unknown, |class| Hue::Class(class.colour))
         };
-        let label = match photo.role {
-            Role::Shot(class) => Some(class),
-            Role::Pool => photo.label,
-        };
-        let is_right = |class| match photo.role {
-            Role::Shot(known) => known == class,
-            Role::Pool => photo.shows(class),
-        };
+        let label = photo.known_class();
+        let is_right = |class| photo.known_classes().any(|known| known == class);
         let scored = || self.scoring.predicted_class(id);
         match self.map.view.colour {
             MapColour::Label => of_class(label),

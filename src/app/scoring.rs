@@ -233,8 +233,7 @@ pub(super) fn adapter_options(model: &ModelInfo) -> Vec<AdapterOption> {
 impl App {
     /// Whether a photo is one of the support set.
     pub(super) fn is_shot(&self, photo: PhotoId) -> bool {
-        let role = self.project().photo(photo).map(|photo| photo.role);
-        matches!(role, Some(Role::Shot(_))) || self.scoring.learnt.contains(&photo)
+        self.has_shot_role(photo) || self.scoring.learnt.contains(&photo)
     }
 
     /// The support set, as far as it has features.

@@ -2,6 +2,7 @@
 
 use super::{App, Filter, Sort};
 use crate::ids::{Generation, PhotoId};
+use crate::project::Photo;
 use crate::worker::clip_worker::ClipJob;
 use crate::worker::scoring_worker::{RankBy, ScoreJob};
 
@@ -20,10 +21,7 @@ impl App {
     }
 
     pub(super) fn find_similar(&mut self, photo: PhotoId) {
-        let name = self.project().photo(photo).and_then(|photo| {
-            let name = photo.path.file_name()?;
-            Some(name.to_string_lossy().into_owned())
-        });
+        let name = self.project().photo(photo).map(Photo::file_name);
         let title = format!("Like {}", name.unwrap_or_default());
         self.begin_search(title);
         self.rank(RankBy::Photo(photo));
@@ -73,11 +71,17 @@ impl App {
         if generation != self.search.generation {
             return;
         }
-        self.search.is_running = false;
         if photos.is_empty() {
+            self.end_search();
             return self.warn("Nothing to search in yet: photos are found once they are embedded");
         }
-        self.gallery.ranked = (self.search.title.clone(), photos);
+        self.show_ranking(self.search.title.clone(), photos);
+    }
+
+    /// Shows what was found, the best first.
+    pub(super) fn show_ranking(&mut self, title: String, photos: Vec<PhotoId>) {
+        self.end_search();
+        self.gallery.ranked = (title, photos);
         self.gallery.sort = Sort::Ranked;
         if self.gallery.filter == Filter::Chosen {
             self.gallery.filter = Filter::All;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::App;
 use crate::ids::{ClassId, PhotoId};
-use crate::project::{Edit, LabelSource, Role};
+use crate::project::{Edit, LabelSource, Photo, Role};
 
 /// Photos selected together, besides the one in the inspector.
 #[derive(Default)]
@@ -193,8 +193,8 @@ impl App {
     }
 
     pub(super) fn has_shot_role(&self, photo: PhotoId) -> bool {
-        let role = self.project().photo(photo).map(|photo| photo.role);
-        matches!(role, Some(Role::Shot(_)))
+        let photo = self.project().photo(photo);
+        photo.is_some_and(Photo::is_shot)
     }
 
     /// What was predicted for photos that somebody labels, for the running accuracy; of predictions accepted by the dozen nobody

@@ -89,6 +89,33 @@ pub struct Photo {
 }
 
 impl Photo {
+    /// The name of its file, for people.
+    pub fn file_name(&self) -> String {
+        self.path.file_name().map_or_else(
+            || self.path.display().to_string(),
+            |name| name.to_string_lossy().into_owned(),
+        )
+    }
+
+    /// Whether it is an example in the support set.
+    pub fn is_shot(&self) -> bool {
+        matches!(self.role, Role::Shot(_))
+    }
+
+    /// Every class that it is known to show: a shot its own, any other its labels.
+    pub fn known_classes(&self) -> impl Iterator<Item = ClassId> + '_ {
+        let (shot_of, labelled) = match self.role {
+            Role::Shot(class) => (Some(class), None),
+            Role::Pool => (None, Some(self.labels())),
+        };
+        shot_of.into_iter().chain(labelled.into_iter().flatten())
+    }
+
+    /// The class that it is known to show: a shot's own, else its label.
+    pub fn known_class(&self) -> Option<ClassId> {
+        self.known_classes().next()
+    }
+
     /// Every class that somebody said it shows: its label, then the further ones.
     pub fn labels(&self) -> impl Iterator<Item = ClassId> + '_ {
         self.label.into_iter().chain(self.also.iter().copied())

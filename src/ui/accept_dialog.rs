@@ -8,7 +8,7 @@ use crate::app::{App, Command};
 use crate::ids::{ClassId, PhotoId};
 
 use super::chip::chip_ui;
-use super::context::{PanelContext, file_name};
+use super::context::PanelContext;
 use super::format::{count, counted, percent};
 use super::picture::{self, Fit};
 use super::theme::{self, semibold};
@@ -155,7 +155,7 @@ fn preview_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photos: &[PhotoId]) {
             let (rect, response) = ui.allocate_exact_size(vec2(SIDE, SIDE), Sense::hover());
             let side = picture::side_for(rect.size(), Fit::Cover, ui.pixels_per_point());
             let thumbnail = cx.thumbnails.request(photo.id, &photo.path, side);
-            let name = file_name(photo);
+            let name = photo.file_name();
             picture::paint(ui, rect, &thumbnail, Fit::Cover, &name);
             let prediction = cx.app.prediction(*id);
             let class = prediction.as_ref().and_then(|found| cx.class(found.class));

@@ -7,7 +7,7 @@ use crate::ids::{ClassId, PhotoId};
 use crate::project::Class;
 
 use super::chip::chip_ui;
-use super::context::{PanelContext, Request, file_name};
+use super::context::{PanelContext, Request};
 use super::dialogs::Ask;
 use super::format::counted;
 use super::picture::{self, Fit};
@@ -327,7 +327,7 @@ fn shot_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: PhotoId, class: &Class
         super::tile::outline(ui, rect, Palette::of(ui).accent);
     }
     response.dnd_set_drag_payload(photo.id);
-    let name = file_name(photo);
+    let name = photo.file_name();
     response.widget_info(|| {
         WidgetInfo::labeled(Role::Button, true, format!("shot {name} of {}", class.name))
     });

@@ -60,11 +60,3 @@ impl<'a> PanelContext<'a> {
         self.app.project().photo(id)
     }
 }
-
-/// The file name of a photo, for people.
-pub(super) fn file_name(photo: &Photo) -> String {
-    photo.path.file_name().map_or_else(
-        || photo.path.display().to_string(),
-        |name| name.to_string_lossy().into_owned(),
-    )
-}

@@ -8,7 +8,7 @@ use crate::app::{Command, Inspection};
 use crate::project::{Class, Photo};
 
 use super::chip::{key_of, paint_bar, paint_chip, paint_hollow_bar, question_ui};
-use super::context::{PanelContext, Request, file_name};
+use super::context::{PanelContext, Request};
 use super::format::percent;
 use super::help::Topic;
 use super::picture::{self, Fit};
@@ -76,7 +76,7 @@ fn picture_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo, rect: Rect)
     let response = ui.interact(rect, ui.scope_id().with("large picture"), Sense::hover());
     let side = picture::side_for(rect.size(), Fit::Contain, ui.pixels_per_point());
     let thumbnail = cx.thumbnails.request(photo.id, &photo.path, side);
-    let name = file_name(photo);
+    let name = photo.file_name();
     ui.painter()
         .rect_filled(rect, theme::ROUNDING, Palette::of(ui).well);
     picture::paint(ui, rect, &thumbnail, Fit::Contain, &name);
@@ -92,7 +92,7 @@ fn header_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo) {
             help_mark_ui(ui, cx);
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 let name = match cx.app.num_marked() {
-                    0 | 1 => file_name(photo),
+                    0 | 1 => photo.file_name(),
                     many => format!("{many} photos selected"),
                 };
                 let name = semibold(name).heading();

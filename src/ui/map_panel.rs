@@ -9,7 +9,7 @@ use crate::app::{Command, MapColour, MapLayout, MapPane};
 use crate::ids::PhotoId;
 use crate::project::{Class, Role as PhotoRole};
 
-use super::context::{PanelContext, file_name};
+use super::context::PanelContext;
 use super::format::{count, counted, percent};
 use super::map_canvas::{Camera, Frame, MeshKey, disc_image, mesh_of};
 use super::picture::{self, Fit};
@@ -387,7 +387,7 @@ fn photo_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, id: PhotoId) {
     let thumbnail = cx.thumbnails.request(photo.id, &photo.path, side);
     let (rect, _) = ui.allocate_exact_size(vec2(PREVIEW, PREVIEW), Sense::hover());
     picture::paint(ui, rect, &thumbnail, Fit::Contain, "");
-    ui.label(semibold(file_name(photo)));
+    ui.label(semibold(photo.file_name()));
     let name = |class| cx.class(class).map_or("", |class| class.name.as_str());
     match (photo.role, photo.label) {
         (PhotoRole::Shot(class), _) => ui.label(format!("shot of {}", name(class))),

@@ -4,10 +4,10 @@ use egui::{Rect, ScrollArea, Sense, Ui, Vec2, vec2};
 
 use crate::app::{Command, PairKind, PairList};
 use crate::ids::PhotoId;
-use crate::project::{Photo, Role};
+use crate::project::Photo;
 
 use super::chip::paint_chip;
-use super::context::{PanelContext, file_name};
+use super::context::PanelContext;
 use super::format::counted;
 use super::picture::{self, Fit};
 use super::theme::{Palette, class_colour, semibold};
@@ -100,17 +100,13 @@ fn half_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo) {
             let thumbnail = cx.thumbnails.request(photo.id, &photo.path, side);
             ui.painter().rect_filled(rect, 6.0, Palette::of(ui).well);
             picture::paint(ui, rect, &thumbnail, Fit::Contain, "");
-            let class = match photo.role {
-                Role::Shot(class) => Some(class),
-                Role::Pool => photo.label,
-            };
-            let class = class.and_then(|id| cx.class(id));
+            let class = photo.known_class().and_then(|id| cx.class(id));
             if let Some(class) = class {
                 super::tile::outline(ui, rect, class_colour(class.colour));
                 let chip = Rect::from_min_size(rect.min + vec2(4.0, 4.0), Vec2::splat(17.0));
                 paint_chip(ui.painter(), chip, class);
             }
-            let name = file_name(photo);
+            let name = photo.file_name();
             response.on_hover_text(&name);
             ui.horizontal(|ui| {
                 let title = class.map_or("no class", |class| &class.name);

@@ -6,11 +6,10 @@ use egui::{
 };
 
 use crate::app::{Command, Mark, Prediction};
-use crate::ids::ClassId;
 use crate::project::{Class, Photo};
 
 use super::chip::{paint_bar, paint_chip};
-use super::context::{PanelContext, file_name};
+use super::context::PanelContext;
 use super::format::percent;
 use super::label_plates::paint_labels;
 use super::picture::{self, Fit};
@@ -43,14 +42,13 @@ pub(super) fn tile_ui(
     let square = Rect::from_min_size(rect.min, vec2(rect.width(), rect.height() - CAPTION));
     let side = picture::side_for(square.size(), Fit::Cover, ui.pixels_per_point());
     let thumbnail = cx.thumbnails.request(photo.id, &photo.path, side);
-    let name = file_name(photo);
+    let name = photo.file_name();
     picture::paint(ui, square, &thumbnail, Fit::Cover, &name);
 
-    let known: Vec<ClassId> = match photo.role {
-        crate::project::Role::Shot(class) => vec![class],
-        crate::project::Role::Pool => photo.labels().collect(),
-    };
-    let labels: Vec<&Class> = known.into_iter().filter_map(|id| cx.class(id)).collect();
+    let labels: Vec<&Class> = photo
+        .known_classes()
+        .filter_map(|id| cx.class(id))
+        .collect();
     let prediction = cx.app.prediction(photo.id);
     let prediction = prediction.as_ref();
     let predicted = prediction.and_then(|prediction| cx.class(prediction.class));
@@ -212,7 +210,6 @@ pub(super) fn outline(ui: &Ui, rect: Rect, colour: Color32) {
 
 /// What can be done with a photo, wherever it is shown.
 pub(super) fn photo_menu_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Photo) {
-    let is_shot = matches!(photo.role, crate::project::Role::Shot(_));
     // A menu on one of several selected photos is about all of them.
     let photos = if cx.app.is_marked(photo.id) {
         cx.app.targets()
@@ -222,7 +219,7 @@ pub(super) fn photo_menu_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Phot
     if photos.len() > 1 {
         ui.weak(super::format::counted(photos.len(), "photo", "photos"));
     }
-    if !is_shot {
+    if !photo.is_shot() {
         if cx.app.prediction(photo.id).is_some() && ui.button("Accept prediction").clicked() {
             cx.push(Command::AcceptPredictions(photos.clone()));
         }
@@ -252,10 +249,10 @@ pub(super) fn photo_menu_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, photo: &Phot
             Command::MovePhotos(photos.clone(), Some(class.id))
         });
     });
-    if is_shot && ui.button("Move to the pool").clicked() {
+    if photo.is_shot() && ui.button("Move to the pool").clicked() {
         cx.push(Command::MovePhotos(photos.clone(), None));
     }
-    let decides = is_shot.then(|| ui.button("Photos that it decides"));
+    let decides = photo.is_shot().then(|| ui.button("Photos that it decides"));
     if decides.is_some_and(|button| {
         button
             .on_hover_text("Photos that would be predicted otherwise without this shot")
@@ -313,6 +310,7 @@ pub(super) fn other_class_menu_ui(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::ClassId;
 
     #[test]
     fn a_tile_tells_prediction_label_and_file() {

@@ -6,7 +6,7 @@ use crate::app::{Inspection, Terms, Vote};
 use crate::project::Class;
 
 use super::chip::paint_chip;
-use super::context::{PanelContext, file_name};
+use super::context::PanelContext;
 use super::picture::{self, Fit};
 use super::theme::{Palette, class_colour, semibold};
 
@@ -153,13 +153,13 @@ fn vote_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, vote: &Vote, is_vote: bool) {
         if is_vote { "vote" } else { "alike" },
         class.name,
         vote.affinity,
-        file_name(photo)
+        photo.file_name()
     );
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &spoken));
     response.context_menu(|ui| super::tile::photo_menu_ui(ui, cx, photo));
     let mut text = format!(
         "{} ({})\ncosine {:.3}",
-        file_name(photo),
+        photo.file_name(),
         class.name,
         vote.affinity
     );

@@ -9,7 +9,7 @@ use crate::engine::{Engine, EngineError};
 use crate::ids::PhotoId;
 use crate::methods::{Method, MethodError, Parameters};
 use crate::progress::Progress;
-use crate::project::{Class, FileStamp, Photo, ProjectState, Role, Settings};
+use crate::project::{Class, FileStamp, Photo, ProjectState, Settings};
 
 /// A project's classifier, with the photos that it was made of.
 pub struct ProjectClassifier {
@@ -46,10 +46,7 @@ pub fn parameters_of(settings: &Settings, shots: usize) -> Parameters {
 
 /// The class that a photo is known to show: a shot's own, else its label.
 pub fn class_of(state: &ProjectState, photo: &Photo) -> Option<usize> {
-    let id = match photo.role {
-        Role::Shot(class) => class,
-        Role::Pool => photo.label?,
-    };
+    let id = photo.known_class()?;
     state.classes().iter().position(|class| class.id == id)
 }
 

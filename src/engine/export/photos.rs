@@ -162,11 +162,8 @@ impl Engine {
 /// Further classes of a photo of the pool; a shot is of one class.
 fn also_of(state: &ProjectState, photo: &Photo) -> Vec<usize> {
     let classes = state.classes();
-    let place = |id: &ClassId| classes.iter().position(|class| class.id == *id);
-    match photo.role {
-        Role::Shot(_) => Vec::new(),
-        Role::Pool => photo.also.iter().filter_map(place).collect(),
-    }
+    let place = |id: ClassId| classes.iter().position(|class| class.id == id);
+    photo.known_classes().skip(1).filter_map(place).collect()
 }
 
 fn decided_by(
