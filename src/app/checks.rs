@@ -76,11 +76,7 @@ impl App {
         let generation = self.checks.generation;
         self.checks.running = Some((generation, check));
         let job = MapJob::Neighbours(generation, ground);
-        let is_taken = self
-            .threads
-            .as_ref()
-            .is_some_and(|threads| threads.map.submit(job));
-        if !is_taken {
+        if !self.submit_map(job) {
             self.end_search();
         }
     }

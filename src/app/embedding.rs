@@ -166,11 +166,7 @@ impl App {
     }
 
     pub(super) fn poll_clip(&mut self) {
-        while let Some(event) = self
-            .threads
-            .as_ref()
-            .and_then(|threads| threads.clip.try_next())
-        {
+        while let Some(event) = self.next_event(|threads| threads.clip.try_next()) {
             match event {
                 ClipEvent::ModelOpened(info) => self.model_opened(info),
                 ClipEvent::ModelFailed(message) => self.model_failed(message),

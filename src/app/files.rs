@@ -85,11 +85,7 @@ impl App {
     }
 
     pub(super) fn poll_files(&mut self) {
-        while let Some(event) = self
-            .threads
-            .as_ref()
-            .and_then(|threads| threads.files.try_next())
-        {
+        while let Some(event) = self.next_event(|threads| threads.files.try_next()) {
             match event {
                 FileEvent::Scanned { tag, found } => {
                     if let Some(destination) = self.files.destinations.remove(&tag) {

@@ -318,22 +318,21 @@ impl App {
                 ground: Arc::clone(ground),
                 cancel: self.map.cancel.clone(),
             };
-            let is_taken = self
-                .threads
-                .as_ref()
-                .is_some_and(|threads| threads.map.submit(job));
+            let is_taken = self.submit_map(job);
             if let Some(pane) = self.map.view.panes.get_mut(pane).filter(|_| is_taken) {
                 pane.share = Some(0.0);
             }
         }
     }
 
+    /// Whether the thread takes it.
+    pub(super) fn submit_map(&self, job: MapJob) -> bool {
+        let threads = self.threads.as_ref();
+        threads.is_some_and(|threads| threads.map.submit(job))
+    }
+
     pub(super) fn poll_map(&mut self) {
-        while let Some(event) = self
-            .threads
-            .as_ref()
-            .and_then(|threads| threads.map.try_next())
-        {
+        while let Some(event) = self.next_event(|threads| threads.map.try_next()) {
             match event {
                 MapEvent::Layout {
                     generation,

@@ -45,11 +45,7 @@ impl App {
     }
 
     pub(super) fn poll_download(&mut self) {
-        while let Some(event) = self
-            .threads
-            .as_ref()
-            .and_then(|threads| threads.download.as_ref()?.try_next())
-        {
+        while let Some(event) = self.next_event(|threads| threads.download.as_ref()?.try_next()) {
             match event {
                 DownloadEvent::Progress { done, total } => {
                     self.model.state = ModelState::Downloading { done, total };

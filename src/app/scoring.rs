@@ -302,11 +302,7 @@ impl App {
     }
 
     pub(super) fn poll_scoring(&mut self) {
-        while let Some(event) = self
-            .threads
-            .as_ref()
-            .and_then(|threads| threads.scoring.try_next())
-        {
+        while let Some(event) = self.next_event(|threads| threads.scoring.try_next()) {
             match event {
                 ScoreEvent::Fitted(summary) => self.take_in_fit(*summary),
                 ScoreEvent::Evidence(evidence)

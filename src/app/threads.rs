@@ -1,5 +1,6 @@
 //! The worker threads that an app talks to.
 
+use super::App;
 use crate::clip::{Activation, DeviceChoice};
 use crate::engine::remote::WorkerSpec;
 use crate::worker::clip_worker::{self, ClipEvent, ClipJob};
@@ -36,6 +37,16 @@ impl Threads {
             download: None,
             wake,
         })
+    }
+}
+
+impl App {
+    /// The next event of one of the threads, if there is one.
+    pub(super) fn next_event<Event>(
+        &self,
+        of: impl FnOnce(&Threads) -> Option<Event>,
+    ) -> Option<Event> {
+        self.threads.as_ref().and_then(of)
     }
 }
 

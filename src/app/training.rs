@@ -124,11 +124,7 @@ impl App {
     }
 
     pub(super) fn poll_training(&mut self) {
-        while let Some(event) = self
-            .threads
-            .as_ref()
-            .and_then(|threads| threads.training.try_next())
-        {
+        while let Some(event) = self.next_event(|threads| threads.training.try_next()) {
             self.take_in_training(event);
         }
     }

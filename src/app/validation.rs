@@ -140,11 +140,7 @@ impl App {
     }
 
     pub(super) fn poll_study(&mut self) {
-        while let Some(event) = self
-            .threads
-            .as_ref()
-            .and_then(|threads| threads.study.try_next())
-        {
+        while let Some(event) = self.next_event(|threads| threads.study.try_next()) {
             match event {
                 StudyEvent::Row(generation, row) => self.take_in_row(generation, row),
                 StudyEvent::Compared(generation) => self.comparison_done(generation),

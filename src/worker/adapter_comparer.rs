@@ -37,18 +37,15 @@ pub enum ComparisonEvent {
 
 /// Compares on a thread of its own, which tells all of it through `out`.
 pub(super) fn spawn(engine: Arc<Engine>, job: AdapterComparisonJob, out: Outbox<ClipEvent>) {
-    let (generation, told) = (job.generation, out.clone());
-    let thread = std::thread::Builder::new()
-        .name("adapter comparer".to_owned())
-        .spawn(move || {
-            let finished = ComparisonEvent::Finished(compare(&engine, job, &out));
-            out.send(ClipEvent::AdaptersCompared(generation, finished));
-        });
-    if let Err(error) = thread {
-        let said = format!("the system gave no thread to compare on: {error}");
-        let finished = ComparisonEvent::Finished(Some(said));
-        told.send(ClipEvent::AdaptersCompared(generation, finished));
-    }
+    let generation = job.generation;
+    let finished =
+        move |failure| ClipEvent::AdaptersCompared(generation, ComparisonEvent::Finished(failure));
+    let body = move |out: &Outbox<ClipEvent>| out.send(finished(compare(&engine, job, out)));
+    out.on_thread("adapter comparer", body, |error| {
+        finished(Some(format!(
+            "the system gave no thread to compare on: {error}"
+        )))
+    });
 }
 
 fn compare(engine: &Engine, job: AdapterComparisonJob, out: &Outbox<ClipEvent>) -> Option<String> {

@@ -60,17 +60,12 @@ pub enum AdapterEvent {
 
 /// Trains on a thread of its own, which tells all of it through `out`.
 pub(super) fn spawn(engine: Arc<Engine>, job: AdapterJob, out: Outbox<ClipEvent>) {
-    let (generation, told) = (job.generation, out.clone());
-    let thread = std::thread::Builder::new()
-        .name("adapter trainer".to_owned())
-        .spawn(move || train(&engine, &job, &out));
-    if let Err(error) = thread {
+    let generation = job.generation;
+    let body = move |out: &Outbox<ClipEvent>| train(&engine, &job, out);
+    out.on_thread("adapter trainer", body, |error| {
         let message = format!("the system gave no thread to train on: {error}");
-        told.send(ClipEvent::Adapter(
-            generation,
-            AdapterEvent::Failed(message),
-        ));
-    }
+        ClipEvent::Adapter(generation, AdapterEvent::Failed(message))
+    });
 }
 
 fn train(engine: &Engine, job: &AdapterJob, out: &Outbox<ClipEvent>) {

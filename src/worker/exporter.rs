@@ -51,27 +51,24 @@ pub enum ExportEvent {
 
 /// Exports on a thread of its own, which tells all of it through `out`.
 pub(super) fn spawn(engine: Arc<Engine>, job: ExportJob, out: Outbox<ClipEvent>) {
-    let (generation, told) = (job.generation, out.clone());
-    let thread = std::thread::Builder::new()
-        .name("exporter".to_owned())
-        .spawn(move || {
-            let event = match export(&engine, &job, &out) {
-                Ok((said, skipped)) => ExportEvent::Done(said, skipped),
-                Err(ExportError::Engine(EngineError::Cancelled(_))) => ExportEvent::Failed(None),
-                Err(ExportError::Exists { path }) => ExportEvent::Failed(Some(format!(
-                    "There is something already; choose another name, or tick “Replace what is there”: {}",
-                    path.display()
-                ))),
-                Err(error) => ExportEvent::Failed(Some(error.to_string())),
-            };
-            out.send(ClipEvent::Export(generation, event));
-        });
-    if let Err(error) = thread {
+    let generation = job.generation;
+    let event = move |event| ClipEvent::Export(generation, event);
+    let body = move |out: &Outbox<ClipEvent>| out.send(event(exported(&engine, &job, out)));
+    out.on_thread("exporter", body, |error| {
         let said = format!("The system gave no thread to export on: {error}");
-        told.send(ClipEvent::Export(
-            generation,
-            ExportEvent::Failed(Some(said)),
-        ));
+        event(ExportEvent::Failed(Some(said)))
+    });
+}
+
+fn exported(engine: &Engine, job: &ExportJob, out: &Outbox<ClipEvent>) -> ExportEvent {
+    match export(engine, job, out) {
+        Ok((said, skipped)) => ExportEvent::Done(said, skipped),
+        Err(ExportError::Engine(EngineError::Cancelled(_))) => ExportEvent::Failed(None),
+        Err(ExportError::Exists { path }) => ExportEvent::Failed(Some(format!(
+            "There is something already; choose another name, or tick “Replace what is there”: {}",
+            path.display()
+        ))),
+        Err(error) => ExportEvent::Failed(Some(error.to_string())),
     }
 }
 

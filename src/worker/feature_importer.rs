@@ -36,17 +36,14 @@ pub(super) fn spawn(
     path: PathBuf,
     out: Outbox<ClipEvent>,
 ) {
-    let told = out.clone();
-    let thread = std::thread::Builder::new()
-        .name("feature importer".to_owned())
-        .spawn(move || {
-            let read = read(&engine, &path).map(Box::new);
-            out.send(ClipEvent::FeaturesImported(generation, read));
-        });
-    if let Err(error) = thread {
+    let body = move |out: &Outbox<ClipEvent>| {
+        let read = read(&engine, &path).map(Box::new);
+        out.send(ClipEvent::FeaturesImported(generation, read));
+    };
+    out.on_thread("feature importer", body, |error| {
         let said = format!("The system gave no thread to import on: {error}");
-        told.send(ClipEvent::FeaturesImported(generation, Err(said)));
-    }
+        ClipEvent::FeaturesImported(generation, Err(said))
+    });
 }
 
 fn read(engine: &Engine, path: &Path) -> Result<FeatureImport, String> {

@@ -61,6 +61,22 @@ impl<Event> Outbox<Event> {
     }
 }
 
+impl<Event: Send + 'static> Outbox<Event> {
+    /// Runs `body` on a thread of its own called `name`; where the system gives none, sends what `failed` makes of that.
+    fn on_thread(
+        self,
+        name: &str,
+        body: impl FnOnce(&Self) + Send + 'static,
+        failed: impl FnOnce(std::io::Error) -> Event,
+    ) {
+        let told = self.clone();
+        let thread = std::thread::Builder::new().name(name.to_owned());
+        if let Err(error) = thread.spawn(move || body(&self)) {
+            told.send(failed(error));
+        }
+    }
+}
+
 impl<Job: Send + 'static, Event: Send + 'static> Worker<Job, Event> {
     /// Starts a thread called `name` that runs `body` until its job channel closes.
     pub fn start(
