@@ -261,7 +261,7 @@ fn what_training_fixes_is_not_searched() {
 
 #[test]
 fn zero_shot_is_one_combination() {
-    let judged = Judged::golden("2");
+    let judged = Judged::golden("2-first");
     let tuned = judged.tune(
         Method::ZeroShot,
         &Parameters::default(),
@@ -276,7 +276,7 @@ fn zero_shot_is_one_combination() {
 
 #[test]
 fn a_search_can_be_stopped() {
-    let judged = Judged::golden("2");
+    let judged = Judged::golden("2-first");
     let cancel = CancelToken::default();
     cancel.cancel();
     for method in [
@@ -305,7 +305,7 @@ fn a_search_can_be_stopped() {
 
 #[test]
 fn labels_must_be_as_many_as_photos() {
-    let judged = Judged::golden("2");
+    let judged = Judged::golden("2-first");
     let refused = tune(
         Method::TipAdapter,
         &Parameters::default(),

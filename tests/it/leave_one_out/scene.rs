@@ -28,7 +28,7 @@ fn views_of(rows: &Features, by: f32) -> Features {
 
 impl SmallScene {
     pub(super) fn new() -> Self {
-        let scene = Scene::of(&Golden::open("2"));
+        let scene = Scene::of(&Golden::open("2-first"));
         let rows: Vec<usize> = (0..scene.support.len())
             .filter(|row| scene.support.labels()[*row] < 5 && row % 3 != 0)
             .collect();
