@@ -117,6 +117,27 @@ impl Matrix {
         self.data
     }
 
+    /// Takes the rows of another one to its end; a matrix without rows takes any.
+    ///
+    /// # Errors
+    /// When the rows have another length.
+    pub fn append(&mut self, other: Self) -> Result<(), FeatureError> {
+        if self.rows == 0 {
+            *self = other;
+            return Ok(());
+        }
+        if other.cols != self.cols {
+            return Err(FeatureError::Shape {
+                rows: other.rows,
+                cols: self.cols,
+                len: other.data.len(),
+            });
+        }
+        self.rows += other.rows;
+        self.data.extend(other.data);
+        Ok(())
+    }
+
     /// The rows with these indices, in this order.
     #[must_use]
     pub fn select_rows(&self, indices: &[usize]) -> Self {
@@ -320,6 +341,11 @@ impl Logits {
     pub fn top_classes(&self) -> Vec<usize> {
         self.0.iter_rows().map(arg_max).collect()
     }
+}
+
+/// Sum of the products, place by place; of rows of length 1 their cosine.
+pub fn dot(left: &[f32], right: &[f32]) -> f32 {
+    left.iter().zip(right).map(|(a, b)| a * b).sum()
 }
 
 /// Index of the largest number, the first of equals; 0 for no numbers.

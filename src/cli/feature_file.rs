@@ -144,21 +144,19 @@ impl FeatureFile {
 
 /// All rows of these arrays, or `None` without any.
 fn joined(arrays: &[PathBuf]) -> Result<Option<Matrix>> {
-    let (mut rows, mut cols, mut numbers) = (0, None, Vec::new());
+    let mut all = None;
     for array in arrays {
-        let matrix = Npy::open(array)?.matrix()?;
-        if *cols.get_or_insert(matrix.cols()) != matrix.cols() {
-            return Err(anyhow!(
-                "its rows have {} numbers, those of the arrays before it another number: {}",
-                matrix.cols(),
+        let rows = Npy::open(array)?.matrix()?;
+        let cols = rows.cols();
+        let appended = all.get_or_insert_with(Matrix::default).append(rows);
+        appended.map_err(|_other_length| {
+            anyhow!(
+                "its rows have {cols} numbers, those of the arrays before it another number: {}",
                 array.display()
-            ));
-        }
-        rows += matrix.rows();
-        numbers.extend(matrix.into_vec());
+            )
+        })?;
     }
-    cols.map(|cols| Ok(Matrix::new(rows, cols, numbers)?))
-        .transpose()
+    Ok(all)
 }
 
 /// `F_labels.npy` or `labels.npy` beside `F.npy`.

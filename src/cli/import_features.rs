@@ -67,11 +67,7 @@ fn model_of(source: &FeatureSource, common: &Common) -> Result<String> {
         return Ok(model.clone());
     }
     match source.model() {
-        Some(model) => Ok(model
-            .split(" sha256:")
-            .next()
-            .unwrap_or_default()
-            .to_owned()),
+        Some((name, _)) => Ok(name.to_owned()),
         None => bail!(
             "this does not say which model made its features; name it with --model (a file, a folder, or a name of `shotlens model list`): {}",
             source.path().display()
@@ -81,11 +77,8 @@ fn model_of(source: &FeatureSource, common: &Common) -> Result<String> {
 
 /// Where the file says by which weights its features were made, they must be these.
 fn check(source: &FeatureSource, engine: &Engine) -> Result<()> {
-    let Some(model) = source.model() else {
-        return Ok(());
-    };
-    match model.split_once(" sha256:") {
-        Some((name, hash)) if hash != engine.clip().hash() => bail!(
+    match source.model() {
+        Some((name, Some(hash))) if hash != engine.clip().hash() => bail!(
             "the features were made by {name}, whose weights have the SHA-256 {hash}; those of the model {} have {}: {}",
             engine.name(),
             engine.clip().hash(),

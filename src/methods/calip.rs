@@ -11,7 +11,7 @@
 use rayon::prelude::*;
 
 use super::{Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Parameters, Parts, Queries};
-use crate::features::{Features, Logits, Matrix};
+use crate::features::{Features, Logits, Matrix, dot};
 use crate::progress::Progress;
 
 /// How sharply parts and classes look at each other.
@@ -102,10 +102,6 @@ fn softmax(row: &mut [f32]) {
     for x in row.iter_mut() {
         *x /= sum;
     }
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 impl Classifier for Calip {

@@ -1,6 +1,6 @@
 //! A class that is really two: photos split where they are least alike.
 
-use crate::features::Features;
+use crate::features::{Features, dot};
 
 /// Rounds of moving photos to the nearer of the two centres; it stops earlier where none moves.
 const NUM_ROUNDS: usize = 50;
@@ -37,10 +37,6 @@ pub fn two_means(features: &Features) -> Option<Vec<bool>> {
         }
     }
     Some(is_second)
-}
-
-fn dot(a: &[f32], b: &[f32]) -> f32 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 fn sum_of(features: &Features, is_in: impl Fn(usize) -> bool) -> Vec<f32> {

@@ -48,9 +48,7 @@ pub(super) fn spawn(
 
 fn read(engine: &Engine, path: &Path) -> Result<FeatureImport, String> {
     let source = FeatureSource::open(path).map_err(|error| error.to_string())?;
-    if let Some((name, hash)) = source
-        .model()
-        .and_then(|model| model.split_once(" sha256:"))
+    if let Some((name, Some(hash))) = source.model()
         && hash != engine.clip().hash()
     {
         let place = path.display();

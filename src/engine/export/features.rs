@@ -163,7 +163,7 @@ mod tests {
             let source = FeatureSource::open(&place).unwrap();
             assert_eq!(
                 (source.num_rows(), source.model()),
-                (5, Some("demo sha256:ab"))
+                (5, Some(("demo", Some("ab"))))
             );
             let (photos, features) = source.read(&[0, 1, 4]).unwrap();
             let labels: Vec<_> = photos.iter().map(|photo| photo.label.as_deref()).collect();

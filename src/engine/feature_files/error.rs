@@ -1,10 +1,10 @@
-//! What can be wrong with a file of features.
+//! What can be wrong with a file of features, or a list of photos.
 
 use std::path::{Path, PathBuf};
 
 use crate::features::FeatureError;
 
-/// A file of features that cannot be read.
+/// A file that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// A file or folder that cannot be opened.
@@ -29,14 +29,14 @@ pub enum FileError {
 }
 
 impl FileError {
-    pub(super) fn io(source: std::io::Error, path: &Path) -> Self {
+    pub(in crate::engine) fn io(source: std::io::Error, path: &Path) -> Self {
         Self::Io {
             source,
             path: path.to_owned(),
         }
     }
 
-    pub(super) fn content(problem: impl Into<String>, path: &Path) -> Self {
+    pub(in crate::engine) fn content(problem: impl Into<String>, path: &Path) -> Self {
         Self::Content {
             problem: problem.into(),
             path: path.to_owned(),

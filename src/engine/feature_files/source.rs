@@ -127,27 +127,30 @@ impl FeatureSource {
         self.parts.iter().map(|part| part.num_rows).sum()
     }
 
-    /// The model that made the features, where the files say it: its name, ` sha256:` and the hash of its weights.
-    pub fn model(&self) -> Option<&str> {
-        self.model.as_deref()
+    /// The model that made the features, where the files say it: its name and, where they have it, the SHA-256 of its weights.
+    pub fn model(&self) -> Option<(&str, Option<&str>)> {
+        let model = self.model.as_deref()?;
+        Some(match model.split_once(" sha256:") {
+            Some((name, hash)) => (name, Some(hash)),
+            None => (model, None),
+        })
     }
 
     /// Photos and features `[rows, dim]` of the rows with these rising indices, counted through all parts.
     pub fn read(&self, rows: &[usize]) -> Result<(Vec<FeatureRow>, Matrix), FileError> {
         let (mut start, mut rest) = (0, rows);
-        let (mut photos, mut features): (_, Option<Matrix>) =
-            (Vec::with_capacity(rows.len()), None);
+        let (mut photos, mut features) = (Vec::with_capacity(rows.len()), Matrix::default());
         for part in &self.parts {
             let end = start + part.num_rows;
             let (wanted, later) = rest.split_at(rest.partition_point(|row| *row < end));
             if !wanted.is_empty() {
                 let own: Vec<usize> = wanted.iter().map(|row| row - start).collect();
                 photos.extend(part.photos(&own)?);
-                features = Some(part.joined(features, &own)?);
+                part.append_features(&mut features, &own)?;
             }
             (start, rest) = (end, later);
         }
-        Ok((photos, features.unwrap_or_default()))
+        Ok((photos, features))
     }
 }
 
@@ -176,34 +179,21 @@ impl Part {
             .collect()
     }
 
-    /// `before` with these rows of the part below it.
-    fn joined(&self, before: Option<Matrix>, rows: &[usize]) -> Result<Matrix, FileError> {
+    /// Takes these rows of the part to the end of `all`.
+    fn append_features(&self, all: &mut Matrix, rows: &[usize]) -> Result<(), FileError> {
         let features = if let Some(array) = &self.array {
             Npy::open(array)?.rows(rows)?
         } else {
             let table = ParquetTable::open(&self.table)?;
             table.features(required(&table, &self.table, "features", &FEATURES)?, rows)?
         };
-        let Some(before) = before else {
-            return Ok(features);
-        };
-        if before.cols() != features.cols() {
-            return Err(FileError::content(
-                format!(
-                    "its features have {} numbers, those of other files here {}",
-                    features.cols(),
-                    before.cols()
-                ),
+        let (cols, before) = (features.cols(), all.cols());
+        all.append(features).map_err(|_other_length| {
+            FileError::content(
+                format!("its features have {cols} numbers, those of other files here {before}"),
                 &self.table,
-            ));
-        }
-        let (rows, cols, mut numbers) = (
-            before.rows() + features.rows(),
-            before.cols(),
-            before.into_vec(),
-        );
-        numbers.extend(features.into_vec());
-        Ok(Matrix::new(rows, cols, numbers)?)
+            )
+        })
     }
 }
 

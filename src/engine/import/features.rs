@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::{ImportError, Imported, ImportedPhoto, base, content, io};
+use super::{ClassNames, ImportError, Imported, ImportedPhoto, base, content, io};
 use crate::engine::Engine;
 use crate::engine::export::label_cell;
 use crate::engine::export::table::{BY_SHOT, BY_UNSURE};
@@ -50,6 +50,7 @@ pub fn read(
         engine,
         source,
         seen: HashSet::new(),
+        classes: ClassNames::default(),
         out: ImportedFeatures::default(),
     };
     for (number, stretch) in rows.chunks(STRETCH).enumerate() {
@@ -61,8 +62,10 @@ pub fn read(
     if taker.out.imported.photos.is_empty() {
         return Err(content("it has no rows", source.path()));
     }
-    taker.out.imported.classes.sort();
-    Ok(taker.out)
+    let mut out = taker.out;
+    out.imported.classes = taker.classes.names;
+    out.imported.classes.sort();
+    Ok(out)
 }
 
 fn step(progress: &Progress<'_>, done: usize, total: usize) -> Result<(), ImportError> {
@@ -75,6 +78,7 @@ struct Taker<'a> {
     engine: &'a Engine,
     source: &'a FeatureSource,
     seen: HashSet<PathBuf>,
+    classes: ClassNames,
     out: ImportedFeatures,
 }
 
@@ -155,11 +159,7 @@ impl Taker<'_> {
             .map(label_cell::split)
             .unwrap_or_default();
         labels.retain(|label| !label.trim().is_empty());
-        for label in &labels {
-            if !imported.classes.contains(label) {
-                imported.classes.push(label.clone());
-            }
-        }
+        self.classes.add(&labels);
         let mut labels = labels.into_iter();
         let label = labels.next();
         self.out.num_without_file += usize::from(stamp.size == 0);

@@ -8,9 +8,11 @@ mod jsonl;
 mod table;
 mod to_project;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::engine::export::label_cell;
+use crate::engine::feature_files::FileError;
 use crate::project::FileStamp;
 
 /// What a list is written in.
@@ -31,25 +33,9 @@ pub enum ImportFormat {
 /// A list that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// A file or folder that cannot be opened.
-    #[error("could not be read ({source}): {path}", path = path.display())]
-    Io {
-        /// What the system said.
-        source: std::io::Error,
-        /// The file.
-        path: PathBuf,
-    },
-    /// A file that is not what it should be.
-    #[error("{problem}: {path}", path = path.display())]
-    Content {
-        /// What is wrong and what to do.
-        problem: String,
-        /// The file.
-        path: PathBuf,
-    },
-    /// A file of features that cannot be read.
+    /// A file or folder that cannot be read, or is not what it should be.
     #[error(transparent)]
-    Features(#[from] super::feature_files::FileError),
+    File(#[from] FileError),
     /// A folder that cannot be walked.
     #[error(transparent)]
     Walk(#[from] crate::image_io::ListError),
@@ -126,6 +112,33 @@ impl Entry {
     }
 }
 
+/// Names of classes, each once, in the order in which they came: of a million photos with a thousand classes, too.
+#[derive(Default)]
+struct ClassNames {
+    names: Vec<String>,
+    known: HashSet<String>,
+}
+
+impl From<Vec<String>> for ClassNames {
+    fn from(names: Vec<String>) -> Self {
+        Self {
+            known: names.iter().cloned().collect(),
+            names,
+        }
+    }
+}
+
+impl ClassNames {
+    fn add<'a>(&mut self, names: impl IntoIterator<Item = &'a String>) {
+        for name in names {
+            if !self.known.contains(name) {
+                self.known.insert(name.clone());
+                self.names.push(name.clone());
+            }
+        }
+    }
+}
+
 /// Reads a list of photos. `root`: what relative paths are relative to, where that is not the list's own folder. `format`:
 /// `None` to find out.
 pub fn read(
@@ -178,17 +191,11 @@ fn detect(source: &Path) -> Result<ImportFormat, ImportError> {
 }
 
 fn io(source: std::io::Error, path: &Path) -> ImportError {
-    ImportError::Io {
-        source,
-        path: path.to_owned(),
-    }
+    FileError::io(source, path).into()
 }
 
 fn content(problem: impl Into<String>, path: &Path) -> ImportError {
-    ImportError::Content {
-        problem: problem.into(),
-        path: path.to_owned(),
-    }
+    FileError::content(problem, path).into()
 }
 
 fn read_text(path: &Path) -> Result<String, ImportError> {
@@ -212,12 +219,10 @@ fn gathered(
     list: &Path,
 ) -> Result<Imported, ImportError> {
     let base = std::path::absolute(base).map_err(|error| io(error, base))?;
-    let mut imported = Imported {
-        classes: classes.unwrap_or_default(),
-        ..Imported::default()
-    };
-    let is_ordered = !imported.classes.is_empty();
-    let mut seen = std::collections::HashSet::new();
+    let mut imported = Imported::default();
+    let is_ordered = classes.as_ref().is_some_and(|classes| !classes.is_empty());
+    let mut classes = ClassNames::from(classes.unwrap_or_default());
+    let mut seen = HashSet::new();
     for entry in entries {
         let path = base.join(&entry.path);
         if !path.is_file() {
@@ -230,11 +235,7 @@ fn gathered(
                 path.display()
             ));
         } else {
-            for label in entry.label.iter().chain(&entry.also) {
-                if !imported.classes.contains(label) {
-                    imported.classes.push(label.clone());
-                }
-            }
+            classes.add(entry.label.iter().chain(&entry.also));
             imported.photos.push(ImportedPhoto {
                 path,
                 is_shot: entry.is_shot && entry.label.is_some(),
@@ -245,6 +246,7 @@ fn gathered(
             });
         }
     }
+    imported.classes = classes.names;
     if !is_ordered {
         imported.classes.sort();
     }

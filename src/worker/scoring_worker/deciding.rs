@@ -1,8 +1,10 @@
 //! Questions about shots and pairs: which predictions a shot decides, which photos are the same, how a class falls in two.
 
+use std::collections::HashSet;
+
 use super::fitting::Fit;
 use super::{ScoreEvent, ScoringThread};
-use crate::features::Features;
+use crate::features::{Features, dot};
 use crate::ids::{Generation, PhotoId};
 use crate::methods::{MethodError, Queries, Weighing, gather_evidence};
 use crate::support::two_means::two_means;
@@ -55,7 +57,8 @@ impl ScoringThread {
         };
         let (parameters, temperature) = (&fit.summary.parameters, fit.summary.temperature);
         // A shot votes for photos, not for itself or another shot.
-        let is_shot = |row: usize| fit.fitted.photos.contains(&self.table.photos()[row]);
+        let shots: HashSet<PhotoId> = fit.fitted.photos.iter().copied().collect();
+        let is_shot = |row: usize| shots.contains(&self.table.photos()[row]);
         let rows = self.rows_with_direction().into_iter();
         let rows: Vec<usize> = rows.filter(|row| !is_shot(*row)).collect();
         let mut decided = Vec::new();
@@ -101,12 +104,7 @@ impl ScoringThread {
         let twins = |(first, second): &(PhotoId, PhotoId)| {
             let rows = [self.table.row_of(*first)?, self.table.row_of(*second)?];
             let features = self.table.original(&rows).ok()?;
-            let cosine: f32 = features
-                .row(0)
-                .iter()
-                .zip(features.row(1))
-                .map(|(a, b)| a * b)
-                .sum();
+            let cosine = dot(features.row(0), features.row(1));
             (cosine >= least).then(|| Twins {
                 first: *first,
                 second: *second,
