@@ -19,6 +19,23 @@ pub enum DeviceChoice {
 }
 
 impl DeviceChoice {
+    const ALL: [Self; 4] = [Self::Auto, Self::Cpu, Self::Cuda, Self::Metal];
+
+    /// As on the command line: `auto`, `cpu`, `cuda` or `metal`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+            Self::Metal => "metal",
+        }
+    }
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|device| device.name() == name)
+    }
+
     /// The device, and a description of it for people; with [`DeviceChoice::Auto`] it says why no GPU is used.
     pub(super) fn open(self) -> Result<(Device, String), ClipError> {
         match self {

@@ -16,6 +16,23 @@ pub enum Activation {
     Gelu,
 }
 
+impl Activation {
+    /// As on the command line: `quick-gelu` or `gelu`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::QuickGelu => "quick-gelu",
+            Self::Gelu => "gelu",
+        }
+    }
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::QuickGelu, Self::Gelu]
+            .into_iter()
+            .find(|activation| activation.name() == name)
+    }
+}
+
 /// Everything that is needed to build the towers.
 #[derive(Clone, Debug)]
 pub(in crate::clip) struct Config {

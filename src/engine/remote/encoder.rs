@@ -12,7 +12,7 @@ use super::link::{Connect, Link};
 use super::message::{PROTOCOL, Reply, Request};
 use super::{RemoteError, WorkerSpec};
 use crate::clip::preprocess::Crop;
-use crate::clip::{Activation, Clip, DeviceChoice, EncodedImages, OpenOptions};
+use crate::clip::{Clip, EncodedImages, OpenOptions};
 use crate::features::Matrix;
 
 /// Batches on their way at once: one is encoded while the next one travels.
@@ -266,14 +266,11 @@ impl RemoteEncoder {
             }
             other => return Err(self.unexpected(other)),
         }
+        let activation = self.options.activation;
         self.send(&Request::Open {
             model: self.model.clone(),
-            device: device_name(self.options.device).to_owned(),
-            activation: self
-                .options
-                .activation
-                .map(activation_name)
-                .map(ToOwned::to_owned),
+            device: self.options.device.name().to_owned(),
+            activation: activation.map(|activation| activation.name().to_owned()),
         })?;
         match self.hear(self.limits.opening)? {
             Reply::Opened { space, .. } if space != self.space => {
@@ -404,20 +401,4 @@ fn listen(mut link: Link) -> std::io::Result<Session> {
         adapters: HashSet::new(),
         asked: VecDeque::new(),
     })
-}
-
-fn device_name(device: DeviceChoice) -> &'static str {
-    match device {
-        DeviceChoice::Auto => "auto",
-        DeviceChoice::Cpu => "cpu",
-        DeviceChoice::Cuda => "cuda",
-        DeviceChoice::Metal => "metal",
-    }
-}
-
-fn activation_name(activation: Activation) -> &'static str {
-    match activation {
-        Activation::QuickGelu => "quick-gelu",
-        Activation::Gelu => "gelu",
-    }
 }

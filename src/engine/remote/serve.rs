@@ -101,17 +101,12 @@ impl Worker {
         activation: Option<&str>,
     ) -> Result<Reply, EngineError> {
         self.adapters.clear();
-        let device = match device {
-            "cpu" => DeviceChoice::Cpu,
-            "cuda" => DeviceChoice::Cuda,
-            "metal" => DeviceChoice::Metal,
-            _ => DeviceChoice::Auto,
+        // Both ends are of one protocol, and so know the same names.
+        let options = OpenOptions {
+            device: DeviceChoice::named(device).unwrap_or_default(),
+            activation: activation.and_then(Activation::named),
         };
-        let activation = activation.map(|activation| match activation {
-            "gelu" => Activation::Gelu,
-            _ => Activation::QuickGelu,
-        });
-        let engine = Engine::open(model, &OpenOptions { device, activation }, None)?;
+        let engine = Engine::open(model, &options, None)?;
         let clip = engine.clip();
         let reply = Reply::Opened {
             space: clip.space(),
@@ -132,16 +127,20 @@ impl Worker {
         file: &[u8],
         scale: Option<f64>,
     ) -> Result<Reply, EngineError> {
-        let path =
-            std::env::temp_dir().join(format!("shotlens-{}.safetensors", std::process::id()));
-        let folder = |error: std::io::Error| EngineError::Folder {
-            problem: format!("the adapter could not be put down ({error})"),
-            path: path.clone(),
+        let put_down = || {
+            let mut kept = tempfile::Builder::new()
+                .prefix("shotlens-")
+                .suffix(".safetensors")
+                .tempfile()?;
+            kept.write_all(file)?;
+            Ok(kept.into_temp_path())
         };
-        std::fs::write(&path, file).map_err(folder)?;
-        let opened = BottleneckAdapter::open(&path, scale, self.engine()?.clip());
-        std::fs::remove_file(&path).ok();
-        self.adapters.insert(id.clone(), opened?);
+        let path = put_down().map_err(|error: std::io::Error| EngineError::Folder {
+            problem: format!("the adapter could not be put down ({error})"),
+            path: std::env::temp_dir(),
+        })?;
+        let opened = BottleneckAdapter::open(&path, scale, self.engine()?.clip())?;
+        self.adapters.insert(id.clone(), opened);
         Ok(Reply::Adapted { id })
     }
 
