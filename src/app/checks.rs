@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::App;
 use crate::engine::map::Neighbours;
 use crate::ids::{ClassId, Generation, PhotoId};
+use crate::progress::CancelToken;
 use crate::project::{Edit, LabelSource, Photo, Role};
 use crate::worker::map_worker::MapJob;
 use crate::worker::scoring_worker::{Decided, ScoreJob, Twins};
@@ -31,9 +32,41 @@ pub enum Check {
 pub(crate) struct Checks {
     /// Waits for the ground of the map.
     pub(super) waiting: Option<Check>,
-    running: Option<(Generation, Check)>,
+    running: Option<Running>,
     splitting: Option<ClassId>,
     generation: Generation,
+}
+
+/// Neighbours that are being found.
+struct Running {
+    generation: Generation,
+    check: Check,
+    /// In the order of the ground's rows: the map may go on to another ground meanwhile.
+    photos: Arc<Vec<PhotoId>>,
+    cancel: CancelToken,
+}
+
+impl Checks {
+    fn running_in(&self, generation: Generation) -> Option<&Running> {
+        self.running
+            .as_ref()
+            .filter(|running| running.generation == generation)
+    }
+
+    /// Neighbours are not wanted any more.
+    pub(super) fn stop(&mut self) {
+        self.waiting = None;
+        if let Some(running) = self.running.take() {
+            running.cancel.cancel();
+        }
+    }
+
+    /// Another project: what is still on its way is about the photos of the one before.
+    pub(super) fn forget(&mut self) {
+        self.stop();
+        self.splitting = None;
+        self.generation = self.generation.next();
+    }
 }
 
 impl App {
@@ -62,7 +95,6 @@ impl App {
     pub(super) fn check(&mut self, check: Check) {
         self.begin_search(UNUSUAL.to_owned());
         self.checks.waiting = Some(check);
-        self.checks.running = None;
         self.run_check();
     }
 
@@ -73,25 +105,30 @@ impl App {
         };
         self.checks.waiting = None;
         self.checks.generation = self.checks.generation.next();
-        let generation = self.checks.generation;
-        self.checks.running = Some((generation, check));
-        let job = MapJob::Neighbours(generation, ground);
+        let running = Running {
+            generation: self.checks.generation,
+            check,
+            photos: Arc::clone(&self.map.view.photos),
+            cancel: CancelToken::default(),
+        };
+        let job = MapJob::Neighbours {
+            generation: running.generation,
+            ground,
+            cancel: running.cancel.clone(),
+        };
+        self.checks.running = Some(running);
         if !self.submit_map(job) {
             self.end_search();
         }
     }
 
     pub(super) fn take_in_neighbours(&mut self, generation: Generation, found: &Neighbours) {
-        let Some((_, check)) = self
-            .checks
-            .running
-            .filter(|(asked, _)| *asked == generation)
-        else {
+        let Some(running) = self.checks.running_in(generation) else {
             return;
         };
-        let photos = Arc::clone(&self.map.view.photos);
+        let photos = Arc::clone(&running.photos);
         let photos: &[PhotoId] = photos.as_slice();
-        match check {
+        match running.check {
             Check::Outliers => {
                 let mut alone: Vec<(f32, PhotoId)> = photos
                     .iter()
@@ -122,11 +159,7 @@ impl App {
 
     /// Shows photos that are there twice, group by group, and says where that spoils what is measured.
     pub(super) fn take_in_twins(&mut self, generation: Generation, twins: &[Twins]) {
-        if self
-            .checks
-            .running
-            .is_none_or(|(asked, _)| asked != generation)
-        {
+        if self.checks.running_in(generation).is_none() {
             return;
         }
         self.end_search();
@@ -330,6 +363,32 @@ mod tests {
             cosine: 0.99,
             is_same_file: false,
         }
+    }
+
+    #[test]
+    fn a_check_is_of_the_photos_that_it_was_asked_for() {
+        let mut app = App::default();
+        let pool = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"].map(|name| app.add_photo(name, Role::Pool));
+        app.checks.running = Some(Running {
+            generation: Generation::default(),
+            check: Check::Outliers,
+            photos: Arc::new(pool[..3].to_vec()),
+            cancel: CancelToken::default(),
+        });
+        // Meanwhile a fourth photo was embedded, and the map has it.
+        app.map.view.photos = Arc::new(pool.to_vec());
+        let found = Neighbours {
+            count: 1,
+            rows: vec![1, 0, 0],
+            distances: vec![0.1, 0.2, 0.9],
+        };
+        app.take_in_neighbours(Generation::default(), &found);
+        assert_eq!(app.gallery().photos[..3], [pool[2], pool[1], pool[0]]);
+        // In another project it means nothing.
+        app.gallery.sort = crate::app::Sort::Added;
+        app.forget_searches();
+        app.take_in_neighbours(Generation::default(), &found);
+        assert_eq!(app.gallery().sort, crate::app::Sort::Added);
     }
 
     #[test]

@@ -49,11 +49,9 @@ impl App {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
 
     use super::*;
     use crate::app::Command;
-    use crate::project::FileStamp;
 
     /// Two classes with two shots each, and two photos labelled as one class each.
     fn two_classes() -> (App, [ClassId; 2]) {
@@ -64,21 +62,12 @@ mod tests {
         });
         for (class, id) in ids.into_iter().enumerate() {
             for shot in 0..2 {
-                add(&mut app, &format!("{class}/{shot}.jpg"), Role::Shot(id));
+                app.add_photo(&format!("{class}/{shot}.jpg"), Role::Shot(id));
             }
-            let photo = add(&mut app, &format!("{class}.jpg"), Role::Pool);
+            let photo = app.add_photo(&format!("{class}.jpg"), Role::Pool);
             app.apply(Command::Label(vec![photo], Some(id)));
         }
         (app, ids)
-    }
-
-    fn add(app: &mut App, name: &str, role: Role) -> PhotoId {
-        let path = Path::new("/photos").join(name);
-        let state = app.project.state_mut();
-        let photo = state.new_photo(&path, role, FileStamp::default());
-        let id = photo.id;
-        assert!(app.perform(Edit::AddPhotos(vec![photo])));
-        id
     }
 
     #[test]

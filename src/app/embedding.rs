@@ -28,6 +28,8 @@ pub(crate) struct Embedding {
     requested_texts: HashMap<ClassId, Vec<String>>,
     text_generation: Generation,
     pub(super) texts: HashMap<ClassId, ClassText>,
+    /// Rises with every change of these.
+    texts_version: u64,
 }
 
 impl Embedding {
@@ -38,7 +40,17 @@ impl Embedding {
             mean: feature.clone(),
             prompts: vec![feature],
         };
-        self.texts.insert(class, text);
+        self.take_in_texts([(class, text)]);
+    }
+
+    fn take_in_texts(&mut self, texts: impl IntoIterator<Item = (ClassId, ClassText)>) {
+        self.texts.extend(texts);
+        self.texts_version += 1;
+    }
+
+    /// Another number whenever a class has other text features.
+    pub(super) fn texts_version(&self) -> u64 {
+        self.texts_version
     }
 
     /// A photo with made-up features, for benchmarks.
@@ -194,7 +206,7 @@ impl App {
                 }
                 ClipEvent::Texts { generation, .. } if generation < self.embedding.oldest_text => {}
                 ClipEvent::Texts { classes, .. } => {
-                    self.embedding.texts.extend(classes);
+                    self.embedding.take_in_texts(classes);
                     self.scoring.mark_dirty();
                 }
                 ClipEvent::Training(event) => self.take_in_training(event),

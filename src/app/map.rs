@@ -111,7 +111,8 @@ struct Key {
     num_photos: usize,
     num_adapted: usize,
     adapter: Option<String>,
-    texts: Vec<(ClassId, Vec<String>)>,
+    texts_version: u64,
+    num_texts: usize,
 }
 
 /// The map and what it was drawn from.
@@ -132,6 +133,21 @@ impl Map {
     /// Labels, predictions or the filter changed.
     pub(super) fn mark_stale(&mut self) {
         self.has_stale_inks = true;
+    }
+
+    /// Another project: its photos have the same ids, and stand elsewhere.
+    pub(super) fn forget(&mut self) {
+        self.cancel.cancel();
+        *self = Self {
+            view: MapView {
+                is_open: self.view.is_open,
+                layout: self.view.layout,
+                colour: self.view.colour,
+                ..MapView::default()
+            },
+            generation: self.generation.next(),
+            ..Self::default()
+        };
     }
 }
 
@@ -219,7 +235,8 @@ impl App {
             num_photos,
             num_adapted,
             adapter: self.project().settings().adapter.clone(),
-            texts: known.map(|class| (class.id, class.texts())).collect(),
+            texts_version: self.embedding.texts_version(),
+            num_texts: known.count(),
         }
     }
 
@@ -413,5 +430,39 @@ impl App {
                 Some(_) => Hue::Wrong,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::Command;
+
+    #[test]
+    fn the_features_of_new_words_make_another_map_and_the_words_alone_do_not() {
+        let mut app = App::default();
+        app.apply(Command::AddClass("hat".to_owned()));
+        let class = app.project().classes()[0].id;
+        let text = |app: &mut App, feature: f32| {
+            app.embedding
+                .pretend_text(class, vec!["hat".to_owned()], vec![feature]);
+            app.map_key()
+        };
+        let first = text(&mut app, 0.5);
+        assert_eq!(first, app.map_key());
+        app.apply(Command::RenameClass(class, "cap".to_owned()));
+        assert_eq!(first, app.map_key());
+        assert_ne!(first, text(&mut app, 0.6));
+    }
+
+    #[test]
+    fn another_project_has_no_points_of_the_one_before() {
+        let mut app = App::default();
+        app.map.view.photos = Arc::new(vec![PhotoId(1)]);
+        app.map.view.colour = MapColour::Label;
+        let before = app.map.generation;
+        app.project_opened(crate::project::Project::default(), false);
+        assert!(app.map().photos.is_empty() && app.map.generation != before);
+        assert_eq!(app.map().colour, MapColour::Label);
     }
 }

@@ -76,6 +76,8 @@ impl App {
         }
         self.clear_skipped();
         self.forget_looks();
+        self.forget_searches();
+        self.map.forget();
         self.inspection = None;
         self.overlap = super::OverlapView::default();
         self.fit = super::FitStatus::default();

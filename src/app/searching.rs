@@ -55,7 +55,16 @@ impl App {
         self.search.is_running = false;
     }
 
+    /// Another project: what is still on its way is about the photos of the one before.
+    pub(super) fn forget_searches(&mut self) {
+        self.begin_search(String::new());
+        self.end_search();
+        self.checks.forget();
+    }
+
+    /// What is found shows under this title; what was looked for before is not wanted any more.
     pub(super) fn begin_search(&mut self, title: String) {
+        self.checks.stop();
         self.search = Search {
             generation: self.search.generation.next(),
             title,

@@ -33,8 +33,12 @@ impl App {
 
     /// How many of the photos selected together are shots.
     pub fn num_marked_shots(&self) -> usize {
-        let marked = self.marks.photos.iter();
-        marked.filter(|photo| self.has_shot_role(**photo)).count()
+        let project = self.project();
+        let shots = project
+            .classes()
+            .iter()
+            .flat_map(|class| project.shots(class.id));
+        shots.filter(|shot| self.is_marked(**shot)).count()
     }
 
     /// Another number whenever other photos are selected together.

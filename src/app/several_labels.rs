@@ -105,11 +105,10 @@ fn with(photo: &Photo, class: ClassId) -> LabelSet {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
 
     use super::*;
     use crate::app::{Command, Filter};
-    use crate::project::{FileStamp, Role};
+    use crate::project::Role;
 
     /// Three classes, a shot of the first and three photos in the pool; photos may have several labels.
     fn several() -> (App, [ClassId; 3], PhotoId, [PhotoId; 3]) {
@@ -119,19 +118,10 @@ mod tests {
             app.project().class_named(name).unwrap().id
         });
         app.apply(Command::SetMultiLabel(true));
-        let shot = add(&mut app, "shot.jpg", Role::Shot(classes[0]));
-        let pool = ["a.jpg", "b.jpg", "c.jpg"].map(|name| add(&mut app, name, Role::Pool));
+        let shot = app.add_photo("shot.jpg", Role::Shot(classes[0]));
+        let pool = ["a.jpg", "b.jpg", "c.jpg"].map(|name| app.add_photo(name, Role::Pool));
         app.apply(Command::Select(Some(pool[0])));
         (app, classes, shot, pool)
-    }
-
-    fn add(app: &mut App, name: &str, role: Role) -> PhotoId {
-        let path = Path::new("/photos").join(name);
-        let state = app.project.state_mut();
-        let photo = state.new_photo(&path, role, FileStamp::default());
-        let id = photo.id;
-        assert!(app.perform(Edit::AddPhotos(vec![photo])));
-        id
     }
 
     fn labels(app: &App, photo: PhotoId) -> Vec<ClassId> {

@@ -173,3 +173,16 @@ fn state(size: &SyntheticSize) -> ProjectState {
     apply(&mut state, Edit::AddPhotos(pool)).ok();
     state
 }
+
+#[cfg(test)]
+impl App {
+    /// A photo of this name in a folder that is not there.
+    pub(super) fn add_photo(&mut self, name: &str, role: Role) -> PhotoId {
+        let path = Path::new("/photos").join(name);
+        let state = self.project.state_mut();
+        let photo = state.new_photo(&path, role, FileStamp::default());
+        let id = photo.id;
+        assert!(self.perform(Edit::AddPhotos(vec![photo])));
+        id
+    }
+}

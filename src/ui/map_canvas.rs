@@ -64,6 +64,11 @@ impl Frame {
         }
     }
 
+    /// The same points, seen by another camera.
+    pub(super) fn seen_by(self, camera: Camera) -> Self {
+        Self { camera, ..self }
+    }
+
     fn scale(&self) -> f32 {
         (self.area.size().min_elem() - 2.0 * MARGIN).max(20.0) * self.camera.zoom
     }

@@ -43,6 +43,8 @@ const PREVIEW: f32 = 150.0;
 const GAP: f32 = 10.0;
 /// Height of the line below the map.
 const FOOT: f32 = 30.0;
+/// From this width on, what colours mean has room beside what can be done with selected photos.
+const LEGEND_BESIDE: f32 = 640.0;
 /// Half the height of a text's diamond.
 const TEXT: f32 = 6.0;
 /// Names of more classes than this cover each other.
@@ -86,6 +88,10 @@ impl MapPanel {
             let rect = Rect::from_min_size(pos2(left, area.top()), vec2(width, area.height()));
             self.pane_ui(ui, cx, (index, pane), rect, hovered);
         }
+        // The ring was drawn where the pointer was a frame ago.
+        if self.hovered != hovered {
+            ui.ctx().request_repaint();
+        }
         ui.scope_builder(UiBuilder::new().max_rect(foot), |ui| foot_ui(ui, cx));
     }
 
@@ -112,7 +118,7 @@ impl MapPanel {
 
         let frame = Frame::new(&pane.points, rect, self.cameras[index]);
         self.cameras[index] = steered(ui, &response, &frame);
-        let frame = Frame::new(&pane.points, rect, self.cameras[index]);
+        let frame = frame.seen_by(self.cameras[index]);
         let mut child = ui.new_child(UiBuilder::new().max_rect(rect));
         child.set_clip_rect(rect.intersect(ui.clip_rect()));
         self.paint_points(&child, cx, (index, pane), &frame);
@@ -182,7 +188,7 @@ impl MapPanel {
             let from = ui.input(|input| input.pointer.press_origin());
             self.lasso = Some((index, from.into_iter().collect()));
         }
-        let Some((of, line)) = self.lasso.as_mut().filter(|(of, _)| *of == index) else {
+        let Some((_, line)) = self.lasso.as_mut().filter(|(of, _)| *of == index) else {
             return;
         };
         if let Some(at) = response.interact_pointer_pos()
@@ -201,7 +207,6 @@ impl MapPanel {
                 let photos: Vec<PhotoId> = inside.iter().map(|point| view.photos[*point]).collect();
                 cx.push(Command::MarkPhotos(photos, adds));
             }
-            debug_assert_eq!(*of, index);
             self.lasso = None;
         }
     }
@@ -228,7 +233,6 @@ impl MapPanel {
         }
         if let Some(photo) = photo {
             self.hovered = nearest;
-            ui.ctx().request_repaint();
             response.show_tooltip_ui(|ui| photo_ui(ui, cx, photo));
         }
     }
@@ -311,7 +315,7 @@ fn paint_ring(
     let palette = Palette::of(ui);
     let photos = &cx.app.map().photos;
     let selected = cx.app.selected();
-    let selected = selected.and_then(|photo| photos.iter().position(|id| *id == photo));
+    let selected = selected.and_then(|photo| photos.binary_search(&photo).ok());
     let radius = frame.radius(pane.points.len()) + 4.0;
     for (point, colour) in [(selected, palette.accent), (hovered, palette.strong)] {
         if let Some(point) = point.and_then(|point| pane.points.get(point)) {
@@ -341,9 +345,12 @@ fn paint_title(ui: &Ui, pane: &MapPane, rect: Rect) {
 /// Below the map: what is selected and what can be done with it, else what the pointer does; and what colours mean.
 fn foot_ui(ui: &mut Ui, cx: &mut PanelContext<'_>) {
     const HINT: &str = "Draw around photos to select them · scroll to zoom · right button to move";
+    let has_room = cx.app.num_marked() == 0 || ui.available_width() > LEGEND_BESIDE;
     ui.horizontal_centered(|ui| {
         ui.with_layout(Layout::right_to_left(egui::Align::Center), |ui| {
-            legend_ui(ui, cx.app.map().colour);
+            if has_room {
+                legend_ui(ui, cx.app.map().colour);
+            }
             ui.with_layout(Layout::left_to_right(egui::Align::Center), |ui| {
                 if cx.app.num_marked() == 0 {
                     let hint = egui::RichText::new(HINT).small().weak();

@@ -24,7 +24,14 @@ pub enum MapJob {
         cancel: CancelToken,
     },
     /// Find the neighbours of every photo.
-    Neighbours(Generation, Arc<Ground>),
+    Neighbours {
+        /// Comes back with what is found.
+        generation: Generation,
+        /// Where they are found.
+        ground: Arc<Ground>,
+        /// Ends it early; nothing comes back then.
+        cancel: CancelToken,
+    },
 }
 
 /// What the map worker tells.
@@ -42,7 +49,7 @@ pub enum MapEvent {
         points: Option<Arc<Vec<Point>>>,
     },
     /// The neighbours of every photo.
-    Neighbours(Generation, Neighbours),
+    Neighbours(Generation, Arc<Neighbours>),
 }
 
 /// Starts the thread.
@@ -85,9 +92,12 @@ fn work_off(job: &MapJob, out: &Outbox<MapEvent>) {
                 tell(1.0, Some(points));
             }
         }
-        MapJob::Neighbours(generation, ground) => {
-            let photos = ground.photos();
-            if let Ok(found) = Neighbours::find(&photos, &photos, true, &Progress::silent()) {
+        MapJob::Neighbours {
+            generation,
+            ground,
+            cancel,
+        } => {
+            if let Ok(found) = ground.neighbours(&Progress::new(&|_, _| (), cancel)) {
                 out.send(MapEvent::Neighbours(*generation, found));
             }
         }

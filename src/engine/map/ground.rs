@@ -1,9 +1,12 @@
 //! The coordinates that maps are drawn from.
 
+use std::sync::{Arc, OnceLock};
+
 use faer::{Mat, Side};
 
-use super::Point;
-use crate::features::{Features, Matrix};
+use super::{Neighbours, Point};
+use crate::features::{Features, Matrix, dot};
+use crate::progress::{Cancelled, Progress};
 
 /// Principal axes kept: enough to tell neighbours, few enough to compare all pairs.
 const NUM_AXES: usize = 50;
@@ -20,6 +23,8 @@ pub struct Ground {
     num_photos: usize,
     /// The direction from the photos' mean to the texts' mean, on the columns.
     gap: Option<Vec<f32>>,
+    /// The map and the checks ask for the same ones, and finding them takes longest.
+    neighbours: OnceLock<Arc<Neighbours>>,
 }
 
 impl Ground {
@@ -55,6 +60,7 @@ impl Ground {
             coordinates: turned,
             num_photos,
             gap,
+            neighbours: OnceLock::new(),
         })
     }
 
@@ -67,6 +73,19 @@ impl Ground {
     pub fn photos(&self) -> Matrix {
         let photos: Vec<usize> = (0..self.num_photos).collect();
         self.coordinates.select_rows(&photos)
+    }
+
+    /// The neighbours of every photo among all of them, found once.
+    ///
+    /// # Errors
+    /// When it was cancelled.
+    pub fn neighbours(&self, progress: &Progress<'_>) -> Result<Arc<Neighbours>, Cancelled> {
+        if let Some(found) = self.neighbours.get() {
+            return Ok(Arc::clone(found));
+        }
+        let photos = self.photos();
+        let found = Arc::new(Neighbours::find(&photos, &photos, true, progress)?);
+        Ok(Arc::clone(self.neighbours.get_or_init(|| found)))
     }
 
     /// The two axes along which photos differ most.
@@ -99,10 +118,6 @@ fn mean_of(rows: &Features) -> Vec<f32> {
 
 fn subtract(left: &[f32], right: &[f32]) -> Vec<f32> {
     left.iter().zip(right).map(|(a, b)| a - b).collect()
-}
-
-fn dot(left: &[f32], right: &[f32]) -> f32 {
-    left.iter().zip(right).map(|(a, b)| a * b).sum()
 }
 
 /// The vector scaled to length 1, and its length; a vector of nothing stays.

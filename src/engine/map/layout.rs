@@ -44,9 +44,11 @@ pub fn lay_out(
         |done: usize, of: usize| done as f32 / of.max(1) as f32 / SHARE_OF_NEIGHBOURS as f32;
     let report = |done: usize, of: usize| tell(share(done, of), None);
     let cancel = progress.cancel_token().cloned().unwrap_or_default();
-    let neighbours = Neighbours::find(rows, rows, true, &Progress::new(&report, &cancel))?;
-    let graph = Graph::new(&neighbours);
-    drop(neighbours);
+    let finding = Progress::new(&report, &cancel);
+    let graph = match &drawn {
+        Some(rows) => Graph::new(&Neighbours::find(rows, rows, true, &finding)?),
+        None => Graph::new(&*ground.neighbours(&finding)?),
+    };
     let beside = match &chosen {
         Some(_) => Some(Neighbours::find(all, rows, false, &progress.quiet())?),
         None => None,
