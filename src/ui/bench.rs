@@ -91,12 +91,16 @@ fn drag_alpha(window: &mut ShotlensWindow, _: &mut egui::RawInput, frame: usize)
 
 fn scroll(_: &mut ShotlensWindow, input: &mut egui::RawInput, frame: usize) {
     let direction = if frame < FRAMES / 2 { -1.0 } else { 1.0 };
-    input
-        .events
-        .push(egui::Event::PointerMoved(egui::pos2(640.0, 300.0)));
+    turn_wheel(input, direction * 400.0);
+}
+
+/// Over the centre of the window.
+fn turn_wheel(input: &mut egui::RawInput, by: f32) {
+    let over = egui::Event::PointerMoved(egui::pos2(640.0, 300.0));
+    input.events.push(over);
     input.events.push(egui::Event::MouseWheel {
         unit: egui::MouseWheelUnit::Point,
-        delta: egui::vec2(0.0, direction * 400.0),
+        delta: egui::vec2(0.0, by),
         phase: egui::TouchPhase::Move,
         source: egui::MouseWheelSource::Unknown,
         modifiers: egui::Modifiers::NONE,
@@ -179,16 +183,7 @@ fn zoom_map(_: &mut ShotlensWindow, input: &mut egui::RawInput, frame: usize) {
     } else {
         -1.0
     };
-    input
-        .events
-        .push(egui::Event::PointerMoved(egui::pos2(640.0, 300.0)));
-    input.events.push(egui::Event::MouseWheel {
-        unit: egui::MouseWheelUnit::Point,
-        delta: egui::vec2(0.0, direction * 30.0),
-        phase: egui::TouchPhase::Move,
-        source: egui::MouseWheelSource::Unknown,
-        modifiers: egui::Modifiers::NONE,
-    });
+    turn_wheel(input, direction * 30.0);
 }
 
 /// A window whose frames are timed.
@@ -295,21 +290,12 @@ impl Measured {
 
     /// Draws a frame; how long it took, in milliseconds.
     fn frame(&mut self, act: Act, frame: usize) -> f64 {
-        let size = egui::vec2(1280.0, 800.0);
-        let mut input = egui::RawInput {
-            screen_rect: Some(egui::Rect::from_min_size(egui::Pos2::ZERO, size)),
-            time: Some(self.num_frames as f64 * FRAME_SECONDS),
-            ..egui::RawInput::default()
-        };
+        let mut input = input_at(self.num_frames as f64 * FRAME_SECONDS);
         self.num_frames += 1;
         let window = &mut self.window;
         let start = Instant::now();
         act(window, &mut input, frame);
-        window.app.poll();
-        let output = self.context.run_ui(input, |ui| window.frame_ui(ui));
-        let triangles = self
-            .context
-            .tessellate(output.shapes, output.pixels_per_point);
+        let triangles = draw(&self.context, window, input);
         let elapsed = start.elapsed();
         drop(triangles);
         // A display leaves this time to the other threads.
@@ -327,6 +313,27 @@ impl Measured {
             resident_mb: resident.map(|stats| stats.physical_mem as f64 / 1e6),
         }
     }
+}
+
+/// What a window of 1280x800 is told at a time, in seconds.
+pub(super) fn input_at(time: f64) -> egui::RawInput {
+    let size = egui::vec2(1280.0, 800.0);
+    egui::RawInput {
+        screen_rect: Some(egui::Rect::from_min_size(egui::Pos2::ZERO, size)),
+        time: Some(time),
+        ..egui::RawInput::default()
+    }
+}
+
+/// One frame, to the triangles that a graphics card would get.
+pub(super) fn draw(
+    context: &egui::Context,
+    window: &mut ShotlensWindow,
+    input: egui::RawInput,
+) -> Vec<egui::ClippedPrimitive> {
+    window.app.poll();
+    let output = context.run_ui(input, |ui| window.frame_ui(ui));
+    context.tessellate(output.shapes, output.pixels_per_point)
 }
 
 /// Whether the gallery shows photos with their pictures.

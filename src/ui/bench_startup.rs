@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 
-use super::ShotlensWindow;
+use super::{ShotlensWindow, bench};
 use crate::app::{App, ModelChoice, StartWith};
 use crate::worker::{Wake, thumbnail_reader};
 
@@ -33,7 +33,8 @@ fn once() -> Result<[f64; 5]> {
             begun.elapsed() < PATIENCE,
             "no predictions within five minutes"
         );
-        frame(&context, &mut window, f64::from(number));
+        let input = bench::input_at(f64::from(number) / 60.0);
+        drop(bench::draw(&context, &mut window, input));
         let photos = &window.app.gallery().photos;
         let is_predicted = |photo: &crate::ids::PhotoId| window.app.prediction(*photo).is_some();
         let num_predicted = photos.iter().filter(|photo| is_predicted(photo)).count();
@@ -57,16 +58,4 @@ fn once() -> Result<[f64; 5]> {
     let resident_mb = memory.map_or(0.0, |stats| stats.physical_mem as f64 / 1e6);
     let [frame, photos, first, all] = reached.map(Option::unwrap_or_default);
     Ok([frame, photos, first, all, resident_mb])
-}
-
-fn frame(context: &egui::Context, window: &mut ShotlensWindow, number: f64) {
-    let size = egui::vec2(1280.0, 800.0);
-    let input = egui::RawInput {
-        screen_rect: Some(egui::Rect::from_min_size(egui::Pos2::ZERO, size)),
-        time: Some(number / 60.0),
-        ..egui::RawInput::default()
-    };
-    window.app.poll();
-    let output = context.run_ui(input, |ui| window.frame_ui(ui));
-    drop(context.tessellate(output.shapes, output.pixels_per_point));
 }

@@ -62,6 +62,8 @@ mod adapter_fixture;
 #[cfg(test)]
 mod fixture;
 #[cfg(test)]
+mod more_snapshots;
+#[cfg(test)]
 mod several_labels_tests;
 #[cfg(test)]
 mod snapshots;
@@ -369,7 +371,9 @@ impl ShotlensWindow {
         {
             return;
         }
+        // A menu that is open closes by itself, and alone.
         if !context.text_edit_focused()
+            && !egui::Popup::is_any_open(context)
             && context.input(|input| input.key_pressed(egui::Key::Escape))
         {
             self.commands.extend(shortcuts::on_escape(&self.app));

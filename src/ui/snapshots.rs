@@ -17,9 +17,9 @@ use super::{ShotlensWindow, adapter_fixture, fixture};
 // lavapipe draws with all cores already.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-const SMALL: Vec2 = vec2(1024.0, 640.0);
-const USUAL: Vec2 = vec2(1280.0, 800.0);
-const LARGE: Vec2 = vec2(1920.0, 1080.0);
+pub(super) const SMALL: Vec2 = vec2(1024.0, 640.0);
+pub(super) const USUAL: Vec2 = vec2(1280.0, 800.0);
+pub(super) const LARGE: Vec2 = vec2(1920.0, 1080.0);
 
 fn renderer() -> Option<WgpuTestRenderer> {
     let state = catch_unwind(|| {
@@ -74,7 +74,7 @@ fn settle(harness: &mut Harness<'_, ShotlensWindow>) {
 }
 
 /// Draws `app` and compares; names that begin with "look" are only written, for people to look at.
-fn check(
+pub(super) fn check(
     name: &str,
     app: App,
     size: Vec2,

@@ -264,6 +264,11 @@ fn a_class_is_not_merged_into_itself_and_escape_closes_what_is_open() {
     assert_eq!(asked(&mut harness), [Command::ShowEvaluation(false)]);
     harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
     assert_eq!(asked(&mut harness), [Command::MarkGallery]);
+    // The first one closes the menu alone.
+    harness.get_by_label("Check…").click();
+    harness.run_steps(3);
+    harness.key_press(Key::Escape);
+    assert_eq!(asked(&mut harness), []);
     harness.key_press(Key::Escape);
     assert_eq!(
         asked(&mut harness),
