@@ -56,6 +56,13 @@ impl Shell {
         assert_eq!(output.status.code(), Some(status), "{arguments:?}");
         String::from_utf8(output.stderr).unwrap()
     }
+
+    /// A command does not work (status 1), and says why in these words.
+    #[track_caller]
+    pub(crate) fn refuses(&self, arguments: &[&str], words: &[&str]) {
+        let message = self.fail(arguments, 1);
+        assert!(words.iter().all(|word| message.contains(word)), "{message}");
+    }
 }
 
 pub(crate) fn project(name: &str) -> PathBuf {

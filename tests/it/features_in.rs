@@ -6,12 +6,8 @@ use std::path::{Path, PathBuf};
 use shotlens::engine::feature_files::{FeatureSource, npy};
 use shotlens::project::Project;
 
-use crate::cli::Shell;
+use crate::cli::{Shell, text};
 use crate::eval::paint;
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/features/clip_retrieval.parquet")
@@ -73,11 +69,7 @@ fn arrays_and_tables_are_measured_as_safetensors_are() {
     floats(&folder.join("features.npy"), &rows);
     labels(&folder.join("classes.npy"), &classes);
     let (features, named) = (folder.join("features.npy"), folder.join("classes.npy"));
-    let message = shell.fail(&["overlap", text(&features)], 1);
-    assert!(
-        message.contains("--labels") && message.contains("features.npy"),
-        "{message}"
-    );
+    shell.refuses(&["overlap", text(&features)], &["--labels", "features.npy"]);
     let found = shell.json(&[
         "overlap",
         text(&features),
@@ -114,7 +106,7 @@ fn arrays_and_tables_are_measured_as_safetensors_are() {
         text(&out),
     ]);
     fs::remove_file(folder.join("text.npy")).unwrap();
-    let message = shell.fail(
+    shell.refuses(
         &[
             "score",
             text(&folder),
@@ -123,9 +115,8 @@ fn arrays_and_tables_are_measured_as_safetensors_are() {
             "--out",
             text(&out),
         ],
-        1,
+        &["text.npy"],
     );
-    assert!(message.contains("text.npy"), "{message}");
 }
 
 /// Photos of three colours and a project of them, their features as clip-retrieval has them.
@@ -226,14 +217,15 @@ fn features_of_another_model_are_refused() {
     let mut bytes = Vec::new();
     npy::write_halves(&mut bytes, 256, rows.iter().map(Vec::as_slice)).unwrap();
     fs::write(emb.join("img_emb/img_emb_0.npy"), bytes).unwrap();
-    let message = shell.fail(&["import", text(&emb), "--out", text(&out)], 1);
-    assert!(
-        message.contains("not of the model") && message.contains(".png"),
-        "{message}"
+    shell.refuses(
+        &["import", text(&emb), "--out", text(&out)],
+        &["not of the model", ".png"],
     );
-    let message = shell.fail(&["import", text(&fixture()), "--out", text(&out)], 1);
-    assert!(message.contains("--model"), "{message}");
-    let message = shell.fail(
+    shell.refuses(
+        &["import", text(&fixture()), "--out", text(&out)],
+        &["--model"],
+    );
+    shell.refuses(
         &[
             "import",
             text(&fixture()),
@@ -242,11 +234,7 @@ fn features_of_another_model_are_refused() {
             "--model",
             "embedded",
         ],
-        1,
-    );
-    assert!(
-        message.contains("4 numbers") && message.contains("256"),
-        "{message}"
+        &["4 numbers", "256"],
     );
     assert!(!out.exists());
 }

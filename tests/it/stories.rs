@@ -4,7 +4,7 @@ use std::path::Path;
 
 use egui::{Key, Modifiers, PointerButton, Pos2, pos2};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use shotlens::app::{Command, Exported, Format, Options, SavedStatus, StartWith};
+use shotlens::app::{App, Command, Exported, Format, Options, SavedStatus, StartWith};
 use shotlens::ids::PhotoId;
 
 use crate::window::{Window, assets, drop_on_window, is_idle, open, run_apart, tiles, wait};
@@ -339,12 +339,7 @@ fn round_trip() {
     let before = export_table(&mut window, &folder.path().join("before.csv"));
     assert_eq!(before.lines().count(), 117);
 
-    let project = folder.path().join("again.shotlens");
-    let new = Command::NewProject(Some(project));
-    window.state_mut().app_mut().apply(new);
-    wait(&mut window, "an empty project", |window| {
-        window.state().app().project().photos().is_empty() && is_idle(window)
-    });
+    begin_anew(&mut window, folder.path());
     drop_on_window(&mut window, &[folder.path().join("before.csv")]);
     wait(&mut window, "its photos", |window| {
         window.state().app().project().photos().len() == 116
@@ -374,28 +369,13 @@ fn features() {
     wait(&mut window, "the export", |window| {
         out.join("img_emb").is_dir() && window.state().app().export().is_none()
     });
-    let project = folder.path().join("again.shotlens");
-    let new = Command::NewProject(Some(project));
-    window.state_mut().app_mut().apply(new);
-    wait(&mut window, "an empty project", |window| {
-        window.state().app().project().photos().is_empty() && is_idle(window)
-    });
+    begin_anew(&mut window, folder.path());
     drop_on_window(&mut window, &[out]);
     wait(&mut window, "the photos", |window| {
         window.state().app().project().photos().len() == 116 && is_idle(window)
     });
     let app = window.state().app();
-    let notices: Vec<&str> = app
-        .notices()
-        .iter()
-        .map(|notice| notice.text.as_str())
-        .collect();
-    assert!(
-        notices
-            .iter()
-            .any(|text| text.starts_with("116 photos imported")),
-        "{notices:?}"
-    );
+    assert_told(app, |text| text.starts_with("116 photos imported"));
 }
 
 #[test]
@@ -441,25 +421,31 @@ fn twins() {
         names.contains(&"copy.jpg".to_owned()) && names.contains(&shot),
         "{names:?}"
     );
+    assert_told(app, |text| text.contains("1 are the same file"));
+}
+
+/// Another project, in which there is nothing.
+fn begin_anew(window: &mut Window, folder: &Path) {
+    let project = folder.join("again.shotlens");
+    let new = Command::NewProject(Some(project));
+    window.state_mut().app_mut().apply(new);
+    wait(window, "an empty project", |window| {
+        window.state().app().project().photos().is_empty() && is_idle(window)
+    });
+}
+
+/// A sentence of the program is such a one.
+#[track_caller]
+fn assert_told(app: &App, is_it: impl Fn(&str) -> bool) {
     let notices: Vec<&str> = app
         .notices()
         .iter()
         .map(|notice| notice.text.as_str())
         .collect();
-    assert!(
-        notices
-            .iter()
-            .any(|text| text.contains("1 are the same file")),
-        "{notices:?}"
-    );
+    assert!(notices.iter().any(|text| is_it(text)), "{notices:?}");
 }
 
 fn name(window: &Window, photo: PhotoId) -> String {
-    let photo = window.state().app().project().photo(photo).unwrap();
-    photo
-        .path
-        .file_name()
-        .unwrap()
-        .to_string_lossy()
-        .into_owned()
+    let photo = window.state().app().project().photo(photo);
+    photo.unwrap().file_name()
 }
