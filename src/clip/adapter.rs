@@ -137,6 +137,12 @@ impl BottleneckAdapter {
         self.id.clone()
     }
 
+    /// Whether its tensors may be variables.
+    #[cfg(feature = "cuda")]
+    pub(super) fn is_in_training(&self) -> bool {
+        self.source.is_none()
+    }
+
     /// `sum + scale · Up(ReLU(Down(h)))` of block `index`.
     pub(super) fn beside(&self, index: usize, h: &Tensor, sum: &Tensor) -> Result<Tensor> {
         let own = index

@@ -68,7 +68,8 @@ fn cuda() -> Result<(Device, String), String> {
     if !cfg!(feature = "cuda") {
         return Err("this build has no CUDA".to_owned());
     }
-    match Device::new_cuda(0) {
+    // A stream of its own and not the thread's: tensors are made on one thread and read on another.
+    match Device::new_cuda_with_stream(0) {
         Ok(device) => Ok((device, "CUDA 0".to_owned())),
         Err(error) => Err(format!("no CUDA device: {error}")),
     }

@@ -7,6 +7,8 @@ mod adapter;
 mod checkpoint;
 mod clean_text;
 mod context;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod device;
 mod error;
 mod ops;
@@ -38,7 +40,7 @@ use preprocess::{Crop, Preprocess};
 use resnet::ResNet;
 use text::TextTransformer;
 use tokenizer::Tokenizer;
-use towers::{ImageTower, TextTower, matrix};
+use towers::{ImageTensors, ImageTower, TextTower, matrix};
 use transformer::Placement;
 use vision_transformer::VisionTransformer;
 
@@ -175,9 +177,13 @@ impl Clip {
         adapter: Option<&BottleneckAdapter>,
     ) -> Result<EncodedImages, ClipError> {
         self.check_pictures(crops, adapter)?;
-        let (mut features, mut hidden, mut width) = (Vec::new(), Vec::new(), None);
+        // A GPU goes on with the next batch meanwhile: to read one is to wait for all.
+        let mut encoded = Vec::new();
         for batch in crops.chunks(self.image.batch_size()) {
-            let encoded = self.image.forward(batch, adapter)?;
+            self.encode_within_memory(batch, adapter, &mut encoded)?;
+        }
+        let (mut features, mut hidden, mut width) = (Vec::new(), Vec::new(), None);
+        for encoded in encoded {
             features.extend(matrix(&encoded.features)?.into_vec());
             if let Some(rows) = encoded.hidden {
                 let rows = matrix(&rows)?;
@@ -191,6 +197,30 @@ impl Clip {
                 .map(|width| Matrix::new(crops.len(), width, hidden))
                 .transpose()?,
         })
+    }
+
+    /// One batch, or its halves where the device has too little memory for all of it.
+    fn encode_within_memory(
+        &self,
+        crops: &[Crop],
+        adapter: Option<&BottleneckAdapter>,
+        encoded: &mut Vec<ImageTensors>,
+    ) -> Result<(), ClipError> {
+        match self.image.forward(crops, adapter) {
+            Ok(tensors) => encoded.push(tensors),
+            Err(error) if crops.len() > 1 && is_out_of_memory(&error) => {
+                let (first, second) = crops.split_at(crops.len() / 2);
+                self.encode_within_memory(first, adapter, encoded)?;
+                self.encode_within_memory(second, adapter, encoded)?;
+            }
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// Crops that the device encodes at once.
+    pub fn batch_size(&self) -> usize {
+        self.image.batch_size()
     }
 
     /// What the image tower sees at each place of crops, photo after photo, `[num_crops · num_parts, dim]`, not normalised: for
@@ -326,6 +356,14 @@ impl Clip {
     fn placement(&self) -> &Placement {
         &self.placement
     }
+}
+
+/// Whether a device had no room; the drivers' errors have no types of their own by the time they arrive here.
+fn is_out_of_memory(error: &candle_core::Error) -> bool {
+    let said = error.to_string().to_lowercase();
+    ["out of memory", "out_of_memory", "alloc_failed"]
+        .iter()
+        .any(|words| said.contains(words))
 }
 
 type Towers = (Box<dyn ImageTower>, Box<dyn TextTower>);

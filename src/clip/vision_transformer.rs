@@ -135,12 +135,22 @@ impl VisionTransformer {
         });
         let beside = beside.as_ref().map(|beside| beside as _);
         let class = |x: &Tensor| x.narrow(1, 0, 1)?.squeeze(1)?.contiguous();
-        let pooled = pooled(&self.blocks[first..], x, &class, beside)?;
-        let hidden = self.norm_after.forward(&pooled)?;
+        self.from_class_tokens(&pooled(&self.blocks[first..], x, &class, beside)?)
+    }
+
+    /// Features from what the last block makes of the class token, `[num_crops, width]`.
+    pub(super) fn from_class_tokens(&self, pooled: &Tensor) -> Result<ImageTensors> {
+        let hidden = self.norm_after.forward(pooled)?;
         Ok(ImageTensors {
             features: self.project.forward(&hidden)?,
             hidden: Some(hidden),
         })
+    }
+
+    /// Position of every token, with the class embedding added to the first, `num_tokens` rows of `width` numbers.
+    #[cfg(feature = "cuda")]
+    pub(super) fn positions(&self) -> Result<Vec<f32>> {
+        self.position.flatten_all()?.to_vec1()
     }
 }
 
@@ -235,7 +245,7 @@ impl PixelScale {
 }
 
 /// A convolution's kernel, `[width, 3, patch, patch]`, with the channel last, as the bytes of a crop have it.
-fn pixels_last(kernel: &[f32], patch: usize) -> Vec<f32> {
+pub(super) fn pixels_last(kernel: &[f32], patch: usize) -> Vec<f32> {
     let area = patch * patch;
     let mut sorted = Vec::with_capacity(kernel.len());
     for filter in kernel.chunks_exact(3 * area) {

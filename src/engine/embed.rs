@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
@@ -24,6 +24,9 @@ const CPU_BATCH: usize = 16;
 
 /// How long the encoder waits for its batch to fill before it takes what there is.
 const FILL_WAIT: Duration = Duration::from_millis(40);
+
+/// How long a batch that a CPU would call full goes on being filled for a GPU, which takes hundreds: predictions should show soon.
+const FILL_LIMIT: Duration = Duration::from_millis(100);
 
 /// A photo to embed; `key` is whatever the caller knows it by.
 #[derive(Clone, Debug)]
@@ -243,7 +246,11 @@ impl Engine {
 
     /// Photos encoded at once.
     pub fn batch_size(&self) -> usize {
-        CPU_BATCH
+        if self.clip.device().is_cpu() {
+            CPU_BATCH
+        } else {
+            self.clip.batch_size()
+        }
     }
 
     /// The name of the space that features live in: other spaces' features are never mixed with them.
@@ -444,13 +451,14 @@ fn sorted(batch: Vec<(usize, Decoded)>) -> (Vec<(usize, PhotoOutcome)>, Unencode
     (outcomes, unencoded)
 }
 
-/// Waits for one photo, then takes what comes within [`FILL_WAIT`], up to a full batch; empty when no more will come.
+/// Waits for one photo, then takes what comes within [`FILL_WAIT`] of another, up to a full batch or [`FILL_LIMIT`]; empty when no more will come.
 fn collect_batch(receiver: &Receiver<(usize, Decoded)>, size: usize) -> Vec<(usize, Decoded)> {
     let Ok(first) = receiver.recv() else {
         return Vec::new();
     };
     let mut batch = vec![first];
-    while batch.len() < size {
+    let start = Instant::now();
+    while batch.len() < size && (batch.len() < CPU_BATCH || start.elapsed() < FILL_LIMIT) {
         match receiver.recv_timeout(FILL_WAIT) {
             Ok(decoded) => batch.push(decoded),
             Err(_) => break,
