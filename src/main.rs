@@ -87,6 +87,7 @@ fn open_window(start: StartWith, common: &Common) -> anyhow::Result<()> {
     let model = ModelChoice {
         model: common.model.clone(),
         device: common.device.choice(),
+        precision: common.precision.choice(),
         activation: common.activation.map(cli::ActivationName::choice),
         workers: common.workers.clone(),
         is_forced: common.model.is_some(),

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::threads::ModelChoice;
 use super::{App, Destination, ModelState, SavedStatus, Sort};
+use crate::clip::OpenOptions;
 use crate::project::{Edit, Project, ProjectError, Saving};
 use crate::worker::clip_worker::ClipJob;
 use crate::worker::file_worker::{FileJob, ProjectTarget};
@@ -140,14 +141,18 @@ impl App {
         let ModelChoice {
             model,
             device,
+            precision,
             activation,
             workers,
             ..
         } = choice;
         self.submit_clip(ClipJob::OpenModel {
             model,
-            device,
-            activation,
+            options: OpenOptions {
+                device,
+                precision,
+                activation,
+            },
             workers,
         });
     }

@@ -1,7 +1,7 @@
 //! The worker threads that an app talks to.
 
 use super::App;
-use crate::clip::{Activation, DeviceChoice};
+use crate::clip::{Activation, DeviceChoice, Precision};
 use crate::engine::remote::WorkerSpec;
 use crate::worker::clip_worker::{self, ClipEvent, ClipJob};
 use crate::worker::download_worker::DownloadEvent;
@@ -57,6 +57,8 @@ pub struct ModelChoice {
     pub model: Option<String>,
     /// Where to run it.
     pub device: DeviceChoice,
+    /// What its layers multiply.
+    pub precision: Precision,
     /// Instead of what the checkpoint says.
     pub activation: Option<Activation>,
     /// Other processes that encode photos.

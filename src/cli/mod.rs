@@ -31,7 +31,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use bench::WindowBenchmark;
 pub use demo::run_headless_demo;
 
-use crate::clip::{Activation, DeviceChoice};
+use crate::clip::{Activation, DeviceChoice, Precision};
 pub use crate::engine::remote::WorkerSpec;
 
 /// Few-shot image labelling and exploration with CLIP
@@ -55,6 +55,9 @@ pub struct Common {
     /// Where CLIP runs
     #[arg(long, global = true, value_enum, default_value_t)]
     pub device: Device,
+    /// What CLIP's layers multiply; features of different formats never mix
+    #[arg(long = "dtype", global = true, value_enum, default_value_t)]
+    pub precision: Dtype,
     /// Processor threads [default: all]
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<usize>,
@@ -91,6 +94,32 @@ impl Device {
             Self::Cpu => DeviceChoice::Cpu,
             Self::Cuda => DeviceChoice::Cuda,
             Self::Metal => DeviceChoice::Metal,
+        }
+    }
+}
+
+/// Number formats.
+#[derive(ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Dtype {
+    /// The fastest that does not change predictions
+    #[default]
+    Auto,
+    /// 32-bit floats
+    F32,
+    /// 16-bit brain floats
+    Bf16,
+    /// 16-bit floats
+    F16,
+}
+
+impl Dtype {
+    /// The same for the engine.
+    pub fn choice(self) -> Precision {
+        match self {
+            Self::Auto => Precision::Auto,
+            Self::F32 => Precision::F32,
+            Self::Bf16 => Precision::Bf16,
+            Self::F16 => Precision::F16,
         }
     }
 }

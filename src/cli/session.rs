@@ -41,5 +41,9 @@ fn open_cache() -> Option<FeatureCache> {
 pub(super) fn open_options(common: &Common) -> OpenOptions {
     let device = common.device.choice();
     let activation = common.activation.map(ActivationName::choice);
-    OpenOptions { device, activation }
+    OpenOptions {
+        device,
+        precision: common.precision.choice(),
+        activation,
+    }
 }

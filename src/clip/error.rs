@@ -147,6 +147,16 @@ pub enum ClipError {
         /// Why not.
         reason: String,
     },
+    /// A number format that the device does not compute in.
+    #[error(
+        "the encoder cannot compute in {format} here: {reason}; leave --dtype out, or give --dtype f32"
+    )]
+    Precision {
+        /// The format asked for.
+        format: &'static str,
+        /// Why not.
+        reason: &'static str,
+    },
     /// An adapter without a scale, neither in its metadata nor given.
     #[error(
         "the adapter does not say its scale; give --adapter-scale (0.03 and 0.1 are the authors'): {path:?}"

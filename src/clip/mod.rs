@@ -13,6 +13,7 @@ mod device;
 mod error;
 mod ops;
 mod position;
+mod precision;
 pub mod preprocess;
 mod resample;
 mod resnet;
@@ -32,6 +33,7 @@ pub use context::ContextPrompts;
 pub use device::DeviceChoice;
 pub use error::ClipError;
 pub use ops::Path;
+pub use precision::{NumberFormat, Precision};
 pub use towers::PixelValues;
 
 use candle_core::Device;
@@ -51,6 +53,8 @@ use crate::features::Matrix;
 pub struct OpenOptions {
     /// Where it runs.
     pub device: DeviceChoice,
+    /// What its layers multiply.
+    pub precision: Precision,
     /// Instead of what the configuration says, or of the assumption for a bare file.
     pub activation: Option<Activation>,
 }
@@ -93,11 +97,7 @@ enum Weights {
 impl Clip {
     /// Opens a checkpoint; every tensor in it is checked by name, shape and type.
     pub fn open(files: &CheckpointFiles, options: &OpenOptions) -> Result<Self, ClipError> {
-        let (device, device_description) = options.device.open()?;
-        let placement = Placement {
-            path: Path::for_device(&device),
-            device,
-        };
+        let (placement, device_description) = Placement::new(options, None)?;
         Self::open_at(files, *options, placement, device_description)
     }
 
@@ -107,13 +107,8 @@ impl Clip {
         options: &OpenOptions,
         path: Path,
     ) -> Result<Self, ClipError> {
-        let (device, device_description) = options.device.open()?;
-        Self::open_at(
-            files,
-            *options,
-            Placement { device, path },
-            device_description,
-        )
+        let (placement, device_description) = Placement::new(options, Some(path))?;
+        Self::open_at(files, *options, placement, device_description)
     }
 
     fn open_at(
@@ -147,13 +142,9 @@ impl Clip {
     pub fn random(
         architecture: Architecture,
         seed: u64,
-        device: DeviceChoice,
+        options: &OpenOptions,
     ) -> Result<Self, ClipError> {
-        let (device, device_description) = device.open()?;
-        let placement = Placement {
-            path: Path::for_device(&device),
-            device,
-        };
+        let (placement, device_description) = Placement::new(options, None)?;
         let config = architecture.config();
         let (image, text) = towers(&RandomTensors { seed }, &config, &placement)?;
         let weights = Weights::Random(format!("random-{}-{seed}", architecture.name()));
@@ -314,12 +305,21 @@ impl Clip {
 
     /// Names the space that features live in: the weights, and what else decides what they compute.
     pub fn space(&self) -> String {
-        match &self.config.image {
+        let space = match &self.config.image {
             ImageConfig::Vit(vit) => {
                 format!("{}-{:?}-{}", self.hash(), vit.activation, vit.num_heads)
             }
             ImageConfig::ResNet(_) => self.hash().to_owned(),
+        };
+        match self.format() {
+            NumberFormat::F32 => space,
+            format => format!("{space}-{}", format.name()),
         }
+    }
+
+    /// What its layers multiply.
+    pub fn format(&self) -> NumberFormat {
+        self.placement.format
     }
 
     /// What was assumed because nothing beside the weights said it.

@@ -3,18 +3,36 @@
 use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
 
-use super::ClipError;
 use super::checkpoint::{Activation, BlockWeights, NormWeights};
 use super::ops::{Elementwise, LayerNorm, Linear, Path, attention};
+use super::{ClipError, NumberFormat, OpenOptions};
 
 /// Where a tower's layers lie and how they are computed.
 #[derive(Clone)]
 pub(super) struct Placement {
     pub(super) device: Device,
     pub(super) path: Path,
+    /// What the layers multiply.
+    pub(super) format: NumberFormat,
 }
 
 impl Placement {
+    /// The place that `options` ask for, and what to call it; computed as `path` says, or in the faster way.
+    pub(super) fn new(
+        options: &OpenOptions,
+        path: Option<Path>,
+    ) -> std::result::Result<(Self, String), ClipError> {
+        let (device, description) = options.device.open()?;
+        let format = options.precision.on(&device)?;
+        let path = path.unwrap_or_else(|| Path::for_device(&device));
+        let placement = Self {
+            device,
+            path,
+            format,
+        };
+        Ok((placement, description))
+    }
+
     pub(super) fn norm(&self, weights: NormWeights, eps: f64) -> Result<LayerNorm> {
         let weight = Tensor::new(weights.weight, &self.device)?;
         let bias = Tensor::new(weights.bias, &self.device)?;

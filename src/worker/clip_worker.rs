@@ -21,7 +21,7 @@ use super::exporter::{self, ExportEvent, ExportJob};
 use super::feature_importer::{self, FeatureImport};
 use super::training_worker::{TrainEvent, TrainJob};
 use super::{Outbox, Wake, Worker};
-use crate::clip::{Activation, DeviceChoice, OpenOptions};
+use crate::clip::OpenOptions;
 use crate::engine::adapted::AdaptedEncoder;
 use crate::engine::embed::{PhotoFeatures, PhotoRequest};
 use crate::engine::prompts::class_means;
@@ -41,10 +41,8 @@ pub enum ClipJob {
     OpenModel {
         /// Name or path; `None` is the embedded one.
         model: Option<String>,
-        /// Where to run it.
-        device: DeviceChoice,
-        /// Instead of what the checkpoint says.
-        activation: Option<Activation>,
+        /// How to open it.
+        options: OpenOptions,
         /// Other processes that encode photos.
         workers: Vec<WorkerSpec>,
     },
@@ -244,11 +242,9 @@ impl ClipThread {
         match job {
             ClipJob::OpenModel {
                 model,
-                device,
-                activation,
+                options,
                 workers,
             } => {
-                let options = OpenOptions { device, activation };
                 self.open_model(model.as_deref(), options, &workers);
             }
             ClipJob::EmbedPhotos {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use shotlens::clip::{Clip, DeviceChoice, OpenOptions, Path};
+use shotlens::clip::{Clip, DeviceChoice, OpenOptions, Path, Precision};
 use shotlens::features::{Features, Matrix};
 use shotlens::methods::{Knowledge, Method, MethodError, Parameters, Parts, Queries, check, fit};
 use shotlens::support::SupportSet;
@@ -61,6 +61,7 @@ fn parts_and_logits_are_those_of_the_reference() {
     for path in [Path::Fused, Path::BuiltIn] {
         let options = OpenOptions {
             device: DeviceChoice::Cpu,
+            precision: Precision::F32,
             activation: None,
         };
         let clip = Clip::open_on_path(&files("openai_rn_small"), &options, path).unwrap();

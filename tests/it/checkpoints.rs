@@ -8,7 +8,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use safetensors::{SafeTensors, serialize};
 use shotlens::clip::{
     BottleneckAdapter, CheckpointFiles, Clip, ClipError, ConfigSource, DeviceChoice, JsonText,
-    OpenOptions, WeightsSource,
+    OpenOptions, Precision, WeightsSource,
 };
 
 use crate::clip_data::{
@@ -62,6 +62,7 @@ fn open_bytes(bytes: Vec<u8>, config: ConfigSource) -> Result<Clip, ClipError> {
         &files,
         &OpenOptions {
             device: DeviceChoice::Cpu,
+            precision: Precision::F32,
             activation: None,
         },
     )
@@ -451,6 +452,7 @@ fn the_activation_asked_for_is_used() {
             &files("openai_vit"),
             &OpenOptions {
                 device: DeviceChoice::Cpu,
+                precision: Precision::F32,
                 activation,
             },
         )

@@ -3,7 +3,7 @@
 use shotlens::clip::preprocess::Crop;
 use shotlens::clip::{
     Architecture, BottleneckAdapter, CheckpointFiles, Clip, ConfigSource, DeviceChoice,
-    OpenOptions, Path, WeightsSource,
+    OpenOptions, Path, Precision, WeightsSource,
 };
 use shotlens::features::Matrix;
 
@@ -35,6 +35,7 @@ fn check(name: &str) {
             &files(name),
             &OpenOptions {
                 device: DeviceChoice::Cpu,
+                precision: Precision::F32,
                 activation: None,
             },
             path,
@@ -269,7 +270,7 @@ fn candle_transformers_agrees_on_the_hugging_face_golden() {
 
 #[test]
 fn a_random_model_has_the_published_sizes_and_finite_features() {
-    let clip = Clip::random(Architecture::VitB32, 1, DeviceChoice::Cpu).unwrap();
+    let clip = Clip::random(Architecture::VitB32, 1, &OpenOptions::default()).unwrap();
     let crop = Crop {
         size: 224,
         pixels: (0..224 * 224 * 3).map(|i| (i * 7 % 251) as u8).collect(),
@@ -285,7 +286,7 @@ fn a_random_model_has_the_published_sizes_and_finite_features() {
             .iter()
             .all(|x| x.is_finite() && x.abs() < 100.0)
     );
-    let again = Clip::random(Architecture::VitB32, 1, DeviceChoice::Cpu).unwrap();
+    let again = Clip::random(Architecture::VitB32, 1, &OpenOptions::default()).unwrap();
     assert_eq!(
         again.encode_crops(&[crop], None).unwrap().features,
         features

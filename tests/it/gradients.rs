@@ -1,7 +1,9 @@
 //! Every tensor of an adapter receives a gradient through all blocks, and it is the derivative.
 
 use candle_core::{Device, Tensor, Var};
-use shotlens::clip::{AdapterTensors, BottleneckAdapter, Clip, DeviceChoice, OpenOptions, Path};
+use shotlens::clip::{
+    AdapterTensors, BottleneckAdapter, Clip, DeviceChoice, OpenOptions, Path, Precision,
+};
 
 use crate::clip_data::{assert_close, crops, files};
 
@@ -80,6 +82,7 @@ fn every_tensor_of_an_adapter_gets_its_derivative_on_both_paths() {
     for path in [Path::Fused, Path::BuiltIn] {
         let options = OpenOptions {
             device: DeviceChoice::Cpu,
+            precision: Precision::F32,
             activation: None,
         };
         let clip = Clip::open_on_path(&files("openai_vit"), &options, path).unwrap();

@@ -27,16 +27,17 @@ pub(in crate::cli) fn run(args: &BenchTrainArgs, common: &Common) -> Result<()> 
     let rate = engine.training_rate(batch, REPETITIONS)?;
     let description = engine.clip().device_description();
     let device = description.split(" (").next().unwrap_or_default();
+    let dtype = engine.clip().format().name();
     let threads = rayon::current_num_threads();
     if common.json {
         let row = serde_json::json!({
-            "backbone": engine.name(), "device": device, "dtype": "f32", "threads": threads, "batch": batch,
+            "backbone": engine.name(), "device": device, "dtype": dtype, "threads": threads, "batch": batch,
             "train_images_per_second": rate,
         });
         println!("{}", serde_json::Value::from(vec![row]));
     } else {
         println!(
-            "{} on {device}, f32, {threads} threads, adapters in every block, batch {batch}",
+            "{} on {device}, {dtype}, {threads} threads, adapters in every block, batch {batch}",
             engine.name()
         );
         println!("training step  {rate:8.1} photos/s");

@@ -37,6 +37,11 @@ impl Path {
     }
 }
 
+/// Whether our own code has a product of 16-bit brain floats for this processor.
+pub(crate) fn cpu_has_bf16() -> bool {
+    false
+}
+
 /// A function of every number by itself.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Elementwise {

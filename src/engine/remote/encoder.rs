@@ -12,7 +12,7 @@ use super::link::{Connect, Link};
 use super::message::{PROTOCOL, Reply, Request};
 use super::{RemoteError, WorkerSpec};
 use crate::clip::preprocess::Crop;
-use crate::clip::{Clip, EncodedImages, OpenOptions};
+use crate::clip::{Clip, EncodedImages, NumberFormat, OpenOptions};
 use crate::features::Matrix;
 
 /// Batches on their way at once: one is encoded while the next one travels.
@@ -63,6 +63,7 @@ pub struct RemoteEncoder {
     model: Option<String>,
     options: OpenOptions,
     space: String,
+    format: NumberFormat,
     device: String,
     session: Option<Session>,
     batch: usize,
@@ -119,6 +120,7 @@ impl RemoteEncoder {
             model: model.map(ToOwned::to_owned),
             options: *options,
             space: clip.space(),
+            format: clip.format(),
             device: String::new(),
             session: None,
             batch: limits.num_photos,
@@ -270,6 +272,7 @@ impl RemoteEncoder {
         self.send(&Request::Open {
             model: self.model.clone(),
             device: self.options.device.name().to_owned(),
+            precision: self.format.name().to_owned(),
             activation: activation.map(|activation| activation.name().to_owned()),
         })?;
         match self.hear(self.limits.opening)? {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The version of everything in this file: raised with every change, since both ends must agree to the byte.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// What the window's process asks for. A [`Request::Hello`] comes first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ pub enum Request {
         model: Option<String>,
         /// `auto`, `cpu`, `cuda` or `metal`.
         device: String,
+        /// `f32`, `bf16` or `f16`: what the asker's own layers multiply, so that features of both ends may mix.
+        precision: String,
         /// `quick-gelu` or `gelu`, instead of what the checkpoint says.
         activation: Option<String>,
     },

@@ -9,7 +9,7 @@ use crossbeam_channel::bounded;
 use super::frame::{FrameError, read_frame, write_frame};
 use super::message::{PROTOCOL, Reply, Request};
 use crate::clip::preprocess::Crop;
-use crate::clip::{Activation, BottleneckAdapter, DeviceChoice, OpenOptions};
+use crate::clip::{Activation, BottleneckAdapter, DeviceChoice, OpenOptions, Precision};
 use crate::engine::{Engine, EngineError};
 
 /// Requests read ahead of the one that is being answered: the next batch travels while this one is encoded.
@@ -72,10 +72,18 @@ impl Worker {
             Request::Open {
                 model,
                 device,
+                precision,
                 activation,
-            } => self
-                .open(model.as_deref(), &device, activation.as_deref())
-                .unwrap_or_else(|error| failed(None, &error)),
+            } => {
+                // Both ends are of one protocol, and so know the same names.
+                let options = OpenOptions {
+                    device: DeviceChoice::named(&device).unwrap_or_default(),
+                    precision: Precision::named(&precision).unwrap_or_default(),
+                    activation: activation.as_deref().and_then(Activation::named),
+                };
+                self.open(model.as_deref(), &options)
+                    .unwrap_or_else(|error| failed(None, &error))
+            }
             Request::Adapter { id, file, scale } => self
                 .take_in(id, &file, scale)
                 .unwrap_or_else(|error| failed(None, &error)),
@@ -94,19 +102,9 @@ impl Worker {
         }
     }
 
-    fn open(
-        &mut self,
-        model: Option<&str>,
-        device: &str,
-        activation: Option<&str>,
-    ) -> Result<Reply, EngineError> {
+    fn open(&mut self, model: Option<&str>, options: &OpenOptions) -> Result<Reply, EngineError> {
         self.adapters.clear();
-        // Both ends are of one protocol, and so know the same names.
-        let options = OpenOptions {
-            device: DeviceChoice::named(device).unwrap_or_default(),
-            activation: activation.and_then(Activation::named),
-        };
-        let engine = Engine::open(model, &options, None)?;
+        let engine = Engine::open(model, options, None)?;
         let clip = engine.clip();
         let reply = Reply::Opened {
             space: clip.space(),

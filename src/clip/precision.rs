@@ -1,0 +1,140 @@
+//! The number format that the layers compute in.
+
+use candle_core::Device;
+
+use super::{ClipError, ops};
+
+/// The format that somebody asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// The fastest that does not change predictions on the device.
+    #[default]
+    Auto,
+    /// 32-bit floats, whatever the device.
+    F32,
+    /// 16-bit brain floats: f32's range, 8 significant bits.
+    Bf16,
+    /// 16-bit floats: 11 significant bits, numbers up to 65504.
+    F16,
+}
+
+impl Precision {
+    const ALL: [Self; 4] = [Self::Auto, Self::F32, Self::Bf16, Self::F16];
+
+    /// As on the command line: `auto`, `f32`, `bf16` or `f16`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::F32 => NumberFormat::F32.name(),
+            Self::Bf16 => NumberFormat::Bf16.name(),
+            Self::F16 => NumberFormat::F16.name(),
+        }
+    }
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|precision| precision.name() == name)
+    }
+
+    /// The format for `device`, which is refused where the device cannot multiply it.
+    pub(super) fn on(self, device: &Device) -> Result<NumberFormat, ClipError> {
+        let wanted = match self {
+            Self::Auto => return Ok(unasked(device)),
+            Self::F32 => NumberFormat::F32,
+            Self::Bf16 => NumberFormat::Bf16,
+            Self::F16 => NumberFormat::F16,
+        };
+        match obstacle(wanted, device) {
+            None => Ok(wanted),
+            Some(reason) => Err(ClipError::Precision {
+                format: wanted.name(),
+                reason,
+            }),
+        }
+    }
+}
+
+/// The format where nobody asks for one.
+fn unasked(device: &Device) -> NumberFormat {
+    match device {
+        Device::Cpu | Device::Cuda(_) | Device::Metal(_) => NumberFormat::F32,
+    }
+}
+
+/// Why `device` does not compute in `format`; `None` where it does.
+fn obstacle(format: NumberFormat, device: &Device) -> Option<&'static str> {
+    match (format, device) {
+        (NumberFormat::F32, _) => None,
+        (NumberFormat::Bf16, Device::Cpu) => (!ops::cpu_has_bf16())
+            .then_some("this processor has no instructions for it (AVX512-BF16)"),
+        (NumberFormat::F16, Device::Cpu) => {
+            Some("processors multiply it no faster than f32, and bf16 where they have AVX512-BF16")
+        }
+        (NumberFormat::Bf16 | NumberFormat::F16, Device::Cuda(_) | Device::Metal(_)) => {
+            Some("the encoder computes in f32 on GPUs")
+        }
+    }
+}
+
+/// What a layer multiplies; sums, norms and the stream between layers are f32 on a CPU.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NumberFormat {
+    /// 32-bit floats.
+    #[default]
+    F32,
+    /// 16-bit brain floats.
+    Bf16,
+    /// 16-bit floats.
+    F16,
+}
+
+impl NumberFormat {
+    /// `f32`, `bf16` or `f16`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "f32",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+        }
+    }
+}
+
+impl From<NumberFormat> for Precision {
+    fn from(format: NumberFormat) -> Self {
+        match format {
+            NumberFormat::F32 => Self::F32,
+            NumberFormat::Bf16 => Self::Bf16,
+            NumberFormat::F16 => Self::F16,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_lead_back_to_their_precision() {
+        for precision in Precision::ALL {
+            assert_eq!(Precision::named(precision.name()), Some(precision));
+        }
+        assert_eq!(Precision::named("f64"), None);
+    }
+
+    #[test]
+    fn what_a_processor_cannot_multiply_is_refused_with_a_remedy() {
+        assert_eq!(Precision::Auto.on(&Device::Cpu).unwrap(), NumberFormat::F32);
+        let refused = Precision::F16.on(&Device::Cpu).unwrap_err().to_string();
+        assert!(
+            refused.starts_with("the encoder cannot compute in f16 here")
+                && refused.contains("--dtype f32"),
+            "{refused}"
+        );
+        assert_eq!(
+            Precision::Bf16.on(&Device::Cpu).is_ok(),
+            ops::cpu_has_bf16()
+        );
+    }
+}
