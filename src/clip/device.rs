@@ -70,9 +70,25 @@ fn cuda() -> Result<(Device, String), String> {
     }
     // A stream of its own and not the thread's: tensors are made on one thread and read on another.
     match Device::new_cuda_with_stream(0) {
-        Ok(device) => Ok((device, "CUDA 0".to_owned())),
+        Ok(device) => {
+            let name = name_of(&device).map_or_else(String::new, |name| format!(" ({name})"));
+            Ok((device, format!("CUDA 0{name}")))
+        }
         Err(error) => Err(format!("no CUDA device: {error}")),
     }
+}
+
+#[cfg(feature = "cuda")]
+fn name_of(device: &Device) -> Option<String> {
+    match device {
+        Device::Cuda(card) => super::cuda::name(card).ok(),
+        Device::Cpu | Device::Metal(_) => None,
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn name_of(_: &Device) -> Option<String> {
+    None
 }
 
 fn metal() -> Result<(Device, String), String> {

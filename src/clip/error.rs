@@ -155,7 +155,7 @@ pub enum ClipError {
         /// The format asked for.
         format: &'static str,
         /// Why not.
-        reason: &'static str,
+        reason: String,
     },
     /// An adapter without a scale, neither in its metadata nor given.
     #[error(

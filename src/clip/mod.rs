@@ -37,7 +37,9 @@ pub use precision::{NumberFormat, Precision};
 pub use towers::PixelValues;
 
 use candle_core::Device;
-use checkpoint::{Config, FileTensors, ImageConfig, RandomTensors, TensorSource, WeightBytes};
+use checkpoint::{
+    Config, FileTensors, ImageConfig, RandomTensors, TensorSource, VitConfig, WeightBytes,
+};
 use preprocess::{Crop, Preprocess};
 use resnet::ResNet;
 use text::TextTransformer;
@@ -120,6 +122,7 @@ impl Clip {
         let file = WeightBytes::open(&files.weights)?;
         let tensors = FileTensors::open(&file)?;
         let config = Config::new(&files.config, options.activation, &tensors)?;
+        let placement = placement.for_model(&config.image, options.precision)?;
         // Present in every CLIP; the methods bring their own scale of 100.
         tensors.take("logit_scale", &[])?;
         let (towers, tokenizer) =
@@ -146,6 +149,7 @@ impl Clip {
     ) -> Result<Self, ClipError> {
         let (placement, device_description) = Placement::new(options, None)?;
         let config = architecture.config();
+        let placement = placement.for_model(&config.image, options.precision)?;
         let (image, text) = towers(&RandomTensors { seed }, &config, &placement)?;
         let weights = Weights::Random(format!("random-{}-{seed}", architecture.name()));
         Ok(Self {
@@ -368,6 +372,40 @@ fn is_out_of_memory(error: &candle_core::Error) -> bool {
 
 type Towers = (Box<dyn ImageTower>, Box<dyn TextTower>);
 
+/// The transformer, with the half-precision tower beside it where the device has one.
+#[cfg(feature = "cuda")]
+fn on_fastest_way(
+    tower: VisionTransformer,
+    source: &dyn TensorSource,
+    config: &Config,
+    vit: &VitConfig,
+    placement: &Placement,
+) -> Result<Box<dyn ImageTower>, ClipError> {
+    let (Device::Cuda(card), Some(half)) = (&placement.device, cuda::Half::of(placement.format))
+    else {
+        return Ok(Box::new(tower));
+    };
+    let plan = (config.dialect, vit, &config.preprocess);
+    let tower = cuda::CudaVisionTransformer::new(tower, source, plan, card, half)?;
+    Ok(Box::new(tower))
+}
+
+/// The transformer as it is.
+#[cfg(not(feature = "cuda"))]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "with CUDA there is more to do, which can fail"
+)]
+fn on_fastest_way(
+    tower: VisionTransformer,
+    _: &dyn TensorSource,
+    _: &Config,
+    _: &VitConfig,
+    _: &Placement,
+) -> Result<Box<dyn ImageTower>, ClipError> {
+    Ok(Box::new(tower))
+}
+
 /// Both towers from their tensors.
 fn towers(
     source: &dyn TensorSource,
@@ -381,9 +419,10 @@ fn towers(
         ..
     } = config;
     let image: Box<dyn ImageTower> = match &config.image {
-        ImageConfig::Vit(vit) => Box::new(VisionTransformer::new(
-            source, *dialect, vit, *dim, preprocess, placement,
-        )?),
+        ImageConfig::Vit(vit) => {
+            let tower = VisionTransformer::new(source, *dialect, vit, *dim, preprocess, placement)?;
+            on_fastest_way(tower, source, config, vit, placement)?
+        }
         ImageConfig::ResNet(resnet) => {
             Box::new(ResNet::new(source, resnet, *dim, preprocess, placement)?)
         }

@@ -2,6 +2,7 @@
 
 use candle_core::Device;
 
+use super::checkpoint::ImageConfig;
 use super::{ClipError, ops};
 
 /// The format that somebody asked for.
@@ -50,16 +51,51 @@ impl Precision {
             None => Ok(wanted),
             Some(reason) => Err(ClipError::Precision {
                 format: wanted.name(),
-                reason,
+                reason: reason.to_owned(),
             }),
         }
     }
 }
 
+/// What is left of `format` for a model's image tower: on a GPU half precision is for some transformers only.
+pub(super) fn for_model(
+    format: NumberFormat,
+    asked: Precision,
+    image: &ImageConfig,
+    device: &Device,
+) -> Result<NumberFormat, ClipError> {
+    if format == NumberFormat::F32 || device.is_cpu() {
+        return Ok(format);
+    }
+    match (half_obstacle(image, device), asked) {
+        (None, _) => Ok(format),
+        (Some(_), Precision::Auto) => Ok(NumberFormat::F32),
+        (Some(reason), _) => Err(ClipError::Precision {
+            format: format.name(),
+            reason,
+        }),
+    }
+}
+
+#[cfg(feature = "cuda")]
+fn half_obstacle(image: &ImageConfig, device: &Device) -> Option<String> {
+    match image {
+        ImageConfig::Vit(config) => super::cuda::obstacle(config, device),
+        ImageConfig::ResNet(_) => Some("ResNets compute in f32 on GPUs".to_owned()),
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn half_obstacle(_: &ImageConfig, _: &Device) -> Option<String> {
+    Some("this build has no CUDA".to_owned())
+}
+
 /// The format where nobody asks for one.
 fn unasked(device: &Device) -> NumberFormat {
     match device {
-        Device::Cpu | Device::Cuda(_) | Device::Metal(_) => NumberFormat::F32,
+        Device::Cpu | Device::Metal(_) => NumberFormat::F32,
+        // What OpenAI's own code computes in on GPUs, and what its checkpoints are stored in.
+        Device::Cuda(_) => NumberFormat::F16,
     }
 }
 
@@ -72,9 +108,11 @@ fn obstacle(format: NumberFormat, device: &Device) -> Option<&'static str> {
         (NumberFormat::F16, Device::Cpu) => {
             Some("processors multiply it no faster than f32, and bf16 where they have AVX512-BF16")
         }
-        (NumberFormat::Bf16 | NumberFormat::F16, Device::Cuda(_) | Device::Metal(_)) => {
-            Some("the encoder computes in f32 on GPUs")
+        (NumberFormat::Bf16 | NumberFormat::F16, Device::Metal(_)) => {
+            Some("the encoder computes in f32 on Apple's GPUs")
         }
+        // Whether the card and the model allow it is seen when the model is known.
+        (NumberFormat::Bf16 | NumberFormat::F16, Device::Cuda(_)) => None,
     }
 }
 

@@ -3,9 +3,9 @@
 use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
 
-use super::checkpoint::{Activation, BlockWeights, NormWeights};
+use super::checkpoint::{Activation, BlockWeights, ImageConfig, NormWeights};
 use super::ops::{Elementwise, LayerNorm, Linear, Path, attention};
-use super::{ClipError, NumberFormat, OpenOptions};
+use super::{ClipError, NumberFormat, OpenOptions, Precision, precision};
 
 /// Where a tower's layers lie and how they are computed.
 #[derive(Clone)]
@@ -31,6 +31,16 @@ impl Placement {
             format,
         };
         Ok((placement, description))
+    }
+
+    /// The same place for a model with this image tower.
+    pub(super) fn for_model(
+        self,
+        image: &ImageConfig,
+        asked: Precision,
+    ) -> std::result::Result<Self, ClipError> {
+        let format = precision::for_model(self.format, asked, image, &self.device)?;
+        Ok(Self { format, ..self })
     }
 
     pub(super) fn norm(&self, weights: NormWeights, eps: f64) -> Result<LayerNorm> {

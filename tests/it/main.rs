@@ -14,6 +14,8 @@ mod cli;
 mod clip_data;
 mod clip_goldens;
 mod coop;
+#[cfg(feature = "cuda")]
+mod cuda;
 mod dino;
 mod eval;
 mod features_in;

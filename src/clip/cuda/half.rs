@@ -4,6 +4,8 @@ use candle_core::cuda_backend::cudarc::cublas::sys::cudaDataType;
 use half::slice::HalfFloatSliceExt as _;
 use half::{bf16, f16};
 
+use crate::clip::NumberFormat;
+
 /// How the tower's halves are to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::clip) enum Half {
@@ -14,6 +16,15 @@ pub(in crate::clip) enum Half {
 }
 
 impl Half {
+    /// The half that a format is, if it is one.
+    pub(in crate::clip) fn of(format: NumberFormat) -> Option<Self> {
+        match format {
+            NumberFormat::F32 => None,
+            NumberFormat::F16 => Some(Self::F16),
+            NumberFormat::Bf16 => Some(Self::Bf16),
+        }
+    }
+
     /// cuBLAS' name.
     pub(super) fn data_type(self) -> cudaDataType {
         match self {

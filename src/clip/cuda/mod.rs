@@ -46,9 +46,7 @@ impl CudaVisionTransformer {
     pub(super) fn new(
         plain: VisionTransformer,
         source: &dyn TensorSource,
-        dialect: Dialect,
-        config: &VitConfig,
-        preprocess: &Preprocess,
+        (dialect, config, preprocess): (Dialect, &VitConfig, &Preprocess),
         device: &CudaDevice,
         half: Half,
     ) -> std::result::Result<Self, ClipError> {
@@ -67,10 +65,7 @@ impl CudaVisionTransformer {
         let names = dialect.image();
         let pixels = patch * patch * 3;
         let columns = pixels.next_multiple_of(COLUMNS);
-        let kernel = pixels_last(
-            &source.take(names.patch, &[width, 3, patch, patch])?,
-            patch,
-        );
+        let kernel = pixels_last(&source.take(names.patch, &[width, 3, patch, patch])?, patch);
         let mut padded = vec![0.0; width * columns];
         for (to, from) in padded.chunks_exact_mut(columns).zip(kernel.chunks(pixels)) {
             to[..pixels].copy_from_slice(from);
@@ -165,7 +160,8 @@ impl ImageTower for CudaVisionTransformer {
         if adapter.is_some_and(BottleneckAdapter::is_in_training) {
             return self.plain.forward(crops, adapter);
         }
-        self.plain.from_class_tokens(&self.half.pooled(crops, adapter)?)
+        self.plain
+            .from_class_tokens(&self.half.pooled(crops, adapter)?)
     }
 
     fn activations(

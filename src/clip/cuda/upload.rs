@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use candle_core::cuda_backend::cudarc::driver::{
-    CudaSlice, CudaStream, CudaView, PinnedHostSlice,
-};
+use candle_core::cuda_backend::cudarc::driver::{CudaSlice, CudaStream, CudaView, PinnedHostSlice};
 use candle_core::{CudaDevice, Error, Result};
 use rayon::prelude::*;
 
