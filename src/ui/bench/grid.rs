@@ -68,6 +68,8 @@ fn measure(photos: usize, keys: usize) -> Result<Cell> {
     let mut window = Measured::unfitted(&size)?;
     // Before the first fit, which would else search for the best values: a figure of its own.
     step(&mut window, 0);
+    let first = window.window.app.gallery().photos.first().copied();
+    window.window.app.apply(Command::Select(first));
     // Overlap and what else follows from a fit is behind the second pass.
     let mut pool_seconds = pass(&mut window, 1).and_then(|_| pass(&mut window, 2));
     let mut frames_ms = Vec::new();
