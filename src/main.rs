@@ -37,6 +37,9 @@ fn run(command: Option<Command>, common: &Common) -> anyhow::Result<()> {
         }
         Some(Command::Open { path }) => window(StartWith::File(path), common),
         Some(command) => match command.window_benchmark() {
+            Some(WindowBenchmark::Ui(args)) if args.grid => {
+                ui::bench::run_grid(&args.pools, &args.keys, common.json)
+            }
             Some(WindowBenchmark::Ui(args)) => {
                 ui::bench::run(args.photos, args.project.as_deref(), common.json)
             }

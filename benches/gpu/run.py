@@ -33,7 +33,7 @@ class PyTorch:
 
 
 def shotlens(program, backbone, dtype, batch):
-    command = [program, "bench", "embed", "--device", "cuda", "--backbone", backbone, "--dtype", dtype, "--batch", str(batch), "--json"]
+    command = [program, "bench", "embed", "--device", "cuda", "--backbone", backbone, "--dtype", dtype, "--batch", str(batch), "--encoder-only", "--json"]
     answer = subprocess.run(command, capture_output=True, text=True)
     if answer.returncode:
         sys.exit(f"{' '.join(command)}: {answer.stderr}")

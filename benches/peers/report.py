@@ -151,6 +151,40 @@ def behind(contests):
     return "\n".join(f"{head}\n\n" + "\n".join(lines) + "\n" for head, lines in lists if lines) or "Nowhere in the tables below.\n"
 
 
+def slider_section(path):
+    """The live loop, where it was measured: benches/slider.py."""
+    if not path.exists():
+        return ""
+    result = json.loads(path.read_text())
+    cells = {(cell["keys"], cell["photos"]): cell for cell in result["cells"]}
+    keys, pools = (sorted({key[place] for key in cells}) for place in (0, 1))
+    head = ["keys", "photos", "on screen", "median", "99 %", "worst", "whole pool", "growth from the row above", "memory, MB"]
+    rows = []
+    for count in keys:
+        before = None
+        for photos in pools:
+            if not (cell := cells.get((count, photos))):
+                continue
+            seconds = cell["pool_seconds"]
+            grown = f"{number(seconds / before[1])} times for {number(photos / before[0])} times the photos" if before and seconds else ""
+            times = [f"{number(cell[key])} ms" if cell[key] is not None else "not measured" for key in ("p50_ms", "p99_ms", "worst_ms")]
+            whole = f"{number(seconds)} s" if seconds else "not within an hour"
+            rows.append([f"{count:,}", f"{photos:,}", str(cell["on_screen"]), *times, whole, grown, f"{cell['resident_mb'] or 0:,.0f}"])
+            before = (photos, seconds) if seconds else None
+    notes = "; ".join(sorted({note_of(cell) for cell in result["cells"]}))
+    return f"""## A slider, from 1,000 photos to a million
+
+![Growth of the two times with the pool, a line for each number of keys](slider.svg)
+
+Tip-Adapter, 100 classes, features of {result["cells"][0]["dim"]} numbers; `{result["command"]}`, drawn by `benches/slider.py`. *median*, *99 %* and *worst* are
+from a step of β to the end of the frame that shows the new predictions of all photos on screen; *whole pool* is from a step to the new
+predictions of every photo, in the background. The dashed lines grow as the pool does. Products of photos and keys are taken anew for
+each pass, because a million photos against 50,000 keys are 200 GB. {notes}.
+
+{table(head, rows)}
+"""
+
+
 def machine_section(result):
     machine, versions = result["machine"], result["versions"]
     sets = ", ".join(name.upper().replace("_", "-") for name in machine["instruction_sets"])
@@ -165,12 +199,13 @@ def machine_section(result):
 
 
 def main():
-    result = json.loads(pathlib.Path(sys.argv[1]).read_text())
+    figures = pathlib.Path(sys.argv[1])
+    result = json.loads(figures.read_text())
     contests = {key: {**contest, "rows": summary(contest)} for key, contest in result["contests"].items()}
     parts = [INTRO, "## Where Shotlens is not ahead\n", behind(contests), machine_section(result), HOW.format(threads=result["threads"]),
              "## Against other programs\n", *(contest_section(key, contests) for key in contests),
              memory_section(contests), "## Shotlens alone\n", *(alone_section(name, bench) for name, bench in result["alone"].items()),
-             earlier_section(result), "## Not measured\n",
+             slider_section(figures.parent / "slider.json"), earlier_section(result), "## Not measured\n",
              NOT_MEASURED + "".join(f"- {what}: {why}\n" for what, why in result["left_out"].items())]
     pathlib.Path(sys.argv[2]).write_text("\n".join(parts))
 

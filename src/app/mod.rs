@@ -168,6 +168,10 @@ impl App {
     pub fn gallery(&self) -> &Gallery {
         &self.gallery
     }
+    /// The photos on screen, as the window last said.
+    pub fn shown(&self) -> &[PhotoId] {
+        self.scoring.shown()
+    }
     /// The selected photo.
     pub fn selected(&self) -> Option<PhotoId> {
         self.selected

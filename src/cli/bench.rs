@@ -61,6 +61,15 @@ pub struct UiArgs {
     /// Measure on this project file; where there is none it is made, with `--photos` small photos and made-up features in the cache
     #[arg(long, value_name = "FILE")]
     pub project: Option<PathBuf>,
+    /// Measure only a slider, at every size of pool and number of keys
+    #[arg(long, conflicts_with_all = ["photos", "project"])]
+    pub grid: bool,
+    /// Sizes of the pool for `--grid`
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', default_values_t = [1_000, 10_000, 100_000, 1_000_000])]
+    pub pools: Vec<usize>,
+    /// Numbers of keys for `--grid`
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',', default_values_t = [100, 1_600, 16_000, 50_000])]
+    pub keys: Vec<usize>,
 }
 
 pub(super) fn run(what: &Bench, common: &Common) -> Result<()> {

@@ -18,6 +18,9 @@ const CHANNELS: usize = 3;
 pub(super) struct Axis {
     /// Pixels of the image.
     pub(super) from: u32,
+    /// How many of them the whole result covers, from the first: all, but for a fraction of the last one where that stands
+    /// for less than a pixel of the photo (PIL's `box`).
+    pub(super) covers: f64,
     /// Pixels of the whole result.
     pub(super) to: u64,
     /// Pixels of the result that are computed.
@@ -59,7 +62,7 @@ impl Axis {
     }
 
     fn taps(&self) -> Vec<Taps> {
-        let scale = f64::from(self.from) / self.to as f64;
+        let scale = self.covers / self.to as f64;
         let widening = scale.max(1.0);
         let reach = REACH * widening;
         let taps_of = |index: u64| {
@@ -166,11 +169,13 @@ mod tests {
         let pixels: Vec<u8> = (0..60).collect();
         let columns = Axis {
             from: 5,
+            covers: 5.0,
             to: 5,
             part: 1..4,
         };
         let rows = Axis {
             from: 4,
+            covers: 4.0,
             to: 4,
             part: 0..4,
         };
@@ -189,11 +194,13 @@ mod tests {
         let (columns, rows) = (
             Axis {
                 from: 90,
+                covers: 90.0,
                 to: 31,
                 part: 0..31,
             },
             Axis {
                 from: 70,
+                covers: 70.0,
                 to: 101,
                 part: 0..101,
             },

@@ -259,7 +259,7 @@ impl Engine {
         format!(
             "{}/{}/{adapter}",
             self.clip.space(),
-            self.clip.preprocess().id()
+            self.clip.preprocess().file_id()
         )
     }
 
@@ -352,11 +352,13 @@ impl Engine {
         if let Some(row) = self.cached(space, &[hash]).pop().flatten() {
             return Ok(Decoded::Cached(from_cache(stamp, row)));
         }
-        let image = image_io::decode_rgb(&bytes, path)?;
         let preprocess = self.clip.preprocess();
         let crop = match view {
-            Some(number) => preprocess.view(&image, &view_of(hash, number, image.dimensions())),
-            None => preprocess.crop(&image),
+            Some(number) => {
+                let image = image_io::decode_rgb(&bytes, path)?;
+                preprocess.view(&image, &view_of(hash, number, image.dimensions()))
+            }
+            None => preprocess.crop_file(&bytes, path)?,
         };
         Ok(Decoded::Crop(stamp, crop))
     }

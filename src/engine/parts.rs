@@ -76,13 +76,10 @@ impl Engine {
 
     /// A photo as the model sees it.
     pub fn crop_of(&self, path: &Path) -> Result<Crop, EngineError> {
-        let read = || {
+        let crop = || {
             let (bytes, _) = image_io::read_photo(path)?;
-            image_io::decode_rgb(&bytes, path)
+            self.clip().preprocess().crop_file(&bytes, path)
         };
-        match read() {
-            Ok(image) => Ok(self.clip().preprocess().crop(&image)),
-            Err(error) => Err(EngineError::Training(error.to_string())),
-        }
+        crop().map_err(|error: image_io::DecodeError| EngineError::Training(error.to_string()))
     }
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Cursor, Read as _};
 use std::path::{Path, PathBuf};
 
+use image::metadata::Orientation;
 use image::{
     ColorType, DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits,
     RgbImage,
@@ -113,13 +114,35 @@ pub fn read_photo(path: &Path) -> Result<(Vec<u8>, ContentHash), DecodeError> {
     Ok((bytes, hash))
 }
 
+/// A photo that was decoded at a half, a quarter or an eighth of its size, or at its full size.
+#[derive(Clone, Debug)]
+pub struct Reduced {
+    /// Upright; `width / divisor` by `height / divisor` pixels, rounded up.
+    pub image: RgbImage,
+    /// Pixels across in the file, upright.
+    pub width: u32,
+    /// Pixels down in the file, upright.
+    pub height: u32,
+    /// 1, 2, 4 or 8.
+    pub divisor: u32,
+}
+
 /// Decodes `bytes` (JPEG, PNG, GIF, BMP, TIFF or WebP, told by their content) as PIL's `convert("RGB")` would,
 /// upright by its EXIF orientation; of several pictures the first. `path` only names the photo in errors.
 ///
 /// A JPEG that ends early is refused, as PIL refuses it: half a picture, half grey, would get a confident wrong label.
 pub fn decode_rgb(bytes: &[u8], path: &Path) -> Result<RgbImage, DecodeError> {
+    decode_reduced(bytes, path, u32::MAX).map(|reduced| reduced.image)
+}
+
+/// The same, but a colour JPEG comes as small as its frequencies give it with a shorter side of `least_side` pixels or more:
+/// the pixels of PIL's `draft`, bit for bit, of which the full size is never computed.
+///
+/// 4000 x 3000 pixels, on one core: 137 ms and 54 MB whole, 76 ms halved, 43 ms and 5 MB quartered, 27 ms by eight. What is
+/// left is reading the entropy code, which takes libjpeg-turbo's own 32 ms.
+pub fn decode_reduced(bytes: &[u8], path: &Path, least_side: u32) -> Result<Reduced, DecodeError> {
     // A decoder that panics over one broken file must not take ten thousand good ones with it.
-    let decoded = std::panic::catch_unwind(|| decode_upright(bytes, path));
+    let decoded = std::panic::catch_unwind(|| decode_upright(bytes, path, least_side));
     decoded.unwrap_or_else(|_panic| {
         Err(DecodeError::Damaged {
             message: "its decoder gave up".to_owned(),
@@ -128,7 +151,7 @@ pub fn decode_rgb(bytes: &[u8], path: &Path) -> Result<RgbImage, DecodeError> {
     })
 }
 
-fn decode_upright(bytes: &[u8], path: &Path) -> Result<RgbImage, DecodeError> {
+fn decode_upright(bytes: &[u8], path: &Path, least_side: u32) -> Result<Reduced, DecodeError> {
     let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|source| DecodeError::Read {
@@ -155,17 +178,50 @@ fn decode_upright(bytes: &[u8], path: &Path) -> Result<RgbImage, DecodeError> {
         .orientation()
         .map_err(|error| from_image_error(error, path))?;
     let is_colour_jpeg = is_jpeg && decoder.color_type() == ColorType::Rgb8;
-    let has_right_size =
-        |image: &DynamicImage| (image.width(), image.height()) == decoder.dimensions();
-    let exact = is_colour_jpeg.then(|| decode_colour_jpeg(bytes)).flatten();
-    let mut image = match exact.filter(has_right_size) {
-        Some(image) => image,
+    let (width, height) = decoder.dimensions();
+    let divisor = divisor(width.min(height), least_side);
+    let has_right_size = |image: &DynamicImage| {
+        (image.width(), image.height()) == (width.div_ceil(divisor), height.div_ceil(divisor))
+    };
+    let exact = is_colour_jpeg
+        .then(|| decode_colour_jpeg(bytes, divisor))
+        .flatten();
+    let (mut image, divisor) = match exact.filter(has_right_size) {
+        Some(image) => (image, divisor),
         None => {
-            DynamicImage::from_decoder(decoder).map_err(|error| from_image_error(error, path))?
+            let image = DynamicImage::from_decoder(decoder);
+            (image.map_err(|error| from_image_error(error, path))?, 1)
         }
     };
     image.apply_orientation(orientation);
-    Ok(to_rgb(image))
+    let (width, height) = if lies_on_its_side(orientation) {
+        (height, width)
+    } else {
+        (width, height)
+    };
+    Ok(Reduced {
+        image: to_rgb(image),
+        width,
+        height,
+        divisor,
+    })
+}
+
+/// Whether a photo of this orientation is upright only once its sides have changed places.
+fn lies_on_its_side(orientation: Orientation) -> bool {
+    matches!(
+        orientation,
+        Orientation::Rotate90
+            | Orientation::Rotate270
+            | Orientation::Rotate90FlipH
+            | Orientation::Rotate270FlipH
+    )
+}
+
+/// The largest of 1, 2, 4 and 8 that leaves `least_side` pixels of a shorter side of `short_side`.
+fn divisor(short_side: u32, least_side: u32) -> u32 {
+    let leaves_enough = |divisor: &u32| short_side / divisor >= least_side;
+    [8, 4, 2].into_iter().find(leaves_enough).unwrap_or(1)
 }
 
 /// What decoders may take beyond the picture itself: 16-bit RGBA of [`MAX_PIXELS`] is 1.6 GB.
@@ -313,6 +369,25 @@ mod tests {
             ),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_reduced_jpeg_keeps_at_least_the_side_that_is_asked_for() {
+        let bytes = encoded(ImageFormat::Jpeg);
+        for (least_side, divisor, dimensions) in [
+            (30, 1, (40, 30)),
+            (16, 1, (40, 30)),
+            (15, 2, (20, 15)),
+            (7, 4, (10, 8)),
+            (1, 8, (5, 4)),
+        ] {
+            let reduced = decode_reduced(&bytes, Path::new("a.jpg"), least_side).unwrap();
+            assert_eq!(reduced.divisor, divisor, "{least_side}");
+            assert_eq!(reduced.image.dimensions(), dimensions, "{least_side}");
+            assert_eq!((reduced.width, reduced.height), (40, 30));
+        }
+        let png = decode_reduced(&encoded(ImageFormat::Png), Path::new("a.png"), 1).unwrap();
+        assert_eq!((png.divisor, png.image.dimensions()), (1, (40, 30)));
     }
 
     #[test]

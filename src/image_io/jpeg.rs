@@ -3,18 +3,24 @@
 use std::panic::catch_unwind;
 
 use image::{DynamicImage, RgbImage};
-use libjpeg_turbo_rs::{PixelFormat, decompress_to};
+use libjpeg_turbo_rs::{Decoder, PixelFormat, ScalingFactor};
 
-/// Decodes a colour JPEG to libjpeg's very bytes, not turned upright; `None` for CMYK and whatever this decoder does not
-/// know, which the `image` crate's does.
+/// Decodes a colour JPEG to libjpeg's very bytes at a `divisor`th of its size (1, 2, 4 or 8), not turned upright; `None` for
+/// CMYK and whatever this decoder does not know, which the `image` crate's does.
+///
+/// Reduced pictures equal Pillow 13's `draft` bit for bit (4000 x 3000 pixels at all four sizes).
 ///
 /// Nearly all photos have chroma at half resolution. `zune-jpeg`, which `image` uses, rounds twice when it interpolates
 /// it: pictures get redder by 0.1 levels on average, and crops are up to 3 levels off PIL's. This one takes about as
 /// long (1.4 ms against 0.9 for 400 x 533 pixels, 6.7 against 15.9 for a progressive 1001 x 777). Its vector kernels stay
 /// off, for its authors do not yet vouch for their memory safety; it is young, so a panic counts as not knowing.
-pub(super) fn decode_colour_jpeg(bytes: &[u8]) -> Option<DynamicImage> {
-    let decoded = catch_unwind(|| decompress_to(bytes, PixelFormat::Rgb));
-    let decoded = decoded.ok()?.ok()?;
+pub(super) fn decode_colour_jpeg(bytes: &[u8], divisor: u32) -> Option<DynamicImage> {
+    let decode = || {
+        let decoder = Decoder::new(bytes)?.with_output_format(PixelFormat::Rgb);
+        let scale = ScalingFactor::try_new(1, divisor)?;
+        decoder.with_scale(scale).decode_image()
+    };
+    let decoded = catch_unwind(decode).ok()?.ok()?;
     let width = u32::try_from(decoded.width).ok()?;
     let height = u32::try_from(decoded.height).ok()?;
     RgbImage::from_raw(width, height, decoded.data).map(DynamicImage::from)

@@ -7,7 +7,7 @@
 
 use super::lanes::{LANES, exp};
 use super::{Classifier, Knowledge, LOGIT_SCALE, Method, MethodError, Parameters, Queries};
-use crate::features::{Logits, Matrix};
+use crate::features::Logits;
 
 /// What one photo shows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -76,25 +76,36 @@ pub fn gather_evidence(
     queries: Queries<'_>,
     hidden: &[&[usize]],
 ) -> Result<Vec<Evidence>, MethodError> {
+    let mut evidence = gather_readings(method, classifier, knowledge, queries, hidden)?;
+    let (keys, probes) = (knowledge.keys_for(method)?, queries.probes_for(method)?);
+    if keys.is_empty() || probes.is_empty() {
+        return Ok(evidence);
+    }
+    let alike = probes.cosines(keys);
+    for (query, evidence) in evidence.iter_mut().enumerate() {
+        evidence.alike = alike.row(query).to_vec();
+        for row in hidden.get(query).copied().unwrap_or_default() {
+            evidence.alike[*row] = f32::NEG_INFINITY;
+        }
+    }
+    Ok(evidence)
+}
+
+/// [`gather_evidence`] that only scores need: nothing in [`Evidence::alike`], and half the products.
+pub fn gather_readings(
+    _method: Method,
+    classifier: &dyn Classifier,
+    knowledge: &Knowledge<'_>,
+    queries: Queries<'_>,
+    hidden: &[&[usize]],
+) -> Result<Vec<Evidence>, MethodError> {
     queries.check_dim(knowledge.text.dim())?;
     let readings = classifier.read(queries, hidden)?;
     let cosines = queries.original.cosines(knowledge.text);
-    let (keys, probes) = (knowledge.keys_for(method)?, queries.probes_for(method)?);
-    let alike = if keys.is_empty() || probes.is_empty() {
-        Matrix::zeros(probes.len(), 0)
-    } else {
-        probes.cosines(keys)
-    };
-    let evidence = |(query, reading): (usize, Reading)| {
-        let mut alike = alike.row(query).to_vec();
-        for row in hidden.get(query).copied().unwrap_or_default() {
-            alike[*row] = f32::NEG_INFINITY;
-        }
-        Evidence {
-            zero_shot: cosines.row(query).iter().map(|x| LOGIT_SCALE * x).collect(),
-            reading,
-            alike,
-        }
+    let evidence = |(query, reading): (usize, Reading)| Evidence {
+        zero_shot: cosines.row(query).iter().map(|x| LOGIT_SCALE * x).collect(),
+        reading,
+        alike: Vec::new(),
     };
     Ok(readings.into_iter().enumerate().map(evidence).collect())
 }
@@ -155,12 +166,17 @@ impl Weighing {
             },
         };
         let mut votes: Vec<Vote> = evidence.alike.iter().enumerate().map(vote).collect();
-        votes.sort_by(|a, b| {
-            b.weight
-                .total_cmp(&a.weight)
-                .then(b.cosine.total_cmp(&a.cosine))
-        });
-        votes.truncate(count);
+        let heavier = |a: &Vote, b: &Vote| {
+            let by_weight = b.weight.total_cmp(&a.weight);
+            let by_cosine = by_weight.then(b.cosine.total_cmp(&a.cosine));
+            by_cosine.then(a.row.cmp(&b.row))
+        };
+        // The inspector asks for a few of them at every step of a slider, of 50,000 perhaps.
+        if count < votes.len() {
+            votes.select_nth_unstable_by(count, heavier);
+            votes.truncate(count);
+        }
+        votes.sort_unstable_by(heavier);
         votes
     }
 }
@@ -222,6 +238,9 @@ impl pulp::WithSimd for AddVotes<'_> {
             gamma,
             sums,
         } = self;
+        // Shots of a class mostly stand together, so most sums are of whole vectors; what is added to one class one by one
+        // waits for the addition before.
+        let (mut run, mut run_label) = ([0.0; LANES], 0);
         for first in (0..affinities.len()).step_by(LANES) {
             let keys = first..affinities.len().min(first + LANES);
             let mut arguments = [0.0; LANES];
@@ -239,9 +258,23 @@ impl pulp::WithSimd for AddVotes<'_> {
                     *vote *= value;
                 }
             }
-            for (vote, label) in votes.iter().zip(&labels[keys]) {
-                sums[*label] += vote;
+            let labels = &labels[keys];
+            if labels.len() == LANES && labels.iter().all(|label| *label == labels[0]) {
+                if labels[0] != run_label {
+                    sums[run_label] += run.iter().sum::<f32>();
+                    (run, run_label) = ([0.0; LANES], labels[0]);
+                }
+                for lane in 0..LANES {
+                    run[lane] += votes[lane];
+                }
+            } else {
+                for (vote, label) in votes.iter().zip(labels) {
+                    sums[*label] += vote;
+                }
             }
+        }
+        if let Some(sum) = sums.get_mut(run_label) {
+            *sum += run.iter().sum::<f32>();
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The cache that all Tip-like methods share: keys sorted by class, and queries taken against them 16 at a time.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use super::lanes::{LANES, Lanes, exp};
@@ -14,8 +16,8 @@ pub(super) const CHUNK: usize = 4 * LANES;
 /// Keys and class texts, ready to be compared with queries.
 #[derive(Clone)]
 pub(crate) struct Keys {
-    /// `[num_keys, key_dim]`, sorted by class.
-    sorted: Matrix,
+    /// `[num_keys, key_dim]`, sorted by class; shared, for 50,000 keys are 100 MB and every step of a slider makes a classifier.
+    sorted: Arc<Matrix>,
     /// Index in the support set of every sorted key.
     pub order: Vec<usize>,
     /// One past the last sorted key of every class.
@@ -90,7 +92,7 @@ impl Keys {
             *count = end;
         }
         Self {
-            sorted: keys.select_rows(&order),
+            sorted: Arc::new(keys.select_rows(&order)),
             log_weights: vec![0.0; order.len()],
             order,
             ends,

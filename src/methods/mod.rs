@@ -39,7 +39,7 @@ use crate::features::{Features, Logits};
 use crate::progress::{Cancelled, Progress};
 use crate::support::SupportSet;
 
-pub use evidence::{Evidence, Reading, Weighing, gather_evidence};
+pub use evidence::{Evidence, Reading, Weighing, gather_evidence, gather_readings};
 pub use leave_one_out::{HeldOut, LeaveOneOut, Protocol, tune_on_support};
 pub use method::{Family, Method, Parameter, ParameterRange, Parameters, UnknownMethod};
 pub use tip_x::SignatureRange;

@@ -3,6 +3,8 @@
 //! A frame is everything between two pictures that the window's thread does: taking in events, carrying out commands, laying
 //! out, tessellating. What the graphics card does with the triangles is not in it.
 
+mod grid;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,6 +16,8 @@ use crate::worker::{Wake, thumbnail_reader};
 
 use super::ShotlensWindow;
 use super::thumbnails::ReadThumbnail;
+
+pub use grid::run as run_grid;
 
 const FRAMES: usize = 600;
 const FRAME_SECONDS: f64 = 1.0 / 60.0;
@@ -64,8 +68,13 @@ pub fn run(num_pool: usize, project: Option<&Path>, json: bool) -> Result<()> {
         ("evaluation", evaluation),
     ];
     rows.extend(scenes.map(|(name, act)| window.measure(name, act)));
-    window.lay_out_map(&mut rows)?;
-    rows.push(window.measure("map", zoom_map));
+    if window.lay_out_map(&mut rows) {
+        rows.push(window.measure("map", zoom_map));
+    } else {
+        eprintln!(
+            "the map of {num_pool} photos was not finished within ten minutes, so its scenes are left out"
+        );
+    }
     if json {
         let rows: Vec<_> = rows.iter().map(Row::json).collect();
         println!("{}", serde_json::Value::from(rows));
@@ -205,15 +214,20 @@ impl Measured {
     }
 
     fn synthetic(size: &SyntheticSize) -> Result<Self> {
+        let mut measured = Self::unfitted(size)?;
+        let is_idle = measured.window.app.wait_until_idle(PATIENCE);
+        ensure!(is_idle, "no predictions came within ten minutes");
+        Ok(measured)
+    }
+
+    /// A window whose features are there and whose first fit is due.
+    fn unfitted(size: &SyntheticSize) -> Result<Self> {
         let app = App::synthetic(size, Arc::new(|| ()))?;
         let read: ReadThumbnail = Arc::new(|_, side| {
             let grey = image::Rgb([90, 120, 150]);
             Ok(image::RgbImage::from_pixel(side, side * 3 / 4, grey))
         });
-        let mut measured = Self::new(app, &read);
-        let is_idle = measured.window.app.wait_until_idle(PATIENCE);
-        ensure!(is_idle, "no predictions came within ten minutes");
-        Ok(measured)
+        Ok(Self::new(app, &read))
     }
 
     /// Opens a project file and times how long its photos, then their predictions, take to be seen.
@@ -263,29 +277,34 @@ impl Measured {
         self.row(scene, times_ms)
     }
 
-    /// Opens the map and times how long its points, then their neighbourhoods take, and the frames meanwhile.
-    fn lay_out_map(&mut self, rows: &mut Vec<Row>) -> Result<()> {
+    /// Opens the map and times how long its points, then their neighbourhoods take, and the frames meanwhile; `false` if it was
+    /// not finished, with rows for what there was.
+    fn lay_out_map(&mut self, rows: &mut Vec<Row>) -> bool {
         self.window.app.apply(Command::ShowEvaluation(false));
         self.window.app.apply(Command::SetFilter(Filter::All));
         self.window.app.apply(Command::ShowMap(true));
         let start = Instant::now();
         let (mut times_ms, mut points_ms) = (Vec::new(), None);
-        loop {
-            ensure!(start.elapsed() < PATIENCE, "no map within ten minutes");
+        let mut neighbours_ms = None;
+        while neighbours_ms.is_none() && start.elapsed() < PATIENCE {
             times_ms.push(self.frame(|_, _, _| (), 0));
             let elapsed_ms = start.elapsed().as_secs_f64() * 1e3;
-            let view = self.window.app.map();
-            if view.panes.is_empty() {
-                continue;
-            }
-            let points_ms = *points_ms.get_or_insert(elapsed_ms);
-            if view.panes.iter().all(|pane| pane.share.is_none()) {
-                rows.push(self.row("map: points", vec![points_ms]));
-                rows.push(self.row("map: neighbours", vec![elapsed_ms]));
-                rows.push(self.row("map: frames", times_ms));
-                return Ok(());
+            let panes = &self.window.app.map().panes;
+            if !panes.is_empty() {
+                points_ms.get_or_insert(elapsed_ms);
+                let is_finished = panes.iter().all(|pane| pane.share.is_none());
+                neighbours_ms = is_finished.then_some(elapsed_ms);
             }
         }
+        let once = [
+            ("map: points", points_ms),
+            ("map: neighbours", neighbours_ms),
+        ];
+        for (scene, ms) in once {
+            rows.extend(ms.map(|ms| self.row(scene, vec![ms])));
+        }
+        rows.push(self.row("map: frames", times_ms));
+        neighbours_ms.is_some()
     }
 
     /// Draws a frame; how long it took, in milliseconds.
@@ -336,6 +355,13 @@ pub(super) fn draw(
     context.tessellate(output.shapes, output.pixels_per_point)
 }
 
+/// What this share of ascending `values` stays below; 0 of none.
+fn quantile(values: &[f64], share: f64) -> f64 {
+    let last = values.len().saturating_sub(1);
+    let value = values.get((share * last as f64).round() as usize);
+    value.copied().unwrap_or_default()
+}
+
 /// Whether the gallery shows photos with their pictures.
 fn has_photos(window: &ShotlensWindow) -> bool {
     !window.app.gallery().photos.is_empty() && window.thumbnails.has_pictures()
@@ -344,11 +370,7 @@ fn has_photos(window: &ShotlensWindow) -> bool {
 impl Row {
     /// The time that this share of the frames stays below.
     fn quantile(&self, share: f64) -> f64 {
-        let last = self.times_ms.len().saturating_sub(1);
-        self.times_ms
-            .get((share * last as f64).round() as usize)
-            .copied()
-            .unwrap_or_default()
+        quantile(&self.times_ms, share)
     }
 
     fn json(&self) -> serde_json::Value {

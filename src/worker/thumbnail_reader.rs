@@ -53,7 +53,8 @@ fn read(
         return Ok(picture.into_rgb8());
     }
     let (bytes, _) = image_io::read_photo(path).map_err(|error| error.to_string())?;
-    let picture = image_io::decode_rgb(&bytes, path).map_err(|error| error.to_string())?;
+    let reduced = image_io::decode_reduced(&bytes, path, max_side);
+    let picture = reduced.map_err(|error| error.to_string())?.image;
     let thumbnail = image_io::thumbnail(&picture, max_side);
     if let Some(mut cache) = locked() {
         let mut jpeg = Vec::new();

@@ -8,7 +8,7 @@ use candle_core::{CudaDevice, CudaStorage, Error, Result, Storage, Tensor, op::B
 use super::buffers::Buffers;
 use super::kernels::{Kernels, PatchPlan, Shape, empty};
 use super::upload::Upload;
-use super::weights::{Card, HalfBlock, Layer, Norm};
+use super::weights::{HalfBlock, Layer, Norm};
 use crate::clip::adapter::BottleneckAdapter;
 use crate::clip::preprocess::Crop;
 

@@ -122,7 +122,8 @@ impl Photos {
 fn look_at(path: &Path) -> Result<(ContentHash, (u32, u32)), String> {
     let read = || {
         let (bytes, hash) = image_io::read_photo(path)?;
-        image_io::decode_rgb(&bytes, path).map(|image| (hash, image.dimensions()))
+        let reduced = image_io::decode_reduced(&bytes, path, 1);
+        reduced.map(|reduced| (hash, (reduced.width, reduced.height)))
     };
     read().map_err(|error: image_io::DecodeError| error.to_string())
 }

@@ -6,7 +6,7 @@ use super::fitting::Fit;
 use super::{ScoreEvent, ScoringThread};
 use crate::features::{Features, dot};
 use crate::ids::{Generation, PhotoId};
-use crate::methods::{MethodError, Queries, Weighing, gather_evidence};
+use crate::methods::{MethodError, Queries, Weighing, gather_readings};
 use crate::support::two_means::two_means;
 use crate::worker::evidence_set::scored;
 
@@ -73,7 +73,7 @@ impl ScoringThread {
                 ..Queries::new(&original)
             };
             let knowledge = fit.lesson.knowledge();
-            let evidence = gather_evidence(
+            let evidence = gather_readings(
                 fit.fitted.method,
                 &*fit.classifier,
                 &knowledge,

@@ -63,6 +63,8 @@ pub(super) struct Fit {
     pub(super) overlap_note: Option<String>,
     /// The keys that come from a picture, by its content.
     pub(super) key_hashes: HashMap<ContentHash, Vec<usize>>,
+    /// Number of keys of each class.
+    pub(super) keys_per_class: Vec<usize>,
 }
 
 impl Fit {
@@ -70,7 +72,7 @@ impl Fit {
     pub(super) fn own_class(&self, keys: &[usize]) -> (usize, f32) {
         let labels = &self.fitted.labels;
         let class = labels[keys[0]];
-        let total = labels.iter().filter(|label| **label == class).count();
+        let total = self.keys_per_class[class];
         let own = keys.iter().filter(|key| labels[**key] == class).count();
         (class, total as f32 / (total - own).max(1) as f32)
     }
@@ -180,6 +182,7 @@ impl ScoringThread {
         let overlap_note = encoder.as_ref().and_then(AdaptedEncoder::note);
         Ok(Some(Fit {
             summary,
+            keys_per_class: lesson.support.rows_per_class(),
             lesson,
             encoder,
             fitted: Arc::new(fitted),

@@ -7,11 +7,19 @@ use super::fitting::Fit;
 use super::{ScoreEvent, ScoringThread};
 use crate::features::Features;
 use crate::ids::{ClassId, Generation, PhotoId};
-use crate::methods::{MethodError, Queries, Weighing, gather_evidence};
+use crate::methods::{
+    Classifier, Evidence, Knowledge, Method, MethodError, Queries, Weighing, gather_evidence,
+    gather_readings,
+};
 use crate::worker::evidence_set::{EvidenceSet, Scored, scored};
 
-/// Photos predicted between two looks at the job queue: about two milliseconds against 1,600 keys on two cores.
+/// Photos predicted between two looks at the job queue: some twenty milliseconds against 1,600 keys of 512 numbers on two cores.
 const SLICE: usize = 1024;
+/// Products of photos and keys between two looks: against 50,000 keys a whole [`SLICE`] takes half a second, while photos that
+/// were scrolled into view wait.
+const SLICE_PRODUCTS: usize = SLICE * 1600;
+/// Photos that the methods take at once on each of two cores.
+const LEAST_SLICE: usize = 128;
 
 /// While a pool is still being predicted or embedded, the window hears of it this often.
 const TELL_EVERY: Duration = Duration::from_millis(150);
@@ -40,6 +48,15 @@ impl PoolPredictions {
             .map(|index| &self.scored[index])
     }
 }
+
+/// [`gather_evidence`], or [`gather_readings`] where nobody looks at what is alike.
+type Gather = fn(
+    Method,
+    &dyn Classifier,
+    &Knowledge<'_>,
+    Queries<'_>,
+    &[&[usize]],
+) -> Result<Vec<Evidence>, MethodError>;
 
 /// How far the pool is predicted.
 #[derive(Default)]
@@ -83,7 +100,9 @@ impl ScoringThread {
         };
         let start = self.pool.scored.len();
         if start < self.pool.wanted {
-            let rows: Vec<usize> = (start..self.pool.wanted.min(start + SLICE)).collect();
+            let num_keys = fit.lesson.support.len().max(1);
+            let slice = (SLICE_PRODUCTS / num_keys).clamp(LEAST_SLICE, SLICE);
+            let rows: Vec<usize> = (start..self.pool.wanted.min(start + slice)).collect();
             match self.scores(fit, &rows) {
                 Ok(scores) => {
                     self.pool.scored.extend(scores);
@@ -130,44 +149,51 @@ impl ScoringThread {
     /// Scores of rows; those that cannot be scored (yet) are [`UNKNOWN`].
     fn scores(&self, fit: &Fit, rows: &[usize]) -> Result<Vec<Scored>, MethodError> {
         let mut scores = vec![UNKNOWN; rows.len()];
-        let places: Vec<usize> = (0..rows.len())
-            .filter(|place| self.can_score(fit, rows[*place]))
-            .collect();
+        let places = (0..rows.len()).filter(|place| self.can_score(fit, rows[*place]));
+        let (shots, others): (Vec<usize>, Vec<usize>) =
+            places.partition(|place| self.own_keys(fit, rows[*place]).is_some());
+        self.score_others(fit, rows, &others, &mut scores)?;
+        let shot_rows: Vec<usize> = shots.iter().map(|place| rows[*place]).collect();
+        let set = self.evidence_of(fit, &shot_rows, gather_readings)?;
+        let (parameters, temperature) = (&fit.summary.parameters, fit.summary.temperature);
+        for (place, row) in shots.iter().zip(shot_rows) {
+            let photo = self.table.photos()[row];
+            if let Some(score) = set.score(photo, parameters, temperature) {
+                scores[*place] = score;
+            }
+        }
+        Ok(scores)
+    }
+
+    /// Scores of the photos at these places of `rows`, none of which is a shot.
+    fn score_others(
+        &self,
+        fit: &Fit,
+        rows: &[usize],
+        places: &[usize],
+        scores: &mut [Scored],
+    ) -> Result<(), MethodError> {
+        if places.is_empty() {
+            return Ok(());
+        }
         let rows: Vec<usize> = places.iter().map(|place| rows[*place]).collect();
         let (Ok(original), Some(adapted)) = (
             self.table.original(&rows),
             self.adapted_if_needed(fit, &rows),
         ) else {
-            return Ok(scores);
+            return Ok(());
         };
         let queries = Queries {
             adapted: adapted.as_ref(),
             ..Queries::new(&original)
         };
-        let parameters = &fit.summary.parameters;
         let logits = fit.classifier.logits(queries)?;
         let zero_shot = original.cosines(&fit.lesson.text);
         for (index, place) in places.iter().enumerate() {
-            scores[*place] = scored(
-                logits.0.row(index),
-                zero_shot.row(index),
-                fit.summary.temperature,
-            );
+            let (logits, zero_shot) = (logits.0.row(index), zero_shot.row(index));
+            scores[*place] = scored(logits, zero_shot, fit.summary.temperature);
         }
-        let inside: Vec<usize> = (0..rows.len())
-            .filter(|index| self.own_keys(fit, rows[*index]).is_some())
-            .collect();
-        let set = self.evidence_of(
-            fit,
-            &inside.iter().map(|index| rows[*index]).collect::<Vec<_>>(),
-        )?;
-        for index in inside {
-            let photo = self.table.photos()[rows[index]];
-            if let Some(score) = set.score(photo, parameters, fit.summary.temperature) {
-                scores[places[index]] = score;
-            }
-        }
-        Ok(scores)
+        Ok(())
     }
 
     /// Whether a row has a direction, and adapted features where the method needs them.
@@ -186,7 +212,12 @@ impl ScoringThread {
 
     /// Evidence of rows that can be scored. A photo that is a shot itself is scored by the others, as in leave-one-out: its own
     /// vote would always be right. In a cache it is masked, and its class's sum is scaled by K/(K-1).
-    fn evidence_of(&self, fit: &Fit, rows: &[usize]) -> Result<EvidenceSet, MethodError> {
+    fn evidence_of(
+        &self,
+        fit: &Fit,
+        rows: &[usize],
+        gather: Gather,
+    ) -> Result<EvidenceSet, MethodError> {
         let mut set = EvidenceSet {
             support: Arc::clone(&fit.fitted),
             ..EvidenceSet::default()
@@ -205,7 +236,7 @@ impl ScoringThread {
         };
         let own_keys = |row: &usize| self.own_keys(fit, *row).unwrap_or_default();
         let hidden: Vec<&[usize]> = rows.iter().map(own_keys).collect();
-        let evidence = gather_evidence(
+        let evidence = gather(
             fit.fitted.method,
             &*fit.classifier,
             &fit.lesson.knowledge(),
@@ -250,7 +281,7 @@ impl ScoringThread {
             .iter()
             .filter_map(|photo| self.table.row_of(*photo));
         let rows: Vec<usize> = rows.filter(|row| self.can_score(fit, *row)).collect();
-        match self.evidence_of(fit, &rows) {
+        match self.evidence_of(fit, &rows, gather_evidence) {
             Ok(set) => self.out.send(ScoreEvent::Evidence(Arc::new(set))),
             Err(error) => self.out.send(ScoreEvent::Failed(error.to_string())),
         }
