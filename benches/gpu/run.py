@@ -48,7 +48,7 @@ def main():
     parser.add_argument("--backbones", nargs="*", default=list(BATCHES))
     arguments = parser.parse_args()
     torch = PyTorch()
-    rows, result = [], {"versions": torch.versions}
+    rows, result = [], {"versions": torch.versions, "rounds": arguments.rounds}
     for backbone in arguments.backbones:
         rates = {}
         for turn in range(arguments.rounds):

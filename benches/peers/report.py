@@ -2,6 +2,7 @@
 """Writes docs/performance.md from the figures of run.py: report.py docs/performance.json docs/performance.md"""
 import json, pathlib, sys
 
+from gpu_section import gpu_section
 from summary import summary
 
 PEERS = {"torch": ("torch", "transformers", "sentence-transformers", "onnxruntime", "openvino", "pillow", "numpy"),
@@ -26,8 +27,8 @@ has loaded its model, from prepared pixels (Shotlens: from 8-bit crops). A figur
 Shotlens computes in f32 only. PyTorch's f32 is about half as fast as onnxruntime's here; its matrix products go through MKL, which may do
 better on another maker's processor.
 """
-NOT_MEASURED = """- Processors with other instruction sets (AVX2 only, AMX, ARM), more threads, and graphics cards.
-- PyTorch through `torch.compile`, int8 models, and programs that are not on PyPI.
+NOT_MEASURED = """- Processors with other instruction sets (AVX2 only, AMX, ARM), more threads, and graphics cards other than the one below; Apple's GPUs.
+- PyTorch through `torch.compile` on a processor, int8 models, and programs that are not on PyPI.
 - clip-retrieval and rclip with published weights: model hubs were out of reach. rclip takes one model only (ViT-B/32 with crops of 256
   pixels), so it ran on random weights of that size in its own place, against Shotlens on the same weights. Its query was a photo, so that
   it did not load its text model.
@@ -205,7 +206,7 @@ def main():
     parts = [INTRO, "## Where Shotlens is not ahead\n", behind(contests), machine_section(result), HOW.format(threads=result["threads"]),
              "## Against other programs\n", *(contest_section(key, contests) for key in contests),
              memory_section(contests), "## Shotlens alone\n", *(alone_section(name, bench) for name, bench in result["alone"].items()),
-             slider_section(figures.parent / "slider.json"), earlier_section(result), "## Not measured\n",
+             slider_section(figures.parent / "slider.json"), gpu_section(figures.parent / "gpu.json", table, number), earlier_section(result), "## Not measured\n",
              NOT_MEASURED + "".join(f"- {what}: {why}\n" for what, why in result["left_out"].items())]
     pathlib.Path(sys.argv[2]).write_text("\n".join(parts))
 
