@@ -2,7 +2,7 @@
 
 use candle_core::Device;
 
-use super::{ClipError, ops};
+use super::{ClipError, Kernel};
 
 /// The format that somebody asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,6 +59,7 @@ impl Precision {
 /// The format where nobody asks for one.
 fn unasked(device: &Device) -> NumberFormat {
     match device {
+        Device::Cpu if forced() == Some(Kernel::Avx512Bf16) => NumberFormat::Bf16,
         Device::Cpu | Device::Cuda(_) | Device::Metal(_) => NumberFormat::F32,
     }
 }
@@ -67,8 +68,11 @@ fn unasked(device: &Device) -> NumberFormat {
 fn obstacle(format: NumberFormat, device: &Device) -> Option<&'static str> {
     match (format, device) {
         (NumberFormat::F32, _) => None,
-        (NumberFormat::Bf16, Device::Cpu) => (!ops::cpu_has_bf16())
-            .then_some("this processor has no instructions for it (AVX512-BF16)"),
+        (NumberFormat::Bf16, Device::Cpu) => match forced() {
+            None | Some(Kernel::Avx512Bf16) => (!Kernel::Avx512Bf16.is_here())
+                .then_some("this processor has no instructions for it (AVX512-BF16)"),
+            Some(_) => Some("SHOTLENS_KERNEL names a kernel without it"),
+        },
         (NumberFormat::F16, Device::Cpu) => {
             Some("processors multiply it no faster than f32, and bf16 where they have AVX512-BF16")
         }
@@ -76,6 +80,10 @@ fn obstacle(format: NumberFormat, device: &Device) -> Option<&'static str> {
             Some("the encoder computes in f32 on GPUs")
         }
     }
+}
+
+fn forced() -> Option<Kernel> {
+    Kernel::forced().ok().flatten()
 }
 
 /// What a layer multiplies; sums, norms and the stream between layers are f32 on a CPU.
@@ -125,16 +133,19 @@ mod tests {
 
     #[test]
     fn what_a_processor_cannot_multiply_is_refused_with_a_remedy() {
-        assert_eq!(Precision::Auto.on(&Device::Cpu).unwrap(), NumberFormat::F32);
         let refused = Precision::F16.on(&Device::Cpu).unwrap_err().to_string();
         assert!(
             refused.starts_with("the encoder cannot compute in f16 here")
                 && refused.contains("--dtype f32"),
             "{refused}"
         );
-        assert_eq!(
-            Precision::Bf16.on(&Device::Cpu).is_ok(),
-            ops::cpu_has_bf16()
-        );
+        let bf16 = Precision::Bf16.on(&Device::Cpu);
+        match forced() {
+            None => {
+                assert_eq!(bf16.is_ok(), Kernel::Avx512Bf16.is_here());
+                assert_eq!(unasked(&Device::Cpu), NumberFormat::F32);
+            }
+            forced => assert_eq!(bf16.is_ok(), forced == Some(Kernel::Avx512Bf16)),
+        }
     }
 }

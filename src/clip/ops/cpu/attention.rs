@@ -1,9 +1,10 @@
 //! Softmax attention straight from packed queries, keys and values.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::activation::exp;
+use super::kernel::dispatch;
 use super::matmul::{Finish, Rows, Task};
 use super::output::{SharedRows, filled};
 use super::pack::{PackedView, Strided};
@@ -73,7 +74,7 @@ impl Head<'_> {
             stride,
         };
         multiply(queries, keys, SharedRows::new(&mut scores, num_tokens));
-        Arch::new().dispatch(Softmax {
+        dispatch(Softmax {
             scores: &mut scores,
             num_tokens,
             scale: 1.0 / (head_width as f32).sqrt(),
