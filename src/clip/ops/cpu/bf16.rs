@@ -38,8 +38,7 @@ mod product {
     use super::super::output::SharedRows;
     use super::super::pack::{PackedView, VECTORS, panel_width};
 
-    /// Numbers of a vector of sums, and pairs of a vector of factors.
-    const LANES: usize = 16;
+    const LANES: usize = PairProduct::LANES;
     /// Inner pairs between two visits of an output cell: a panel of them is 144 KiB.
     const BLOCK_PAIRS: usize = 768;
 
@@ -50,6 +49,9 @@ mod product {
     }
 
     impl PairProduct {
+        /// Numbers of a vector of sums, and pairs of a vector of factors.
+        pub(in crate::clip::ops) const LANES: usize = 16;
+
         /// `None` where the processor has no instructions for it.
         pub(in crate::clip::ops) fn try_new() -> Option<Self> {
             let simd = V4::try_new()?;
@@ -270,6 +272,9 @@ mod product {
     pub(in crate::clip::ops) enum PairProduct {}
 
     impl PairProduct {
+        /// None.
+        pub(in crate::clip::ops) const LANES: usize = 0;
+
         /// There is none.
         pub(in crate::clip::ops) fn try_new() -> Option<Self> {
             None

@@ -169,7 +169,8 @@ impl PackedMatrix {
             inner > 0 && weight.len() == outputs * inner,
             "weights do not fill their shape"
         );
-        let pairs = PairProduct::try_new().filter(|_| format == NumberFormat::Bf16);
+        let wants_pairs = format == NumberFormat::Bf16 && lanes() == PairProduct::LANES;
+        let pairs = PairProduct::try_new().filter(|_| wants_pairs);
         let panels = match pairs {
             Some(product) => Panels::Bf16(product, packed_pairs(weight, outputs, inner)),
             None => Panels::F32(packed(weight, outputs, inner)),
