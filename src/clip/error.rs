@@ -147,6 +147,12 @@ pub enum ClipError {
         /// Why not.
         reason: String,
     },
+    /// An environment variable that asks for what the processor has not got.
+    #[error("{reason}")]
+    Kernel {
+        /// What it says, what is wrong, and what would be right.
+        reason: String,
+    },
     /// A number format that the device does not compute in.
     #[error(
         "the encoder cannot compute in {format} here: {reason}; leave --dtype out, or give --dtype f32"

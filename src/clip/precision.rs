@@ -3,12 +3,12 @@
 use candle_core::Device;
 
 use super::checkpoint::ImageConfig;
-use super::{ClipError, ops};
+use super::{ClipError, Kernel};
 
 /// The format that somebody asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// The fastest that does not change predictions on the device.
+    /// f32 on processors; on an NVIDIA GPU f16, which OpenAI's own code computes in there.
     #[default]
     Auto,
     /// 32-bit floats, whatever the device.
@@ -93,6 +93,7 @@ fn half_obstacle(_: &ImageConfig, _: &Device) -> Option<String> {
 /// The format where nobody asks for one.
 fn unasked(device: &Device) -> NumberFormat {
     match device {
+        Device::Cpu if forced() == Some(Kernel::Avx512Bf16) => NumberFormat::Bf16,
         Device::Cpu | Device::Metal(_) => NumberFormat::F32,
         // What OpenAI's own code computes in on GPUs, and what its checkpoints are stored in.
         Device::Cuda(_) => NumberFormat::F16,
@@ -103,8 +104,11 @@ fn unasked(device: &Device) -> NumberFormat {
 fn obstacle(format: NumberFormat, device: &Device) -> Option<&'static str> {
     match (format, device) {
         (NumberFormat::F32, _) => None,
-        (NumberFormat::Bf16, Device::Cpu) => (!ops::cpu_has_bf16())
-            .then_some("this processor has no instructions for it (AVX512-BF16)"),
+        (NumberFormat::Bf16, Device::Cpu) => match forced() {
+            None | Some(Kernel::Avx512Bf16) => (!Kernel::Avx512Bf16.is_here())
+                .then_some("this processor has no instructions for it (AVX512-BF16)"),
+            Some(_) => Some("SHOTLENS_KERNEL names a kernel without it"),
+        },
         (NumberFormat::F16, Device::Cpu) => {
             Some("processors multiply it no faster than f32, and bf16 where they have AVX512-BF16")
         }
@@ -116,7 +120,11 @@ fn obstacle(format: NumberFormat, device: &Device) -> Option<&'static str> {
     }
 }
 
-/// What a layer multiplies; sums, norms and the stream between layers are f32 on a CPU.
+fn forced() -> Option<Kernel> {
+    Kernel::forced().ok().flatten()
+}
+
+/// What a layer multiplies; sums, norms and the stream between layers are f32 wherever it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NumberFormat {
     /// 32-bit floats.
@@ -163,16 +171,19 @@ mod tests {
 
     #[test]
     fn what_a_processor_cannot_multiply_is_refused_with_a_remedy() {
-        assert_eq!(Precision::Auto.on(&Device::Cpu).unwrap(), NumberFormat::F32);
         let refused = Precision::F16.on(&Device::Cpu).unwrap_err().to_string();
         assert!(
             refused.starts_with("the encoder cannot compute in f16 here")
                 && refused.contains("--dtype f32"),
             "{refused}"
         );
-        assert_eq!(
-            Precision::Bf16.on(&Device::Cpu).is_ok(),
-            ops::cpu_has_bf16()
-        );
+        let bf16 = Precision::Bf16.on(&Device::Cpu);
+        match forced() {
+            None => {
+                assert_eq!(bf16.is_ok(), Kernel::Avx512Bf16.is_here());
+                assert_eq!(unasked(&Device::Cpu), NumberFormat::F32);
+            }
+            forced => assert_eq!(bf16.is_ok(), forced == Some(Kernel::Avx512Bf16)),
+        }
     }
 }

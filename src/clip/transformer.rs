@@ -4,7 +4,7 @@ use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
 
 use super::checkpoint::{Activation, BlockWeights, ImageConfig, NormWeights};
-use super::ops::{Elementwise, LayerNorm, Linear, Path, attention};
+use super::ops::{Elementwise, Kernel, LayerNorm, Linear, Path, attention};
 use super::{ClipError, NumberFormat, OpenOptions, Precision, precision};
 
 /// Where a tower's layers lie and how they are computed.
@@ -22,9 +22,13 @@ impl Placement {
         options: &OpenOptions,
         path: Option<Path>,
     ) -> std::result::Result<(Self, String), ClipError> {
+        let forced = Kernel::forced().map_err(|reason| ClipError::Kernel { reason })?;
         let (device, description) = options.device.open()?;
         let format = options.precision.on(&device)?;
-        let path = path.unwrap_or_else(|| Path::for_device(&device));
+        let path = path.unwrap_or_else(|| match forced {
+            Some(Kernel::BuiltIn) => Path::BuiltIn,
+            _ => Path::for_device(&device),
+        });
         let placement = Self {
             device,
             path,
@@ -55,7 +59,7 @@ impl Placement {
         bias: Option<Vec<f32>>,
         outputs: usize,
     ) -> Result<Linear> {
-        Linear::frozen(weight, bias, outputs, self.path, &self.device)
+        Linear::frozen(weight, bias, outputs, self.path, self.format, &self.device)
     }
 }
 

@@ -6,6 +6,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shap
 
 use super::cpu::{Finish, PackedMatrix, matmul, times_slope};
 use super::{Elementwise, Path, numbers, rows_and_width};
+use crate::clip::NumberFormat;
 
 /// A matrix product with what follows it.
 #[derive(Clone)]
@@ -31,18 +32,20 @@ struct Packed {
 }
 
 impl Linear {
-    /// A frozen layer from `weight`, `outputs` rows of as many numbers as the input has, and `bias`.
+    /// A frozen layer from `weight`, `outputs` rows of as many numbers as the input has, and `bias`; on the fused path it
+    /// multiplies numbers of `format`.
     pub(crate) fn frozen(
         weight: &[f32],
         bias: Option<Vec<f32>>,
         outputs: usize,
         path: Path,
+        format: NumberFormat,
         device: &Device,
     ) -> Result<Self> {
         let inner = weight.len() / outputs;
         let weight = match path {
             Path::Fused => Weight::Packed(Arc::new(Packed {
-                weight: PackedMatrix::new(weight, outputs, inner),
+                weight: PackedMatrix::new(weight, outputs, inner, format),
                 bias,
             })),
             Path::BuiltIn => Weight::Plain {

@@ -13,6 +13,7 @@ mod linear;
 use candle_core::{CpuStorage, Device, Layout, Result, Tensor};
 
 pub(crate) use attention::{AttentionShape, attention};
+pub use cpu::Kernel;
 pub(crate) use grid::{average_pool, windows};
 pub(crate) use layer_norm::LayerNorm;
 pub(crate) use linear::Linear;
@@ -35,11 +36,6 @@ impl Path {
             Self::BuiltIn
         }
     }
-}
-
-/// Whether our own code has a product of 16-bit brain floats for this processor.
-pub(crate) fn cpu_has_bf16() -> bool {
-    false
 }
 
 /// A function of every number by itself.

@@ -3,6 +3,7 @@
 use candle_core::{Device, Result, Tensor, Var};
 
 use super::*;
+use crate::clip::NumberFormat;
 
 /// The same numbers in every run, in [-1, 1].
 fn numbers_like(dims: &[usize], seed: usize) -> Tensor {
@@ -25,9 +26,16 @@ fn linear(path: Path, function: Elementwise) -> Linear {
         .to_vec1()
         .unwrap();
     let bias = numbers_like(&[20], 2).to_vec1().unwrap();
-    Linear::frozen(&weight, Some(bias), 20, path, &Device::Cpu)
-        .unwrap()
-        .then(function)
+    Linear::frozen(
+        &weight,
+        Some(bias),
+        20,
+        path,
+        NumberFormat::F32,
+        &Device::Cpu,
+    )
+    .unwrap()
+    .then(function)
 }
 
 /// The sum of all numbers of `y` with fixed weights, and the gradients of it.
@@ -162,9 +170,16 @@ fn functions_stay_finite_for_huge_numbers() {
     .unwrap();
     let x = x.reshape((9, 1)).unwrap();
     for function in [Elementwise::Relu, Elementwise::QuickGelu, Elementwise::Gelu] {
-        let identity = Linear::frozen(&[1.0], None, 1, Path::Fused, &Device::Cpu)
-            .unwrap()
-            .then(function);
+        let identity = Linear::frozen(
+            &[1.0],
+            None,
+            1,
+            Path::Fused,
+            NumberFormat::F32,
+            &Device::Cpu,
+        )
+        .unwrap()
+        .then(function);
         let y: Vec<f32> = identity
             .forward(&x)
             .unwrap()
@@ -188,5 +203,28 @@ fn windows_and_pools_are_the_same_on_both_paths() {
         let (fused, built_in) = (f(&x, Path::Fused).unwrap(), f(&x, Path::BuiltIn).unwrap());
         assert_eq!(fused.dims(), built_in.dims());
         assert!(largest_difference(&fused, &built_in) < 1e-6);
+    }
+}
+
+/// Every test of the operations again in a process of its own for each kernel that this processor has.
+#[test]
+fn every_kernel_passes_the_tests_of_the_operations() {
+    if std::env::var_os("SHOTLENS_KERNEL").is_some() {
+        return; // one of those processes
+    }
+    for kernel in Kernel::ALL {
+        if !kernel.is_here() {
+            println!("skipped: this processor has no {}", kernel.name());
+            continue;
+        }
+        let tests = std::env::current_exe().unwrap();
+        let run = std::process::Command::new(tests)
+            .arg("clip::ops::")
+            .env("SHOTLENS_KERNEL", kernel.name())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(run.status.success(), "{}:\n{said}", kernel.name());
+        assert!(!said.contains(" 0 passed"), "{said}");
     }
 }

@@ -1,9 +1,10 @@
 //! Softmax attention straight from packed queries, keys and values.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::activation::exp;
+use super::kernel::dispatch;
 use super::matmul::{Finish, Rows, Task};
 use super::output::{SharedRows, filled};
 use super::pack::{PackedView, Strided};
@@ -73,7 +74,7 @@ impl Head<'_> {
             stride,
         };
         multiply(queries, keys, SharedRows::new(&mut scores, num_tokens));
-        Arch::new().dispatch(Softmax {
+        dispatch(Softmax {
             scores: &mut scores,
             num_tokens,
             scale: 1.0 / (head_width as f32).sqrt(),
@@ -126,10 +127,18 @@ impl WithSimd for Softmax<'_> {
             let num_seen = if self.is_causal { index + 1 } else { row.len() };
             let (row, masked) = row.split_at_mut(num_seen);
             masked.fill(0.0);
-            let largest = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let (vectors, rest) = S::as_mut_simd_f32s(row);
+            let largest = vectors
+                .iter()
+                .fold(simd.splat_f32s(f32::NEG_INFINITY), |largest, vector| {
+                    simd.max_f32s(largest, *vector)
+                });
+            let largest = rest
+                .iter()
+                .copied()
+                .fold(simd.reduce_max_f32s(largest), f32::max);
             let offset = simd.splat_f32s(-largest * self.scale);
             let mut total = simd.splat_f32s(0.0);
-            let (vectors, rest) = S::as_mut_simd_f32s(row);
             for vector in vectors {
                 *vector = exp(simd, simd.mul_add_e_f32s(*vector, scale, offset));
                 total = simd.add_f32s(total, *vector);

@@ -11,6 +11,8 @@
 
 mod activation;
 mod attention;
+mod bf16;
+mod kernel;
 mod matmul;
 mod norm;
 mod output;
@@ -18,6 +20,7 @@ mod pack;
 mod slope;
 
 pub(super) use attention::attention;
+pub use kernel::Kernel;
 pub(super) use matmul::{Finish, matmul};
 pub(super) use norm::{layer_norm, layer_norm_gradient};
 pub(super) use pack::PackedMatrix;

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::activation::{load, store};
+use super::kernel::dispatch;
 use super::output::{SharedRows, filled};
 
 /// Rows of a task.
@@ -24,7 +25,7 @@ pub(in crate::clip::ops) fn layer_norm(
             .into_par_iter()
             .for_each(|block| {
                 let rows = block * BLOCK_ROWS..((block + 1) * BLOCK_ROWS).min(num_rows);
-                Arch::new().dispatch(Norm {
+                dispatch(Norm {
                     x,
                     weight,
                     bias,

@@ -1,7 +1,11 @@
 //! The right-hand side of a product, laid out in the order in which the kernel reads it.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
+
+use super::bf16::{self, PairProduct};
+use super::kernel::dispatch;
+use crate::clip::NumberFormat;
 
 /// Vectors per panel. With 8 rows that is 24 accumulators, 3 vectors of the panel and one broadcast in 32 registers.
 pub(super) const VECTORS: usize = 3;
@@ -21,7 +25,7 @@ impl WithSimd for Lanes {
 
 /// Numbers in one vector register of this machine.
 pub(super) fn lanes() -> usize {
-    Arch::new().dispatch(Lanes)
+    dispatch(Lanes)
 }
 
 /// Columns of a panel of this machine.
@@ -84,23 +88,52 @@ impl Strided<'_> {
 
 /// Panels that somebody else owns.
 #[derive(Clone, Copy)]
-pub(super) struct PackedView<'a> {
-    pub(super) data: &'a [f32],
+pub(super) struct PackedView<'a, T = f32> {
+    pub(super) data: &'a [T],
     pub(super) outputs: usize,
+    /// Rows of a panel: the matrix's columns, or pairs of them.
     pub(super) inner: usize,
 }
 
-impl<'a> PackedView<'a> {
+impl<'a, T> PackedView<'a, T> {
     /// Number of panels.
     pub(super) fn num_panels(&self) -> usize {
         self.outputs.div_ceil(panel_width())
     }
 
     /// The numbers of panel `panel`, `inner` rows of its columns.
-    pub(super) fn panel(&self, panel: usize) -> &'a [f32] {
+    pub(super) fn panel(&self, panel: usize) -> &'a [T] {
         let size = panel_width() * self.inner;
         let start = panel * size;
         &self.data[start..(start + size).min(self.data.len())]
+    }
+}
+
+/// Numbers that start at a cache line.
+struct Aligned<T> {
+    data: Vec<T>,
+    /// Where they start in `data`.
+    offset: usize,
+    len: usize,
+}
+
+impl<T: Copy + Default> Aligned<T> {
+    /// `len` times the default.
+    fn new(len: usize) -> Self {
+        let data = vec![T::default(); len + LINE];
+        let offset = data
+            .as_ptr()
+            .align_offset(LINE * size_of::<f32>())
+            .min(LINE);
+        Self { data, offset, len }
+    }
+
+    fn numbers(&self) -> &[T] {
+        &self.data[self.offset..self.offset + self.len]
+    }
+
+    fn numbers_mut(&mut self) -> &mut [T] {
+        &mut self.data[self.offset..self.offset + self.len]
     }
 }
 
@@ -108,40 +141,44 @@ impl<'a> PackedView<'a> {
 pub(in crate::clip::ops) struct PackedMatrix {
     outputs: usize,
     inner: usize,
-    data: Vec<f32>,
-    /// Where the first panel starts in `data`, so that it starts a cache line.
-    offset: usize,
+    panels: Panels,
+}
+
+/// The packed numbers.
+enum Panels {
+    F32(Aligned<f32>),
+    /// Pairs of neighbours along `inner`, the first in the lower half; half the memory to read.
+    Bf16(PairProduct, Aligned<u32>),
+}
+
+/// The panels of a [`PackedMatrix`], for the kernel of their format.
+pub(super) enum Format<'a> {
+    F32(PackedView<'a>),
+    Bf16(PairProduct, PackedView<'a, u32>),
 }
 
 impl PackedMatrix {
-    /// Packs `weight`, `outputs` rows of `inner` numbers.
-    pub(in crate::clip::ops) fn new(weight: &[f32], outputs: usize, inner: usize) -> Self {
+    /// Packs `weight`, `outputs` rows of `inner` numbers, rounded to `format` where this processor multiplies it.
+    pub(in crate::clip::ops) fn new(
+        weight: &[f32],
+        outputs: usize,
+        inner: usize,
+        format: NumberFormat,
+    ) -> Self {
         assert!(
             inner > 0 && weight.len() == outputs * inner,
             "weights do not fill their shape"
         );
-        let source = Strided {
-            data: weight,
-            outputs,
-            inner,
-            output_stride: inner,
-            inner_stride: 1,
+        let wants_pairs = format == NumberFormat::Bf16 && lanes() == PairProduct::LANES;
+        let pairs = PairProduct::try_new().filter(|_| wants_pairs);
+        let panels = match pairs {
+            Some(product) => Panels::Bf16(product, packed_pairs(weight, outputs, inner)),
+            None => Panels::F32(packed(weight, outputs, inner)),
         };
-        let len = source.packed_len();
-        let mut data = vec![0.0; len + LINE];
-        let offset = data
-            .as_ptr()
-            .align_offset(LINE * size_of::<f32>())
-            .min(LINE);
-        data[offset..offset + len]
-            .par_chunks_mut(panel_width() * inner)
-            .enumerate()
-            .for_each(|(panel, target)| source.pack_panel(panel, target));
         Self {
             outputs,
             inner,
-            data,
-            offset,
+            panels,
         }
     }
 
@@ -156,30 +193,86 @@ impl PackedMatrix {
     }
 
     /// The panels.
-    pub(super) fn view(&self) -> PackedView<'_> {
-        let len = self.outputs.next_multiple_of(lanes()) * self.inner;
-        PackedView {
-            data: &self.data[self.offset..self.offset + len],
-            outputs: self.outputs,
-            inner: self.inner,
+    pub(super) fn format(&self) -> Format<'_> {
+        match &self.panels {
+            Panels::F32(data) => Format::F32(PackedView {
+                data: data.numbers(),
+                outputs: self.outputs,
+                inner: self.inner,
+            }),
+            Panels::Bf16(product, data) => Format::Bf16(
+                *product,
+                PackedView {
+                    data: data.numbers(),
+                    outputs: self.outputs,
+                    inner: self.inner.div_ceil(2),
+                },
+            ),
         }
     }
 
-    /// The original matrix, `outputs` rows of `inner` numbers.
+    /// The original matrix, `outputs` rows of `inner` numbers, as rounded as it is packed.
     pub(in crate::clip::ops) fn unpacked(&self) -> Vec<f32> {
+        match self.format() {
+            Format::F32(view) => self.read_back(view, |number, _| number),
+            Format::Bf16(_, view) => self.read_back(view, bf16::number_of_pair),
+        }
+    }
+
+    /// `number(cell, k)` for every cell's column k of the original.
+    fn read_back<T: Copy>(
+        &self,
+        view: PackedView<'_, T>,
+        number: impl Fn(T, usize) -> f32,
+    ) -> Vec<f32> {
         let mut weight = vec![0.0; self.outputs * self.inner];
-        let view = self.view();
+        let per_cell = self.inner.div_ceil(view.inner);
         for panel in 0..view.num_panels() {
             let data = view.panel(panel);
-            let width = data.len() / self.inner;
+            let width = data.len() / view.inner;
             let first = panel * panel_width();
             for column in 0..width.min(self.outputs - first) {
                 let row = &mut weight[(first + column) * self.inner..][..self.inner];
-                for (cell, value) in row.iter_mut().zip(data[column..].iter().step_by(width)) {
-                    *cell = *value;
+                for (k, value) in row.iter_mut().enumerate() {
+                    *value = number(data[k / per_cell * width + column], k);
                 }
             }
         }
         weight
     }
+}
+
+fn packed(weight: &[f32], outputs: usize, inner: usize) -> Aligned<f32> {
+    let source = Strided {
+        data: weight,
+        outputs,
+        inner,
+        output_stride: inner,
+        inner_stride: 1,
+    };
+    let mut data = Aligned::new(source.packed_len());
+    data.numbers_mut()
+        .par_chunks_mut(panel_width() * inner)
+        .enumerate()
+        .for_each(|(panel, target)| source.pack_panel(panel, target));
+    data
+}
+
+fn packed_pairs(weight: &[f32], outputs: usize, inner: usize) -> Aligned<u32> {
+    let pairs = inner.div_ceil(2);
+    let mut data = Aligned::new(outputs.next_multiple_of(lanes()) * pairs);
+    data.numbers_mut()
+        .par_chunks_mut(panel_width() * pairs)
+        .enumerate()
+        .for_each(|(panel, target)| {
+            let width = target.len() / pairs;
+            let columns = weight.chunks_exact(inner).skip(panel * panel_width());
+            for (column, row) in columns.take(width).enumerate() {
+                let cells = target[column..].iter_mut().step_by(width);
+                for (cell, numbers) in cells.zip(row.chunks(2)) {
+                    *cell = bf16::pair(numbers);
+                }
+            }
+        });
+    data
 }

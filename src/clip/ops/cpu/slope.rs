@@ -1,9 +1,10 @@
 //! Derivatives of the activations, for the way back.
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::activation::{erf, exp, load, sigmoid, store};
+use super::kernel::dispatch;
 use crate::clip::ops::Elementwise;
 
 /// Numbers of a task.
@@ -19,7 +20,7 @@ pub(in crate::clip::ops) fn times_slope(
     out.par_chunks_mut(BLOCK)
         .zip(gradient.par_chunks(BLOCK).zip(x.par_chunks(BLOCK)))
         .for_each(|(out, (gradient, x))| {
-            Arch::new().dispatch(TimesSlope {
+            dispatch(TimesSlope {
                 gradient,
                 x,
                 out,
