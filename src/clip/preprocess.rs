@@ -149,6 +149,42 @@ mod tests {
         }
     }
 
+    /// Waves of several lengths, so that there is something to lose.
+    fn jpeg(width: u32, height: u32) -> Vec<u8> {
+        let image = RgbImage::from_fn(width, height, |x, y| {
+            let wave = |length: f32| (x as f32 / length).sin() * (y as f32 / length).cos();
+            let value = 128.0 + 50.0 * wave(31.0) + 30.0 * wave(9.0) + 10.0 * wave(2.0);
+            image::Rgb([value as u8, (255.0 - value) as u8, (x % 200) as u8])
+        });
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        image
+            .write_to(&mut bytes, image::ImageFormat::Jpeg)
+            .unwrap();
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn only_a_photo_much_larger_than_the_square_is_reduced() {
+        let preprocess = Preprocess::openai(112);
+        for (width, height, is_exact) in [(559, 700, true), (701, 563, false), (901, 1203, false)] {
+            let bytes = jpeg(width, height);
+            let path = Path::new("a.jpg");
+            let from_file = preprocess.crop_file(&bytes, path).unwrap();
+            let whole = preprocess.crop(&crate::image_io::decode_rgb(&bytes, path).unwrap());
+            let off = |(a, b): (&u8, &u8)| u32::from(a.abs_diff(*b));
+            let total: u32 = from_file.pixels.iter().zip(&whole.pixels).map(off).sum();
+            let mean = f64::from(total) / whole.pixels.len() as f64;
+            assert_eq!(total == 0, is_exact, "{width} x {height}");
+            assert!(mean < 1.0, "{width} x {height}: {mean} levels");
+        }
+    }
+
+    #[test]
+    fn features_of_reduced_photos_have_keys_of_their_own() {
+        let preprocess = Preprocess::openai(224);
+        assert_ne!(preprocess.file_id(), preprocess.id());
+    }
+
     #[test]
     fn the_id_tells_settings_apart() {
         let base = Preprocess::openai(224);
