@@ -13,8 +13,10 @@ use crate::image_io::{DecodeError, Reduced, decode_reduced};
 
 /// How many times larger than the square a JPEG is at least decoded.
 ///
-/// MARGIN_DOC
-const MARGIN: f64 = 2.5;
+/// Measured with the demo model on 268 collages of four photos of clothing each, with detail down to the pixel: at 3.0 crops
+/// are off by 0.32 levels on average, cosines are 0.9994 (least 0.985), and 5 zero-shot predictions change, 3 of Tip-Adapter;
+/// at 2.5 12 and 5, at 2.0 19 and 11. That is more than nothing, so whoever wants it asks for it.
+const MARGIN: f64 = 3.0;
 
 /// How a checkpoint wants its pictures.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,7 +57,7 @@ impl Preprocess {
     /// The square of an encoded photo; `path` only names it in errors.
     ///
     /// As [`Self::crop`] of the decoded photo, but that a JPEG which is much larger than the square is decoded at a half, a
-    /// quarter or an eighth of its size (see [`MARGIN`]): 46 ms instead of 185 for 4000 x 3000 pixels and a square of 224.
+    /// quarter or an eighth of its size (see `MARGIN`): 46 ms instead of 185 for 4000 x 3000 pixels and a square of 224.
     pub fn crop_file(&self, bytes: &[u8], path: &Path) -> Result<Crop, DecodeError> {
         let least_side = (MARGIN * self.size as f64).ceil() as u32;
         let Reduced {
@@ -95,8 +97,8 @@ impl Preprocess {
         id
     }
 
-    /// A name for how [`Self::crop_file`] makes squares of files, part of every key of the feature cache.
-    pub fn file_id(&self) -> String {
+    /// A name for how [`Self::crop_file`] makes squares, so that the cache keeps their features apart.
+    pub fn reduced_id(&self) -> String {
         format!("{}-reduced-{MARGIN}", self.id())
     }
 }
@@ -166,7 +168,7 @@ mod tests {
     #[test]
     fn only_a_photo_much_larger_than_the_square_is_reduced() {
         let preprocess = Preprocess::openai(112);
-        for (width, height, is_exact) in [(559, 700, true), (701, 563, false), (901, 1203, false)] {
+        for (width, height, is_exact) in [(559, 700, true), (701, 673, false), (901, 1203, false)] {
             let bytes = jpeg(width, height);
             let path = Path::new("a.jpg");
             let from_file = preprocess.crop_file(&bytes, path).unwrap();
@@ -182,7 +184,7 @@ mod tests {
     #[test]
     fn features_of_reduced_photos_have_keys_of_their_own() {
         let preprocess = Preprocess::openai(224);
-        assert_ne!(preprocess.file_id(), preprocess.id());
+        assert_ne!(preprocess.reduced_id(), preprocess.id());
     }
 
     #[test]

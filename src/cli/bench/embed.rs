@@ -68,7 +68,7 @@ pub(in crate::cli) fn run(args: &BenchEmbedArgs, common: &Common) -> Result<()> 
         bail!("the encoder computes in f32 so far; leave --dtype out, or give f32");
     }
     let start = Instant::now();
-    let engine = open(args.backbone, common)?;
+    let engine = open(args.backbone, common)?.with_reduced_jpegs(common.reduced_jpegs);
     let load_milliseconds = 1e3 * start.elapsed().as_secs_f64();
     let batch = args.batch as usize;
     let encode = encode_rate(&engine, batch)?;
@@ -81,7 +81,7 @@ pub(in crate::cli) fn run(args: &BenchEmbedArgs, common: &Common) -> Result<()> 
         let row = serde_json::json!({
             "backbone": engine.name(), "device": device, "dtype": "f32", "threads": threads, "batch": batch,
             "encode_images_per_second": encode, "pipeline_images_per_second": pipeline,
-            "large_pipeline_images_per_second": large, "large_pipeline_share_of_encode": large / encode,
+            "reduced_jpegs": common.reduced_jpegs, "large_pipeline_images_per_second": large, "large_pipeline_share_of_encode": large / encode,
             "load_milliseconds": load_milliseconds,
         });
         println!("{}", serde_json::Value::from(vec![row]));
