@@ -61,6 +61,9 @@ pub struct Common {
     /// Processor threads [default: all]
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<usize>,
+    /// Decode JPEGs that are much larger than the model's crop at a half, a quarter or an eighth of their size: several times as fast, but features differ a little and are cached apart
+    #[arg(long, global = true)]
+    pub reduced_jpegs: bool,
     /// Machine-readable output on stdout
     #[arg(long, global = true)]
     pub json: bool,

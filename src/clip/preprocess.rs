@@ -13,8 +13,10 @@ use crate::image_io::{DecodeError, Reduced, decode_reduced};
 
 /// How many times larger than the square a JPEG is at least decoded.
 ///
-/// MARGIN_DOC
-const MARGIN: f64 = 2.5;
+/// Measured with the demo model on 268 collages of four photos of clothing each, with detail down to the pixel: at 3.0 crops
+/// are off by 0.32 levels on average, cosines are 0.9994 (least 0.985), and 5 zero-shot predictions change, 3 of Tip-Adapter;
+/// at 2.5 12 and 5, at 2.0 19 and 11. That is more than nothing, so whoever wants it asks for it.
+const MARGIN: f64 = 3.0;
 
 /// How a checkpoint wants its pictures.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,7 +57,7 @@ impl Preprocess {
     /// The square of an encoded photo; `path` only names it in errors.
     ///
     /// As [`Self::crop`] of the decoded photo, but that a JPEG which is much larger than the square is decoded at a half, a
-    /// quarter or an eighth of its size (see [`MARGIN`]): 46 ms instead of 185 for 4000 x 3000 pixels and a square of 224.
+    /// quarter or an eighth of its size (see `MARGIN`): 46 ms instead of 185 for 4000 x 3000 pixels and a square of 224.
     pub fn crop_file(&self, bytes: &[u8], path: &Path) -> Result<Crop, DecodeError> {
         let least_side = (MARGIN * self.size as f64).ceil() as u32;
         let Reduced {
@@ -95,8 +97,8 @@ impl Preprocess {
         id
     }
 
-    /// A name for how [`Self::crop_file`] makes squares of files, part of every key of the feature cache.
-    pub fn file_id(&self) -> String {
+    /// A name for how [`Self::crop_file`] makes squares, so that the cache keeps their features apart.
+    pub fn reduced_id(&self) -> String {
         format!("{}-reduced-{MARGIN}", self.id())
     }
 }
@@ -147,6 +149,42 @@ mod tests {
                 "{width} x {height}"
             );
         }
+    }
+
+    /// Waves of several lengths, so that there is something to lose.
+    fn jpeg(width: u32, height: u32) -> Vec<u8> {
+        let image = RgbImage::from_fn(width, height, |x, y| {
+            let wave = |length: f32| (x as f32 / length).sin() * (y as f32 / length).cos();
+            let value = 128.0 + 50.0 * wave(31.0) + 30.0 * wave(9.0) + 10.0 * wave(2.0);
+            image::Rgb([value as u8, (255.0 - value) as u8, (x % 200) as u8])
+        });
+        let mut bytes = std::io::Cursor::new(Vec::new());
+        image
+            .write_to(&mut bytes, image::ImageFormat::Jpeg)
+            .unwrap();
+        bytes.into_inner()
+    }
+
+    #[test]
+    fn only_a_photo_much_larger_than_the_square_is_reduced() {
+        let preprocess = Preprocess::openai(112);
+        for (width, height, is_exact) in [(559, 700, true), (701, 673, false), (901, 1203, false)] {
+            let bytes = jpeg(width, height);
+            let path = Path::new("a.jpg");
+            let from_file = preprocess.crop_file(&bytes, path).unwrap();
+            let whole = preprocess.crop(&crate::image_io::decode_rgb(&bytes, path).unwrap());
+            let off = |(a, b): (&u8, &u8)| u32::from(a.abs_diff(*b));
+            let total: u32 = from_file.pixels.iter().zip(&whole.pixels).map(off).sum();
+            let mean = f64::from(total) / whole.pixels.len() as f64;
+            assert_eq!(total == 0, is_exact, "{width} x {height}");
+            assert!(mean < 1.0, "{width} x {height}: {mean} levels");
+        }
+    }
+
+    #[test]
+    fn features_of_reduced_photos_have_keys_of_their_own() {
+        let preprocess = Preprocess::openai(224);
+        assert_ne!(preprocess.reduced_id(), preprocess.id());
     }
 
     #[test]

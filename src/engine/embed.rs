@@ -256,11 +256,13 @@ impl Engine {
     /// The name of the space that features live in: other spaces' features are never mixed with them.
     pub fn feature_space(&self, adapter: Option<&BottleneckAdapter>) -> String {
         let adapter = adapter.map_or_else(|| "none".to_owned(), BottleneckAdapter::id);
-        format!(
-            "{}/{}/{adapter}",
-            self.clip.space(),
-            self.clip.preprocess().file_id()
-        )
+        let preprocess = self.clip.preprocess();
+        let preprocess = if self.reduces_jpegs {
+            preprocess.reduced_id()
+        } else {
+            preprocess.id()
+        };
+        format!("{}/{preprocess}/{adapter}", self.clip.space())
     }
 
     fn space_through(&self, lens: Lens<'_>) -> String {
@@ -358,9 +360,23 @@ impl Engine {
                 let image = image_io::decode_rgb(&bytes, path)?;
                 preprocess.view(&image, &view_of(hash, number, image.dimensions()))
             }
-            None => preprocess.crop_file(&bytes, path)?,
+            None => self.crop_of_file(&bytes, path)?,
         };
         Ok(Decoded::Crop(stamp, crop))
+    }
+
+    /// The crop of an encoded photo.
+    pub(super) fn crop_of_file(
+        &self,
+        bytes: &[u8],
+        path: &Path,
+    ) -> Result<Crop, image_io::DecodeError> {
+        let preprocess = self.clip.preprocess();
+        if self.reduces_jpegs {
+            preprocess.crop_file(bytes, path)
+        } else {
+            Ok(preprocess.crop(&image_io::decode_rgb(bytes, path)?))
+        }
     }
 
     /// Features of encoded photos, which the cache keeps from now on.

@@ -78,7 +78,7 @@ impl Engine {
     pub fn crop_of(&self, path: &Path) -> Result<Crop, EngineError> {
         let crop = || {
             let (bytes, _) = image_io::read_photo(path)?;
-            self.clip().preprocess().crop_file(&bytes, path)
+            self.crop_of_file(&bytes, path)
         };
         crop().map_err(|error: image_io::DecodeError| EngineError::Training(error.to_string()))
     }

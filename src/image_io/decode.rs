@@ -186,12 +186,11 @@ fn decode_upright(bytes: &[u8], path: &Path, least_side: u32) -> Result<Reduced,
     let exact = is_colour_jpeg
         .then(|| decode_colour_jpeg(bytes, divisor))
         .flatten();
-    let (mut image, divisor) = match exact.filter(has_right_size) {
-        Some(image) => (image, divisor),
-        None => {
-            let image = DynamicImage::from_decoder(decoder);
-            (image.map_err(|error| from_image_error(error, path))?, 1)
-        }
+    let (mut image, divisor) = if let Some(image) = exact.filter(has_right_size) {
+        (image, divisor)
+    } else {
+        let image = DynamicImage::from_decoder(decoder);
+        (image.map_err(|error| from_image_error(error, path))?, 1)
     };
     image.apply_orientation(orientation);
     let (width, height) = if lies_on_its_side(orientation) {

@@ -278,3 +278,64 @@ impl pulp::WithSimd for AddVotes<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parameters() -> Parameters {
+        Parameters {
+            alpha: 1.0,
+            beta: 3.0,
+            ..Parameters::default()
+        }
+    }
+
+    fn affinities() -> Vec<f32> {
+        (0..50).map(|key| (key as f32 * 0.7).sin()).collect()
+    }
+
+    #[test]
+    fn sums_are_the_same_however_the_keys_of_a_class_stand() {
+        let affinities = affinities();
+        let sums = |order: &[usize], class_of: &dyn Fn(usize) -> usize| {
+            let labels: Vec<usize> = order.iter().map(|key| class_of(*key)).collect();
+            let read: Vec<f32> = order.iter().map(|key| affinities[*key]).collect();
+            let mut sums = vec![0.0; 3];
+            Keyring::new(&labels).add_votes(&read, &parameters(), &mut sums);
+            sums
+        };
+        let together: Vec<usize> = (0..50).collect();
+        let apart: Vec<usize> = (0..50).map(|place| place * 7 % 50).collect();
+        for class_of in [
+            &(|key: usize| usize::from(key >= 20)) as &dyn Fn(usize) -> usize,
+            &|key: usize| 2 - usize::from(key >= 34),
+            &|_| 1,
+        ] {
+            let (one, other) = (sums(&together, class_of), sums(&apart, class_of));
+            for (one, other) in one.iter().zip(other) {
+                assert!((one - other).abs() <= 1e-5 * one.abs(), "{one} {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_strongest_votes_are_the_first_of_all() {
+        let affinities = affinities();
+        let evidence = Evidence {
+            alike: affinities.clone(),
+            reading: Reading {
+                affinities,
+                ..Reading::default()
+            },
+            ..Evidence::default()
+        };
+        let weighing = Weighing::Votes(Keyring::new(&[0; 50]));
+        let all = weighing.strongest_votes(&evidence, &parameters(), 50);
+        assert!(all.windows(2).all(|pair| pair[0].weight >= pair[1].weight));
+        assert_eq!(
+            weighing.strongest_votes(&evidence, &parameters(), 7),
+            all[..7]
+        );
+    }
+}

@@ -16,7 +16,7 @@ const DIM: usize = 512;
 /// Steps of the slider while frames are timed.
 const STEPS: usize = 200;
 /// A million photos against 50,000 keys are 5e13 operations: ten minutes on two cores.
-const PATIENCE: Duration = Duration::from_mins(60);
+const PATIENCE: Duration = Duration::from_hours(1);
 /// Passes over the pool: the median of five, or of as many as begin within this time.
 const PASSES: usize = 5;
 const PASSES_WITHIN: Duration = Duration::from_secs(10);
