@@ -1,6 +1,7 @@
 //! `shotlens bench`
 
 mod embed;
+mod precision;
 mod score;
 mod startup;
 mod synthetic;
@@ -20,6 +21,8 @@ use super::Common;
 pub enum Bench {
     /// Photos a second: the encoder alone, and files on disk to features
     Embed(embed::BenchEmbedArgs),
+    /// What number formats change on labelled photos: speed, features, predictions
+    Precision(precision::BenchPrecisionArgs),
     /// Fitting and scoring, for every method in closed form, on made-up features
     Score(score::BenchScoreArgs),
     /// Photos a second of an adapter's training step, on made-up pictures
@@ -75,6 +78,7 @@ pub struct UiArgs {
 pub(super) fn run(what: &Bench, common: &Common) -> Result<()> {
     match what {
         Bench::Embed(args) => embed::run(args, common),
+        Bench::Precision(args) => precision::run(args, common),
         Bench::Score(args) => score::run(args, common),
         Bench::Train(args) => train::run(args, common),
         Bench::Tune(args) => tune::run(args, common),

@@ -124,7 +124,7 @@ fn noise(size: usize, count: usize) -> Vec<Crop> {
         .collect()
 }
 
-fn encode_rate(engine: &Engine, batch: usize) -> Result<f64> {
+pub(super) fn encode_rate(engine: &Engine, batch: usize) -> Result<f64> {
     let crops = noise(engine.clip().preprocess().size, batch);
     engine.clip().encode_crops(&crops, None)?;
     let mut best = f64::INFINITY;
