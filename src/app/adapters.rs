@@ -188,6 +188,9 @@ impl App {
         match event {
             AdapterEvent::Planned(plan) => view.plan = Some(plan),
             AdapterEvent::Steps(steps) => {
+                // A worker that was started again goes on from an earlier step.
+                let first = steps.first().map_or(0.0, |step| step.step as f64);
+                view.losses.retain(|[step, _]| *step < first);
                 let points = steps
                     .iter()
                     .map(|step| [step.step as f64, f64::from(step.loss)]);

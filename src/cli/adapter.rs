@@ -293,10 +293,13 @@ fn tell_plan(plan: &Plan, is_json: bool) {
             "{}",
             serde_json::json!({
                 "preset": plan.preset.name(), "photos": plan.num_photos, "held_out": plan.num_held_out, "steps": plan.steps,
-                "batch": plan.batch, "part": plan.part, "activations_mb": kept, "step_mb": step,
+                "batch": plan.batch, "part": plan.part, "activations_mb": kept, "step_mb": step, "worker": plan.worker,
             })
         );
         return;
+    }
+    if let Some(worker) = &plan.worker {
+        println!("trained by {worker}");
     }
     let activations = match kept {
         0 => "photos are read anew for every step".to_owned(),

@@ -40,7 +40,7 @@ use crate::progress::Cancelled;
 use crate::project::feature_cache::FeatureCache;
 use crate::support::SupportError;
 
-use self::remote::RemoteEncoder;
+use self::remote::{RemoteEncoder, Trainer};
 
 /// What can go wrong in a use case.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +107,8 @@ pub struct Engine {
     decoders: rayon::ThreadPool,
     /// Processes that encode in this one's place.
     workers: Mutex<Vec<RemoteEncoder>>,
+    /// Where adapters are trained, if not here.
+    trainer: Option<Trainer>,
     /// Who is told when one fails, is started again, or is given up.
     say: Box<dyn Fn(String) + Send + Sync>,
     device: String,
@@ -151,6 +153,7 @@ impl Engine {
             cache: cache.map(|cache| Arc::new(Mutex::new(cache))),
             decoders,
             workers: Mutex::default(),
+            trainer: None,
             say: Box::new(|_| ()),
             device,
             reduces_jpegs: false,
@@ -174,7 +177,7 @@ impl Engine {
         &self.clip
     }
 
-    /// Has other processes encode photos, as long as they work; `say` is told when one fails, is started again, or is given up.
+    /// Has other processes encode photos and train adapters, as long as they work; `say` is told when one fails, is started again, or is given up.
     #[must_use]
     pub fn with_workers(
         self,
@@ -188,11 +191,18 @@ impl Engine {
             devices.join(" + ")
         };
         Self {
+            trainer: Trainer::among(&workers, &self.clip),
             workers: Mutex::new(workers),
             say,
             device,
             ..self
         }
+    }
+
+    /// Where adapters are trained, if not here, and who is told of its failures.
+    fn trainer(&self) -> Option<(&Trainer, &dyn Fn(String))> {
+        let say: &dyn Fn(String) = &self.say;
+        self.trainer.as_ref().map(|trainer| (trainer, say))
     }
 
     /// Where photos are encoded, as "CPU (this build has no CUDA)".

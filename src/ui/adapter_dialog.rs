@@ -322,9 +322,13 @@ fn progress_ui(ui: &mut Ui, cx: &mut PanelContext<'_>, view: &AdapterTrainingVie
             0 => String::new(),
             some => format!("; {} could not be read", counted(some, "photo", "photos")),
         };
+        let place = match &plan.worker {
+            Some(worker) => format!(", in {worker}"),
+            None => String::new(),
+        };
         let megabytes = (plan.bytes_of_activations + plan.bytes_of_step).div_ceil(1 << 20);
         let said = format!(
-            "{} to learn from, {} held out; about {} MB of memory{skipped}",
+            "{} to learn from, {} held out; about {} MB of memory{place}{skipped}",
             counted(plan.num_photos, "photo", "photos"),
             count(plan.num_held_out),
             count(megabytes)

@@ -426,6 +426,7 @@ pub(super) fn adapter_training() -> App {
             part: 32,
             bytes_of_activations: 5 << 20,
             bytes_of_step: 210 << 20,
+            worker: None,
         }),
         step: Some(TrainingStep {
             step: 150,

@@ -1,7 +1,7 @@
 //! Photos encoded in other processes: the same features, whatever becomes of the workers.
 
 use std::io::{Read, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -18,14 +18,16 @@ use shotlens::progress::{CancelToken, Progress};
 
 use crate::window::assets;
 
-const BRIEF: Limits = Limits {
+pub(crate) const BRIEF: Limits = Limits {
     greeting: Duration::from_secs(20),
     opening: Duration::from_mins(2),
     batch: Duration::from_mins(1),
+    step: Duration::from_mins(2),
+    saving: Duration::from_mins(1),
     num_photos: 4,
 };
 
-fn engine() -> Engine {
+pub(crate) fn engine() -> Engine {
     Engine::open(None, &OpenOptions::default(), None).unwrap()
 }
 
@@ -62,7 +64,7 @@ fn features(engine: &Engine) -> Vec<Vec<f32>> {
 }
 
 /// A thread for the other end of a pipe.
-fn start(body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+pub(crate) fn start(body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     std::thread::Builder::new()
         .name("worker".to_owned())
         .spawn(body)?;
@@ -70,7 +72,7 @@ fn start(body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
 }
 
 /// A worker on threads of this process; `spoil` gets in between it and whoever listens.
-fn worker(
+pub(crate) fn worker(
     spoil: impl Fn(Box<dyn Write + Send>) -> Box<dyn Write + Send> + Send + Sync + 'static,
 ) -> Connect {
     Box::new(move || {
@@ -82,7 +84,7 @@ fn worker(
     })
 }
 
-fn remote(
+pub(crate) fn remote(
     connect: Connect,
     patience: Limits,
     engine: &Engine,
@@ -93,7 +95,7 @@ fn remote(
 }
 
 /// An engine with these workers, and what it says of them.
-fn with_workers(workers: Vec<RemoteEncoder>) -> (Engine, Arc<Mutex<Vec<String>>>) {
+pub(crate) fn with_workers(workers: Vec<RemoteEncoder>) -> (Engine, Arc<Mutex<Vec<String>>>) {
     let said = Arc::<Mutex<Vec<String>>>::default();
     let heard = Arc::clone(&said);
     let say = Box::new(move |text| heard.lock().unwrap().push(text));
@@ -260,6 +262,27 @@ fn noise_on_the_line_ends_the_worker_and_not_the_program() {
         RemoteError::Babble { .. } | RemoteError::Gone { .. } | RemoteError::Version { .. }
     );
     assert!(is_told, "{refused:?}");
+}
+
+/// A worker between which and its user somebody passes replies on, or others, or (`None`) ends it all.
+pub(crate) fn relayed(pass: impl Fn(Reply) -> Option<Reply> + Send + Sync + 'static) -> Connect {
+    let pass = Arc::new(pass);
+    Box::new(move || {
+        let (requests, input) = std::io::pipe()?;
+        let (output, mut replies) = std::io::pipe()?;
+        let (mut inner_output, inner_replies) = std::io::pipe()?;
+        start(move || drop(serve(requests, inner_replies)))?;
+        let pass = Arc::clone(&pass);
+        start(move || {
+            while let Ok(reply) = read_frame::<Reply>(&mut inner_output) {
+                let Some(reply) = pass(reply) else { return };
+                if write_frame(&mut replies, &reply).is_err() {
+                    return;
+                }
+            }
+        })?;
+        Ok(Link::over(input, output))
+    })
 }
 
 /// A worker that answers every request with what `answer` says.
@@ -458,30 +481,60 @@ fn a_host_is_reached_by_ssh_and_the_program_there_may_have_a_space_in_its_path()
     );
 }
 
+/// The program under a name of its own, so that signals to it reach no other test's, and a worker started from there.
+#[cfg(unix)]
+fn worker_called(name: &str, folder: &Path, patience: Limits, here: &Engine) -> RemoteEncoder {
+    let program = folder.join(name);
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_shotlens"), &program).unwrap();
+    let connect = WorkerSpec::Program(program).connect();
+    remote(connect, patience, here).unwrap()
+}
+
+#[cfg(unix)]
 #[test]
-fn a_killed_worker_process_is_replaced() {
-    let here = engine();
-    let spec = WorkerSpec::Program(env!("CARGO_BIN_EXE_shotlens").into());
-    let first = RemoteEncoder::start(&spec, None, &OpenOptions::default(), here.clip()).unwrap();
+fn a_killed_worker_process_is_replaced_and_the_signal_is_told() {
+    let (here, folder) = (engine(), tempfile::tempdir().unwrap());
+    let first = worker_called("killed-worker", folder.path(), BRIEF, &here);
     let (engine, said) = with_workers(vec![first]);
-    kill_children_called("shotlens");
+    if !signalled("-KILL", "killed-worker") {
+        return;
+    }
     assert_eq!(features(&engine), features(&here));
     let said = said.lock().unwrap();
     assert!(
-        said.iter().any(|text| text.contains("started again")),
+        said[0].contains("SIGKILL") && said[0].contains("started again"),
         "{said:?}"
     );
 }
 
-/// Kills this process's own children of that name, as a system out of memory would.
-fn kill_children_called(name: &str) {
-    let own = std::process::id().to_string();
-    let entries = std::fs::read_dir("/proc");
-    let Ok(entries) = entries else {
-        println!("skipped: the kill, because there is no /proc");
-        return;
+/// It reads nothing any more, so that the pipe to it is full before the first batch is written.
+#[cfg(unix)]
+#[test]
+fn a_stopped_worker_process_holds_nobody_up() {
+    let (here, folder) = (engine(), tempfile::tempdir().unwrap());
+    let patience = Limits {
+        batch: Duration::from_millis(300),
+        ..BRIEF
     };
-    let mut num_killed = 0;
+    let first = worker_called("stopped-worker", folder.path(), patience, &here);
+    let (engine, said) = with_workers(vec![first]);
+    if !signalled("-STOP", "stopped-worker") {
+        return;
+    }
+    assert_eq!(features(&engine), features(&here));
+    let said = said.lock().unwrap();
+    assert!(said[0].contains("has not answered for"), "{said:?}");
+}
+
+/// Sends a signal to this process's own children of that name; `false` where they cannot be found.
+#[cfg(unix)]
+fn signalled(signal: &str, name: &str) -> bool {
+    let own = std::process::id().to_string();
+    let Ok(entries) = std::fs::read_dir("/proc") else {
+        println!("skipped: the signal, because there is no /proc");
+        return false;
+    };
+    let mut num_reached = 0;
     for entry in entries.flatten() {
         let mut stat = String::new();
         let opened = std::fs::File::open(entry.path().join("stat"));
@@ -493,9 +546,52 @@ fn kill_children_called(name: &str) {
                 .is_some_and(|rest| rest.split_whitespace().nth(1) == Some(own.as_str()))
         {
             let id = entry.file_name();
-            let killed = Command::new("kill").arg("-9").arg(&id).status();
-            num_killed += usize::from(killed.is_ok_and(|status| status.success()));
+            let sent = Command::new("kill").arg(signal).arg(&id).status();
+            num_reached += usize::from(sent.is_ok_and(|status| status.success()));
         }
     }
-    assert!(num_killed > 0, "no worker to kill");
+    assert!(num_reached > 0, "no worker to send {signal} to");
+    true
+}
+
+/// Features that would spoil the cache, or the next line of the program: too few, too many, of another width, no numbers.
+#[test]
+fn features_that_no_model_gives_are_not_taken_in() {
+    let here = engine();
+    let expected = features(&here);
+    let spoilt: [fn(&mut Reply); 4] = [
+        |reply| {
+            if let Reply::Encoded { features, .. } = reply {
+                features.pop();
+            }
+        },
+        |reply| {
+            if let Reply::Encoded { hidden, .. } = reply {
+                hidden.pop();
+            }
+        },
+        |reply| {
+            if let Reply::Encoded { dim, .. } = reply {
+                *dim = 0;
+            }
+        },
+        |reply| {
+            if let Reply::Encoded { features, .. } = reply {
+                features[3] = f32::NAN;
+            }
+        },
+    ];
+    for spoil in spoilt {
+        let connect = relayed(move |mut reply| {
+            spoil(&mut reply);
+            Some(reply)
+        });
+        let (engine, said) = with_workers(vec![remote(connect, BRIEF, &here).unwrap()]);
+        assert_eq!(features(&engine), expected);
+        let said = said.lock().unwrap();
+        assert!(
+            said.len() == 1 && said[0].contains("does not speak as a worker"),
+            "{said:?}"
+        );
+    }
 }

@@ -1,14 +1,13 @@
-//! The state of training on disk, so that it can go on: what learns, its moments, the best state so far.
+//! The state of training as a file, so that it can go on: what learns, its moments, the best state so far.
 
 use std::collections::HashMap;
-use std::path::Path;
 
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
 use super::parameters::{Parameter, Parameters};
+use super::shelf::Saved;
 use crate::engine::EngineError;
-use crate::project::locations;
 
 /// How far training is.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -27,14 +26,13 @@ pub(super) struct Best {
     pub(super) tensors: Vec<Vec<f32>>,
 }
 
-/// Writes the whole file, or leaves the old one; of `remembered` the values alone.
-pub(super) fn save(
-    path: &Path,
+/// The file's bytes; of `remembered` the values alone.
+pub(super) fn packed(
     fingerprint: &str,
     state: &State,
     parameters: &Parameters,
     remembered: &[Parameter],
-) -> Result<(), EngineError> {
+) -> Result<Vec<u8>, EngineError> {
     let mut tensors: Vec<(String, Vec<u8>)> = Vec::new();
     let bytes = |numbers: &[f32]| numbers.iter().flat_map(|x| x.to_le_bytes()).collect();
     for parameter in &parameters.all {
@@ -61,44 +59,33 @@ pub(super) fn save(
             tensors.push((format!("best.{}", parameter.name), bytes(numbers)));
         }
     }
-    write(path, &tensors, metadata)
+    serialized(&tensors, metadata)
 }
 
-/// Writes tensors of one dimension.
-fn write(
-    path: &Path,
+/// A file of tensors of one dimension.
+fn serialized(
     tensors: &[(String, Vec<u8>)],
     metadata: HashMap<String, String>,
-) -> Result<(), EngineError> {
-    let problem = |reason: String| {
-        EngineError::Training(format!(
-            "the checkpoint could not be written ({reason}): {}",
-            path.display()
-        ))
+) -> Result<Vec<u8>, EngineError> {
+    let problem = |error: safetensors::SafeTensorError| {
+        EngineError::Training(format!("the checkpoint could not be made ({error})"))
     };
     let views = tensors.iter().map(|(name, bytes)| {
         let view = TensorView::new(Dtype::F32, vec![bytes.len() / 4], bytes);
         view.map(|view| (name.as_str(), view))
     });
-    let views: Vec<_> = views
-        .collect::<Result<_, _>>()
-        .map_err(|error| problem(error.to_string()))?;
-    let bytes = safetensors::serialize(views, Some(metadata))
-        .map_err(|error| problem(error.to_string()))?;
-    locations::write_atomically(path, &bytes).map_err(|error| problem(error.to_string()))
+    let views: Vec<_> = views.collect::<Result<_, _>>().map_err(problem)?;
+    safetensors::serialize(views, Some(metadata)).map_err(problem)
 }
 
-/// Puts the state of `path` into `parameters` and `remembered`; `None` where there is no such file.
+/// Puts what was saved into `parameters` and `remembered`.
 pub(super) fn load(
-    path: &Path,
+    saved: &Saved,
     fingerprint: &str,
     parameters: &mut Parameters,
     remembered: &[Parameter],
-) -> Result<Option<State>, EngineError> {
-    let Ok(bytes) = std::fs::read(path) else {
-        return Ok(None);
-    };
-    let file = Checkpoint::open(&bytes, path)?;
+) -> Result<State, EngineError> {
+    let file = Checkpoint::open(saved)?;
     if file.metadata.get("fingerprint").map(String::as_str) != Some(fingerprint) {
         return Err(
             file.problem("it belongs to other photos or options: give the same ones, or delete it")
@@ -139,28 +126,29 @@ pub(super) fn load(
     let step = file
         .number("step")
         .ok_or_else(|| file.problem("it does not say its step"))?;
-    Ok(Some(State { step, best }))
+    Ok(State { step, best })
 }
 
 struct Checkpoint<'a> {
     tensors: SafeTensors<'a>,
     metadata: HashMap<String, String>,
-    path: &'a Path,
+    name: &'a str,
 }
 
 impl<'a> Checkpoint<'a> {
-    fn open(bytes: &'a [u8], path: &'a Path) -> Result<Self, EngineError> {
-        let problem = |error: safetensors::SafeTensorError| unusable(path, &error.to_string());
+    fn open(saved: &'a Saved) -> Result<Self, EngineError> {
+        let Saved { name, file: bytes } = saved;
+        let problem = |error: safetensors::SafeTensorError| unusable(name, &error.to_string());
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(problem)?;
         Ok(Self {
             tensors: SafeTensors::deserialize(bytes).map_err(problem)?,
             metadata: header.metadata().clone().unwrap_or_default(),
-            path,
+            name,
         })
     }
 
     fn problem(&self, reason: &str) -> EngineError {
-        unusable(self.path, reason)
+        unusable(self.name, reason)
     }
 
     fn number<T: std::str::FromStr>(&self, key: &str) -> Option<T> {
@@ -183,9 +171,6 @@ impl<'a> Checkpoint<'a> {
     }
 }
 
-fn unusable(path: &Path, reason: &str) -> EngineError {
-    EngineError::Training(format!(
-        "the checkpoint cannot be used ({reason}): {}",
-        path.display()
-    ))
+fn unusable(name: &str, reason: &str) -> EngineError {
+    EngineError::Training(format!("the checkpoint cannot be used ({reason}): {name}"))
 }

@@ -54,15 +54,14 @@ pub(super) fn adapter_tensors(
     written
 }
 
-/// Writes an adapter, whole or not at all.
-pub(super) fn write(
-    path: &Path,
+/// The bytes of an adapter's file.
+pub(super) fn packed(
     clip: &Clip,
     settled: &Settled,
     tensors: &[Written],
     outcome: &Outcome,
     trained_on: &TrainedOn,
-) -> Result<(), EngineError> {
+) -> Result<Vec<u8>, EngineError> {
     let metadata = HashMap::from([
         ("format".to_owned(), "pt".to_owned()),
         ("scale".to_owned(), settled.scale.to_string()),
@@ -82,22 +81,25 @@ pub(super) fn write(
                 .collect()
         })
         .collect();
-    let problem = |reason: String| {
-        EngineError::Training(format!(
-            "the adapter could not be written ({reason}): {}",
-            path.display()
-        ))
+    let problem = |error: safetensors::SafeTensorError| {
+        EngineError::Training(format!("the adapter's file could not be made ({error})"))
     };
     let views = tensors.iter().zip(&bytes).map(|(tensor, bytes)| {
         let view = TensorView::new(Dtype::F32, tensor.dims.clone(), bytes);
         view.map(|view| (tensor.name.as_str(), view))
     });
-    let views: Vec<_> = views
-        .collect::<Result<_, _>>()
-        .map_err(|error| problem(error.to_string()))?;
-    let file = safetensors::serialize(views, Some(metadata))
-        .map_err(|error| problem(error.to_string()))?;
-    locations::write_atomically(path, &file).map_err(|error| problem(error.to_string()))
+    let views: Vec<_> = views.collect::<Result<_, _>>().map_err(problem)?;
+    safetensors::serialize(views, Some(metadata)).map_err(problem)
+}
+
+/// Writes an adapter's file, whole or not at all.
+pub(super) fn write(path: &Path, file: &[u8]) -> Result<(), EngineError> {
+    locations::write_atomically(path, file).map_err(|error| {
+        EngineError::Training(format!(
+            "the adapter could not be written ({error}): {}",
+            path.display()
+        ))
+    })
 }
 
 fn summary(settled: &Settled, outcome: &Outcome) -> serde_json::Value {

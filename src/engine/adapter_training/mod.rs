@@ -17,6 +17,8 @@ mod parameters;
 mod photos;
 mod prolip;
 mod run;
+mod shelf;
+mod spool;
 mod timing;
 
 use std::path::{Path, PathBuf};
@@ -30,6 +32,8 @@ use crate::progress::Progress;
 
 pub use file::{AdapterInfo, info};
 pub use options::{Loss, MANY_PHOTOS, Preset, TrainingOptions};
+pub(super) use photos::{Parts, Photos, SentPhoto};
+pub(super) use shelf::{Saved, Shelf};
 
 /// What training tells while it runs.
 #[derive(Clone, Debug)]
@@ -63,6 +67,8 @@ pub struct Plan {
     pub bytes_of_activations: usize,
     /// About how many bytes a step takes.
     pub bytes_of_step: usize,
+    /// The process that trains, and where, as "the worker on gpu, CUDA 0"; `None` is this one.
+    pub worker: Option<String>,
 }
 
 /// A step.
@@ -155,21 +161,54 @@ impl Engine {
             Loss::Dino => photos.judged_by_classes(),
             _ => photos,
         };
-        let num_classes = photos.labels.iter().flatten().max();
-        let num_classes = num_classes.map_or(0, |label| label + 1);
-        let parts = photos.parts(num_classes, options.seed);
-        check(&photos, &parts, options.loss)?;
+        let material = Material::new(&photos, lesson.classes, options.seed);
+        check(&photos, &material.parts, options.loss)?;
+        let mut shelf = Shelf::of(options);
+        let elsewhere = match self.trainer() {
+            Some((trainer, say)) => {
+                let lesson = (self, &material);
+                trainer.train(lesson, options, &mut shelf, progress, on_report, say)?
+            }
+            None => None,
+        };
+        let made = match elsewhere {
+            Some(made) => made,
+            None => self.train_on(&material, options, &mut shelf, progress, on_report)?,
+        };
+        file::write(out, &made.file)?;
+        let Made { outcome, .. } = made;
+        if let Some(checkpoint) = options.checkpoint.as_ref().filter(|_| outcome.is_finished) {
+            // Of no use any more; where it cannot be removed it does no harm.
+            std::fs::remove_file(checkpoint).ok();
+        }
+        Ok(outcome)
+    }
+
+    /// The same on photos that were read, in this process.
+    pub(super) fn train_on(
+        &self,
+        material: &Material<'_>,
+        options: &TrainingOptions,
+        shelf: &mut Shelf<'_>,
+        progress: &Progress<'_>,
+        on_report: &mut dyn FnMut(Report),
+    ) -> Result<Made, EngineError> {
+        let Material {
+            photos,
+            parts,
+            classes,
+            num_classes,
+        } = material;
         let course = run::Course {
             engine: self,
-            photos: &photos,
-            parts: &parts,
-            num_classes,
+            photos,
+            parts,
+            num_classes: *num_classes,
         };
-        let trained_on = TrainedOn::new(parts.train.iter().map(|row| &photos.hashes[*row]));
         let trained = match options.loss {
-            Loss::ProLip => prolip::train(&course, lesson.classes, options, progress, on_report)?,
+            Loss::ProLip => prolip::train(&course, classes, options, progress, on_report)?,
             Loss::CrossEntropy | Loss::Contrastive | Loss::Dino => {
-                run::train(&course, options, progress, on_report)?
+                run::train(&course, options, shelf, progress, on_report)?
             }
         };
         let run::Trained {
@@ -177,13 +216,65 @@ impl Engine {
             tensors,
             outcome,
         } = trained;
-        file::write(out, self.clip(), &settled, &tensors, &outcome, &trained_on)?;
-        if let Some(checkpoint) = options.checkpoint.as_ref().filter(|_| outcome.is_finished) {
-            // Of no use any more; where it cannot be removed it does no harm.
-            std::fs::remove_file(checkpoint).ok();
-        }
-        Ok(outcome)
+        let trained_on = TrainedOn::new(parts.train.iter().map(|row| &photos.hashes[*row]));
+        let file = file::packed(self.clip(), &settled, &tensors, &outcome, &trained_on)?;
+        Ok(Made { file, outcome })
     }
+}
+
+/// Photos to learn from, and which of them judge.
+pub(super) struct Material<'a> {
+    pub(super) photos: &'a Photos,
+    pub(super) parts: Parts,
+    /// At least as many names as `num_classes`, where the loss reads them.
+    pub(super) classes: &'a [String],
+    pub(super) num_classes: usize,
+}
+
+impl<'a> Material<'a> {
+    /// `seed` decides which photos are held out.
+    pub(super) fn new(photos: &'a Photos, classes: &'a [String], seed: u64) -> Self {
+        let num_classes = photos.labels.iter().flatten().max();
+        let num_classes = num_classes.map_or(0, |label| label + 1);
+        Self {
+            parts: photos.parts(num_classes, seed),
+            photos,
+            classes,
+            num_classes,
+        }
+    }
+
+    /// A photo as a training elsewhere needs it.
+    pub(super) fn to_send(
+        &self,
+        photo: usize,
+        loss: Loss,
+        engine: &Engine,
+    ) -> Result<SentPhoto, EngineError> {
+        let learns = self.parts.train.binary_search(&photo).is_ok();
+        let picture = if learns && loss == Loss::Dino {
+            let longest = dino::longest_side(engine.clip());
+            Some(self.photos.picture(photo, longest)?)
+        } else if learns || self.parts.held_out.contains(&photo) {
+            let crop = self.photos.crop(photo, engine)?;
+            let side = crop.size as u32;
+            image::RgbImage::from_raw(side, side, crop.pixels)
+        } else {
+            None
+        };
+        Ok(SentPhoto {
+            label: self.photos.labels[photo],
+            hash: self.photos.hashes[photo],
+            size: self.photos.sizes[photo],
+            picture,
+        })
+    }
+}
+
+/// What came of training: the adapter's file, and in figures.
+pub(super) struct Made {
+    pub(super) file: Vec<u8>,
+    pub(super) outcome: Outcome,
 }
 
 /// The photos that this loss learns from.

@@ -30,6 +30,13 @@ impl Preset {
         }
     }
 
+    /// The one with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [Self::Paper, Self::FewShot]
+            .into_iter()
+            .find(|preset| preset.name() == name)
+    }
+
     /// Its name on the command line and in files.
     pub fn name(self) -> &'static str {
         match self {
@@ -54,6 +61,18 @@ pub enum Loss {
 }
 
 impl Loss {
+    /// The one with this name.
+    pub fn named(name: &str) -> Option<Self> {
+        [
+            Self::CrossEntropy,
+            Self::Contrastive,
+            Self::ProLip,
+            Self::Dino,
+        ]
+        .into_iter()
+        .find(|loss| loss.name() == name)
+    }
+
     /// Its name on the command line and in files.
     pub fn name(self) -> &'static str {
         match self {
@@ -130,6 +149,18 @@ const DINO_BATCH: usize = 120;
 const DINO_LEARNING_RATE: f64 = 8e-4;
 /// Bytes for activations, and again for a step.
 const MEMORY: usize = 1 << 30;
+
+impl TrainingOptions {
+    /// The same with half the memory, and so with half as many photos in the tower at once: the numbers stay the same but for
+    /// rounding, as gradients are summed over the parts of a step.
+    #[must_use]
+    pub(in crate::engine) fn with_half_the_memory(&self) -> Self {
+        Self {
+            memory: Some((self.memory.unwrap_or(MEMORY) / 2).max(1)),
+            ..self.clone()
+        }
+    }
+}
 
 impl Settled {
     /// Options for so many photos to learn from and a model of so many blocks.

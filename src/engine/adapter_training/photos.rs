@@ -4,9 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use candle_core::Tensor;
+use image::RgbImage;
 use rayon::prelude::*;
 
 use super::options::Settled;
+use super::spool::Spool;
 use crate::clip::preprocess::Crop;
 use crate::clip::{Clip, PixelValues};
 use crate::engine::{Engine, EngineError};
@@ -21,7 +23,8 @@ const MOST_HELD_OUT: usize = 1_000;
 const READ_AT_ONCE: usize = 64;
 
 /// Photos that can be read.
-pub(super) struct Photos {
+pub(in crate::engine) struct Photos {
+    /// Files, or names for people.
     pub(super) paths: Vec<PathBuf>,
     /// Class of each; `None` for photos without one.
     pub(super) labels: Vec<Option<usize>>,
@@ -30,10 +33,23 @@ pub(super) struct Photos {
     pub(super) sizes: Vec<(u32, u32)>,
     /// Path and reason of each that was left out.
     pub(super) skipped: Vec<(PathBuf, String)>,
+    /// The pixels, where they came from another process; `None`: they are read from the files.
+    spool: Option<Spool>,
+}
+
+/// A photo as it goes to another process.
+pub(in crate::engine) struct SentPhoto {
+    pub(in crate::engine) label: Option<usize>,
+    pub(in crate::engine) hash: ContentHash,
+    /// Width and height of the file.
+    pub(in crate::engine) size: (u32, u32),
+    /// What training looks at: the crop that the model sees, or (DINO) the photo made smaller. `None` for photos that are neither
+    /// learned from nor judge.
+    pub(in crate::engine) picture: Option<RgbImage>,
 }
 
 /// Which photos are learned from and which judge.
-pub(super) struct Parts {
+pub(in crate::engine) struct Parts {
     pub(super) train: Vec<usize>,
     pub(super) held_out: Vec<usize>,
 }
@@ -44,13 +60,7 @@ impl Photos {
         photos: &[(&PathBuf, Option<usize>)],
         progress: &Progress<'_>,
     ) -> Result<Self, EngineError> {
-        let mut read = Self {
-            paths: Vec::new(),
-            labels: Vec::new(),
-            hashes: Vec::new(),
-            sizes: Vec::new(),
-            skipped: Vec::new(),
-        };
+        let mut read = Self::over(None);
         for (index, batch) in photos.chunks(READ_AT_ONCE).enumerate() {
             progress.step(index * READ_AT_ONCE, photos.len())?;
             let found: Vec<_> = batch.par_iter().map(|(path, _)| look_at(path)).collect();
@@ -67,6 +77,81 @@ impl Photos {
             }
         }
         Ok(read)
+    }
+
+    /// None yet; their pixels will come from another process.
+    ///
+    /// # Errors
+    /// When there is no place to put them.
+    pub(in crate::engine) fn to_come() -> Result<Self, EngineError> {
+        Ok(Self::over(Some(Spool::new()?)))
+    }
+
+    fn over(spool: Option<Spool>) -> Self {
+        Self {
+            paths: Vec::new(),
+            labels: Vec::new(),
+            hashes: Vec::new(),
+            sizes: Vec::new(),
+            skipped: Vec::new(),
+            spool,
+        }
+    }
+
+    /// Takes in one that came from another process.
+    ///
+    /// # Errors
+    /// When it cannot be put down.
+    pub(in crate::engine) fn take_in(&mut self, photo: &SentPhoto) -> Result<(), EngineError> {
+        if let Some(spool) = &mut self.spool {
+            spool.push(photo.picture.as_ref())?;
+        }
+        self.paths
+            .push(format!("photo {}", self.paths.len()).into());
+        self.labels.push(photo.label);
+        self.hashes.push(photo.hash);
+        self.sizes.push(photo.size);
+        Ok(())
+    }
+
+    /// Path and reason of each that was left out.
+    pub(in crate::engine) fn skipped(&self) -> &[(PathBuf, String)] {
+        &self.skipped
+    }
+
+    /// How many there are.
+    pub(in crate::engine) fn len(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// One as the model sees it.
+    pub(super) fn crop(&self, photo: usize, engine: &Engine) -> Result<Crop, EngineError> {
+        let Some(spool) = &self.spool else {
+            return engine.crop_of(&self.paths[photo]);
+        };
+        let (picture, size) = (spool.picture(photo)?, engine.clip().preprocess().size);
+        if picture.dimensions() != (size as u32, size as u32) {
+            return Err(EngineError::Training(format!(
+                "photo {photo} came with another size than {size} pixels"
+            )));
+        }
+        let pixels = picture.into_raw();
+        Ok(Crop { size, pixels })
+    }
+
+    /// One made smaller, so that no side is longer than `longest`; one from another process came so.
+    pub(super) fn picture(&self, photo: usize, longest: u32) -> Result<RgbImage, EngineError> {
+        if let Some(spool) = &self.spool {
+            return spool.picture(photo);
+        }
+        let path = &self.paths[photo];
+        let read = || {
+            let (bytes, _) = image_io::read_photo(path)?;
+            image_io::decode_rgb(&bytes, path)
+        };
+        let picture = read()
+            .map_err(|error: image_io::DecodeError| EngineError::Training(error.to_string()))?;
+        Ok(image_io::thumbnail(&picture, longest))
     }
 
     /// The same, without classes where there are not two of them: nothing could be told apart.
@@ -131,10 +216,10 @@ fn look_at(path: &Path) -> Result<(ContentHash, (u32, u32)), String> {
 /// What the first adapted block takes, for photos by their index.
 pub(super) struct Activations<'a> {
     engine: &'a Engine,
-    paths: &'a [PathBuf],
+    photos: &'a Photos,
     before: usize,
     pixels: PixelValues,
-    /// One `[num_tokens, width]` for each of `paths` that was asked for ahead.
+    /// One `[num_tokens, width]` for each of `photos` that was asked for ahead.
     kept: Vec<Option<Tensor>>,
 }
 
@@ -147,7 +232,7 @@ impl<'a> Activations<'a> {
     ) -> Self {
         Self {
             engine,
-            paths: &photos.paths,
+            photos,
             before: settled.blocks.start,
             pixels,
             kept: vec![None; photos.paths.len()],
@@ -185,7 +270,7 @@ impl<'a> Activations<'a> {
     fn computed(&self, photos: &[usize]) -> Result<Tensor, EngineError> {
         let crops = photos
             .par_iter()
-            .map(|photo| self.engine.crop_of(&self.paths[*photo]));
+            .map(|photo| self.photos.crop(*photo, self.engine));
         let crops: Vec<Crop> = crops.collect::<Result<_, _>>()?;
         let clip: &Clip = self.engine.clip();
         Ok(clip.activations(&crops, self.before, self.pixels)?)

@@ -94,6 +94,7 @@ fn plan(course: &Course<'_>, settled: &Settled, width: usize) -> Plan {
         num_photos,
         num_held_out,
         skipped: course.photos.skipped.clone(),
+        worker: None,
         steps: settled.steps,
         batch: num_photos,
         part: num_photos,
@@ -113,7 +114,7 @@ fn hidden(
         progress.step(index * course.engine.batch_size(), photos.len())?;
         let crops = batch
             .par_iter()
-            .map(|photo| course.engine.crop_of(&course.photos.paths[*photo]));
+            .map(|photo| course.photos.crop(*photo, course.engine));
         let crops: Vec<Crop> = crops.collect::<std::result::Result<_, _>>()?;
         let encoded = course.engine.clip().encode_crops(&crops, None)?;
         if let Some(hidden) = encoded.hidden {

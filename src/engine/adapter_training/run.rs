@@ -1,6 +1,6 @@
 //! The steps of training.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::checkpoint::{self, Best, State};
 use super::dino::{self, Dino};
@@ -10,6 +10,7 @@ use super::labelled::Labelled;
 use super::options::{Loss, Settled, TrainingOptions};
 use super::parameters::{Parameter, Parameters};
 use super::photos::{Activations, Parts, Photos};
+use super::shelf::Shelf;
 use super::{Figures, HeldOut, Outcome, Plan, Report, Step, figures};
 use crate::clip::PixelValues;
 use crate::engine::{Engine, EngineError};
@@ -19,8 +20,6 @@ use crate::support::random::Random;
 
 /// `AdamW`'s decay, PyTorch's default.
 pub(super) const WEIGHT_DECAY: f64 = 0.01;
-/// How often the state is saved.
-const SAVE_EVERY: Duration = Duration::from_mins(1);
 
 /// What is learned from, and by which model.
 pub(super) struct Course<'a> {
@@ -73,6 +72,7 @@ pub(super) fn finite(loss: f32, step: usize) -> Result<(), EngineError> {
 pub(super) fn train(
     course: &Course<'_>,
     options: &TrainingOptions,
+    shelf: &mut Shelf<'_>,
     progress: &Progress<'_>,
     on_report: &mut dyn FnMut(Report),
 ) -> Result<Trained, EngineError> {
@@ -115,7 +115,7 @@ pub(super) fn train(
         plan,
         state: State::default(),
     };
-    let outcome = run.finish(options, progress, on_report)?;
+    let outcome = run.finish(shelf, progress, on_report)?;
     let learned = run.written().adapter_numbers()?;
     Ok(Trained {
         tensors: adapter_tensors(&run.settled, &learned, num_blocks, width),
@@ -137,6 +137,7 @@ fn plan(course: &Course<'_>, settled: &Settled, num_blocks: usize) -> Plan {
         num_photos,
         num_held_out,
         skipped: course.photos.skipped.clone(),
+        worker: None,
         steps: settled.steps,
         batch: settled.batch,
         part,
@@ -159,21 +160,20 @@ struct Run<'a> {
 impl Run<'_> {
     fn finish(
         &mut self,
-        options: &TrainingOptions,
+        shelf: &mut Shelf<'_>,
         progress: &Progress<'_>,
         on_report: &mut dyn FnMut(Report),
     ) -> Result<Outcome, EngineError> {
         let before = self.look(0, on_report)?;
-        if let Some(path) = options.checkpoint.as_ref().filter(|_| options.resume) {
+        if let Some(saved) = &shelf.found {
             let remembered = self.objective.remembered();
-            let found =
-                checkpoint::load(path, &self.fingerprint, &mut self.parameters, remembered)?;
-            self.state = found.unwrap_or_default();
+            self.state =
+                checkpoint::load(saved, &self.fingerprint, &mut self.parameters, remembered)?;
         }
         if self.state.step == 0 {
             self.remember_best(before)?;
         }
-        let stopped = self.steps(options, progress, on_report)?;
+        let stopped = self.steps(shelf, progress, on_report)?;
         if let Some(cancelled) = stopped.filter(|_| self.state.step == 0) {
             return Err(cancelled.into());
         }
@@ -199,7 +199,7 @@ impl Run<'_> {
     /// All steps that are left; why it stopped, where it did.
     fn steps(
         &mut self,
-        options: &TrainingOptions,
+        shelf: &mut Shelf<'_>,
         progress: &Progress<'_>,
         on_report: &mut dyn FnMut(Report),
     ) -> Result<Option<Cancelled>, EngineError> {
@@ -207,7 +207,7 @@ impl Run<'_> {
         let mut saved = Instant::now();
         while self.state.step < total && !self.has_learned_enough() {
             if let Err(cancelled) = progress.step(self.state.step, total) {
-                self.save(options)?;
+                self.save(shelf)?;
                 return Ok(Some(cancelled));
             }
             let loss = self.step()?;
@@ -224,8 +224,8 @@ impl Run<'_> {
                 let figures = self.look(step, on_report)?;
                 self.remember_best(figures)?;
             }
-            if saved.elapsed() > SAVE_EVERY {
-                self.save(options)?;
+            if saved.elapsed() >= shelf.every {
+                self.save(shelf)?;
                 saved = Instant::now();
             }
         }
@@ -243,17 +243,14 @@ impl Run<'_> {
         matches!((since_best, self.settled.patience), (Some(since), Some(patience)) if since >= patience)
     }
 
-    fn save(&self, options: &TrainingOptions) -> Result<(), EngineError> {
-        match &options.checkpoint {
-            Some(path) => checkpoint::save(
-                path,
-                &self.fingerprint,
-                &self.state,
-                &self.parameters,
-                self.objective.remembered(),
-            ),
-            None => Ok(()),
+    fn save(&self, shelf: &mut Shelf<'_>) -> Result<(), EngineError> {
+        if !shelf.is_wanted() {
+            return Ok(());
         }
+        let remembered = self.objective.remembered();
+        let packed =
+            checkpoint::packed(&self.fingerprint, &self.state, &self.parameters, remembered)?;
+        shelf.put(&packed)
     }
 
     /// The photos of a step: each epoch in an order of its own, a last batch that is not full left out.

@@ -1,18 +1,15 @@
 //! The window's side: one worker, what is asked of it, and what to do when it fails.
 
 use std::collections::{HashSet, VecDeque};
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
-
-use super::frame::{FrameError, read_frame, write_frame};
-use super::link::{Connect, Link};
-use super::message::{PROTOCOL, Reply, Request};
+use super::link::Connect;
+use super::message::{Reply, Request};
+use super::session::{Contact, Session};
 use super::{RemoteError, WorkerSpec};
 use crate::clip::preprocess::Crop;
-use crate::clip::{Clip, EncodedImages, NumberFormat, OpenOptions};
+use crate::clip::{Clip, EncodedImages, OpenOptions};
 use crate::features::Matrix;
 
 /// Batches on their way at once: one is encoded while the next one travels.
@@ -29,6 +26,10 @@ pub struct Limits {
     pub opening: Duration,
     /// For a batch.
     pub batch: Duration,
+    /// For a step of a training, or whatever else it tells of.
+    pub step: Duration,
+    /// Between two states of a training that come back.
+    pub saving: Duration,
     /// Photos in a batch at first; a GPU wants many, and pays nothing for them.
     pub num_photos: usize,
 }
@@ -39,6 +40,8 @@ impl Default for Limits {
             greeting: Duration::from_secs(30),
             opening: Duration::from_mins(5),
             batch: Duration::from_mins(3),
+            step: Duration::from_mins(15),
+            saving: Duration::from_mins(1),
             num_photos: 64,
         }
     }
@@ -57,27 +60,16 @@ pub struct AdapterFile {
 
 /// A worker with its model open.
 pub struct RemoteEncoder {
-    name: String,
-    connect: Connect,
-    limits: Limits,
-    model: Option<String>,
-    options: OpenOptions,
-    space: String,
-    format: NumberFormat,
+    contact: Contact,
     device: String,
     session: Option<Session>,
+    /// Those that the worker was sent.
+    adapters: HashSet<String>,
+    /// Requests to encode that are not answered, with their number of photos, the oldest first.
+    asked: VecDeque<(u64, usize)>,
     batch: usize,
     num_restarts: usize,
     next_id: u64,
-}
-
-/// A connection with what was said over it.
-struct Session {
-    link: Link,
-    replies: Receiver<Result<Reply, FrameError>>,
-    adapters: HashSet<String>,
-    /// Requests to encode that are not answered, the oldest first.
-    asked: VecDeque<u64>,
 }
 
 impl RemoteEncoder {
@@ -114,15 +106,11 @@ impl RemoteEncoder {
         clip: &Clip,
     ) -> Result<Self, RemoteError> {
         let mut encoder = Self {
-            name,
-            connect,
-            limits,
-            model: model.map(ToOwned::to_owned),
-            options: *options,
-            space: clip.space(),
-            format: clip.format(),
+            contact: Contact::new(name, connect, limits, model, options, clip),
             device: String::new(),
             session: None,
+            adapters: HashSet::new(),
+            asked: VecDeque::new(),
             batch: limits.num_photos,
             num_restarts: 0,
             next_id: 1,
@@ -133,7 +121,12 @@ impl RemoteEncoder {
 
     /// For people.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.contact.name
+    }
+
+    /// How another process like it is reached.
+    pub(in crate::engine) fn contact(&self) -> &Contact {
+        &self.contact
     }
 
     /// Where it computes, as "CUDA 0".
@@ -151,13 +144,6 @@ impl RemoteEncoder {
         self.session.is_some()
     }
 
-    /// How many requests wait for an answer.
-    pub(super) fn num_asked(&self) -> usize {
-        self.session
-            .as_ref()
-            .map_or(0, |session| session.asked.len())
-    }
-
     /// Asks for crops to be encoded; [`Self::receive`] has the answers, in order.
     pub(super) fn ask(
         &mut self,
@@ -171,47 +157,46 @@ impl RemoteEncoder {
         self.next_id += 1;
         let size = crops.first().map_or(0, |crop| crop.size) as u32;
         let pixels = crops.iter().flat_map(|crop| crop.pixels.iter().copied());
-        self.send(&Request::Encode {
+        let request = Request::Encode {
             id,
             size,
             pixels: pixels.collect(),
             adapter: adapter.map(|adapter| adapter.id.clone()),
-        })?;
-        if let Some(session) = &mut self.session {
-            session.asked.push_back(id);
-        }
+        };
+        let patience = self.contact.limits.batch;
+        self.session()?.send(request, patience)?;
+        self.asked.push_back((id, crops.len()));
         Ok(())
     }
 
-    /// Waits for the answer to the oldest request.
+    /// Waits for the answer to the oldest request: a row of features for each of its crops.
     pub(super) fn receive(&mut self) -> Result<EncodedImages, RemoteError> {
-        let reply = self.hear(self.limits.batch)?;
-        let expected = self
-            .session
-            .as_mut()
-            .and_then(|session| session.asked.pop_front());
-        match reply {
+        let Contact { limits, dim, .. } = self.contact;
+        let (asked, num_photos) = self.asked.pop_front().unwrap_or_default();
+        let session = self.session()?;
+        match session.hear(limits.batch)? {
             Reply::Encoded {
                 id,
-                dim,
+                dim: cols,
                 features,
                 width,
                 hidden,
-            } if Some(id) == expected => {
-                let features = self.matrix(dim, features)?;
-                let hidden = match width {
-                    0 => None,
-                    width => Some(self.matrix(width, hidden)?),
-                };
-                Ok(EncodedImages { features, hidden })
+            } if id == asked && cols as usize == dim => {
+                let features = matrix(num_photos, cols, features);
+                let hidden = (width > 0).then(|| matrix(num_photos, width, hidden));
+                let images = features.and_then(|features| {
+                    let hidden = hidden.transpose()?;
+                    Ok(EncodedImages { features, hidden })
+                });
+                images.map_err(|reason| session.babble(reason))
             }
-            other => Err(self.unexpected(other)),
+            other => Err(session.unexpected(other)),
         }
     }
 
     /// Starts the worker again after a failure, with smaller batches where that may help. `false`: it is given up.
     pub(super) fn restart(&mut self, after: &RemoteError) -> bool {
-        self.session = None;
+        self.forget();
         let is_hopeless = matches!(
             after,
             RemoteError::Version { .. }
@@ -228,16 +213,18 @@ impl RemoteEncoder {
 
     /// Tells the worker that nobody waits for what it still has, and hears it out.
     pub(super) fn cancel(&mut self) {
-        let id = self.next_id - 1;
-        let mut is_well = self.send(&Request::Cancel { id }).is_ok();
-        while is_well && self.num_asked() > 0 {
-            is_well = self.hear(self.limits.batch).is_ok();
-            if let Some(session) = &mut self.session {
-                session.asked.pop_front();
-            }
+        let (id, patience) = (self.next_id - 1, self.contact.limits.batch);
+        let mut is_well = match self.session() {
+            Ok(session) => session.send(Request::Cancel { id }, patience).is_ok(),
+            Err(_) => false,
+        };
+        while is_well && self.asked.pop_front().is_some() {
+            is_well = self
+                .session()
+                .is_ok_and(|session| session.hear(patience).is_ok());
         }
         if !is_well {
-            self.session = None;
+            self.forget();
         }
     }
 
@@ -250,158 +237,62 @@ impl RemoteEncoder {
     }
 
     fn connect(&mut self) -> Result<(), RemoteError> {
-        let start = |reason: std::io::Error| RemoteError::Start {
-            worker: self.name.clone(),
-            reason: reason.to_string(),
-        };
-        let link = (self.connect)().map_err(start)?;
-        self.session = Some(listen(link).map_err(start)?);
-        self.send(&Request::Hello { protocol: PROTOCOL })?;
-        match self.hear(self.limits.greeting)? {
-            Reply::Hello { protocol, .. } if protocol == PROTOCOL => {}
-            Reply::Hello { protocol, .. } => {
-                return Err(RemoteError::Version {
-                    worker: self.name.clone(),
-                    theirs: protocol,
-                    ours: PROTOCOL,
-                });
-            }
-            other => return Err(self.unexpected(other)),
-        }
-        let activation = self.options.activation;
-        self.send(&Request::Open {
-            model: self.model.clone(),
-            device: self.options.device.name().to_owned(),
-            precision: self.format.name().to_owned(),
-            activation: activation.map(|activation| activation.name().to_owned()),
-        })?;
-        match self.hear(self.limits.opening)? {
-            Reply::Opened { space, .. } if space != self.space => {
-                let worker = self.name.clone();
-                Err(RemoteError::OtherModel { worker })
-            }
-            Reply::Opened { device, .. } => {
-                self.device = device;
-                Ok(())
-            }
-            other => Err(self.unexpected(other)),
-        }
+        self.forget();
+        let session = self.contact.call()?;
+        self.device.clone_from(&session.device);
+        self.session = Some(session);
+        Ok(())
+    }
+
+    /// Ends the conversation, and what was said in it.
+    fn forget(&mut self) {
+        self.session = None;
+        self.adapters.clear();
+        self.asked.clear();
     }
 
     fn send_adapter(&mut self, adapter: &AdapterFile) -> Result<(), RemoteError> {
-        let is_there = |session: &Session| session.adapters.contains(&adapter.id);
-        if self.session.as_ref().is_some_and(is_there) {
+        if self.adapters.contains(&adapter.id) {
             return Ok(());
         }
         let refused = |error: std::io::Error| RemoteError::Refused {
-            worker: self.name.clone(),
+            worker: self.contact.name.clone(),
             reason: format!(
                 "the adapter cannot be read ({error}): {}",
                 adapter.path.display()
             ),
             is_memory: false,
         };
-        let file = std::fs::read(&adapter.path).map_err(refused)?;
-        self.send(&Request::Adapter {
+        let request = Request::Adapter {
             id: adapter.id.clone(),
-            file,
+            file: std::fs::read(&adapter.path).map_err(refused)?,
             scale: Some(adapter.scale),
-        })?;
+        };
         // Answers to batches that were asked for before come first; there are none when an adapter is first used.
-        match self.hear(self.limits.opening)? {
+        let opening = self.contact.limits.opening;
+        let session = self.session()?;
+        match session.ask(request, opening)? {
             Reply::Adapted { id } if id == adapter.id => {
-                if let Some(session) = &mut self.session {
-                    session.adapters.insert(id);
-                }
+                self.adapters.insert(id);
                 Ok(())
             }
-            other => Err(self.unexpected(other)),
+            other => Err(session.unexpected(other)),
         }
     }
 
-    fn send(&mut self, request: &Request) -> Result<(), RemoteError> {
-        let written = match &mut self.session {
-            Some(session) => write_frame(&mut session.link.input, request).is_ok(),
-            None => false,
+    fn session(&mut self) -> Result<&mut Session, RemoteError> {
+        let gone = || RemoteError::Gone {
+            worker: self.contact.name.clone(),
+            reason: String::new(),
         };
-        if written { Ok(()) } else { Err(self.gone()) }
-    }
-
-    fn hear(&self, patience: Duration) -> Result<Reply, RemoteError> {
-        let Some(session) = &self.session else {
-            return Err(self.gone());
-        };
-        match session.replies.recv_timeout(patience) {
-            Ok(Ok(reply)) => Ok(reply),
-            Ok(Err(FrameError::Closed | FrameError::Io(_)))
-            | Err(RecvTimeoutError::Disconnected) => Err(self.gone()),
-            Ok(Err(error)) => Err(RemoteError::Babble {
-                worker: self.name.clone(),
-                reason: error.to_string(),
-            }),
-            Err(RecvTimeoutError::Timeout) => Err(RemoteError::Silent {
-                worker: self.name.clone(),
-                seconds: patience.as_secs(),
-            }),
-        }
-    }
-
-    fn gone(&self) -> RemoteError {
-        let said = |session: &Session| session.link.last_words();
-        RemoteError::Gone {
-            worker: self.name.clone(),
-            reason: self.session.as_ref().map_or_else(String::new, said),
-        }
-    }
-
-    fn unexpected(&self, reply: Reply) -> RemoteError {
-        let worker = self.name.clone();
-        match reply {
-            Reply::Failed {
-                reason, is_memory, ..
-            } => RemoteError::Refused {
-                worker,
-                reason,
-                is_memory,
-            },
-            _ => RemoteError::Babble {
-                worker,
-                reason: "it answered something else than was asked".to_owned(),
-            },
-        }
-    }
-
-    fn matrix(&self, cols: u32, data: Vec<f32>) -> Result<Matrix, RemoteError> {
-        let cols = cols as usize;
-        let rows = data.len() / cols.max(1);
-        Matrix::new(rows, cols, data).map_err(|error| RemoteError::Babble {
-            worker: self.name.clone(),
-            reason: error.to_string(),
-        })
+        self.session.as_mut().ok_or_else(gone)
     }
 }
 
-/// Reads replies on a thread of its own, so that one can be waited for with a limit.
-fn listen(mut link: Link) -> std::io::Result<Session> {
-    let (sender, replies) = bounded(IN_FLIGHT + 1);
-    let output = link.output.take();
-    let mut output = output.ok_or_else(|| std::io::Error::other("no output to listen to"))?;
-    std::thread::Builder::new()
-        .name("worker's replies".to_owned())
-        .spawn(move || {
-            loop {
-                let reply = read_frame::<Reply>(&mut output);
-                let is_last = reply.is_err();
-                if sender.send(reply).is_err() || is_last {
-                    return;
-                }
-            }
-        })?;
-    link.input.flush().ok();
-    Ok(Session {
-        link,
-        replies,
-        adapters: HashSet::new(),
-        asked: VecDeque::new(),
-    })
+/// Numbers of `num_rows` rows; they go into the cache, so that what no model gives must not pass.
+fn matrix(num_rows: usize, cols: u32, data: Vec<f32>) -> Result<Matrix, String> {
+    if data.iter().any(|number| !number.is_finite()) {
+        return Err("features that are no numbers".to_owned());
+    }
+    Matrix::new(num_rows, cols as usize, data).map_err(|error| error.to_string())
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::training_message::{LessonPhoto, News, Order, TrainingResult};
+
 /// The version of everything in this file: raised with every change, since both ends must agree to the byte.
 pub const PROTOCOL: u32 = 2;
 
@@ -44,6 +46,13 @@ pub enum Request {
         /// An adapter that was taken in.
         adapter: Option<String>,
     },
+    /// Keep photos for the next [`Request::Train`]; those of some messages in a row, so that none is too long.
+    Learn {
+        /// In order.
+        photos: Vec<LessonPhoto>,
+    },
+    /// Train an adapter on the photos that were kept.
+    Train(Box<Order>),
     /// Answers to requests up to this one are not wanted any more.
     Cancel {
         /// Of the last.
@@ -86,16 +95,42 @@ pub enum Reply {
         /// Before the projection.
         hidden: Vec<f32>,
     },
+    /// Photos to learn from are kept.
+    Kept {
+        /// How many there are now.
+        count: u64,
+    },
+    /// How a training goes; many come before its end.
+    News {
+        /// Of the request.
+        id: u64,
+        /// What is new.
+        news: Box<News>,
+    },
+    /// A training is over.
+    Trained {
+        /// Of the request.
+        id: u64,
+        /// What came of it.
+        result: Box<TrainingResult>,
+    },
+    /// A training came to nothing, and would anywhere.
+    Untrainable {
+        /// Of the request.
+        id: u64,
+        /// Why, as a sentence.
+        reason: String,
+    },
     /// Something did not work.
     Failed {
-        /// Of the request to encode, where it was one.
+        /// Of the request to encode or to train, where it was one.
         id: Option<u64>,
         /// Why, as a sentence.
         reason: String,
         /// Whether smaller batches may help.
         is_memory: bool,
     },
-    /// The crops of a cancelled request were not encoded.
+    /// Nothing came of a cancelled request.
     Cancelled {
         /// Of the request.
         id: u64,

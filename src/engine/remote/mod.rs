@@ -12,7 +12,11 @@ mod link;
 mod message;
 mod pool;
 mod serve;
+mod serve_training;
+mod session;
 mod spec;
+mod trainer;
+mod training_message;
 
 pub use attach::open_with_workers;
 pub use encoder::{AdapterFile, Limits, RemoteEncoder};
@@ -22,6 +26,10 @@ pub use message::{PROTOCOL, Reply, Request};
 pub(super) use pool::{Outcome, Unencoded, encode_on};
 pub use serve::serve;
 pub use spec::{WorkerSpec, cuda_beside};
+pub(super) use trainer::Trainer;
+pub use training_message::{
+    FigureData, LessonPhoto, News, Order, PlanData, Recipe, TrainingResult,
+};
 
 /// Why another process cannot encode.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -79,20 +79,10 @@ fn one_turn(
             }
         }
     }
-    let Some(oldest) = waiting.front() else {
+    if waiting.is_empty() {
         return Ok(());
-    };
-    let num_photos = oldest.photos.len();
-    let images = worker.receive()?;
-    if images.features.rows() != num_photos {
-        return Err(RemoteError::Babble {
-            worker: worker.name().to_owned(),
-            reason: format!(
-                "{} features for {num_photos} photos",
-                images.features.rows()
-            ),
-        });
     }
+    let images = worker.receive()?;
     if let Some(batch) = waiting.pop_front() {
         out.send(Outcome::Encoded(batch, images)).ok();
     }

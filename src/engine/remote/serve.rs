@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Sender, bounded};
 
 use super::frame::{FrameError, read_frame, write_frame};
 use super::message::{PROTOCOL, Reply, Request};
+use super::serve_training::Lessons;
+use super::training_message::Order;
 use crate::clip::preprocess::Crop;
 use crate::clip::{Activation, BottleneckAdapter, DeviceChoice, OpenOptions, Precision};
 use crate::engine::{Engine, EngineError};
@@ -19,32 +21,32 @@ const AHEAD: usize = 4;
 ///
 /// # Errors
 /// When a stream breaks, or what comes is no message.
-pub fn serve(mut input: impl Read + Send, mut output: impl Write) -> Result<(), FrameError> {
-    let cancelled = AtomicU64::new(0);
+pub fn serve(mut input: impl Read + Send, mut output: impl Write + Send) -> Result<(), FrameError> {
+    let (cancelled, has_hung_up) = (AtomicU64::new(0), AtomicBool::new(false));
     let (sender, requests) = bounded::<Request>(AHEAD);
     std::thread::scope(|scope| {
         let reader = scope.spawn(|| {
-            let sender = sender;
-            loop {
-                match read_frame::<Request>(&mut input) {
-                    // Heard at once, and not behind what it cancels.
-                    Ok(Request::Cancel { id }) => {
-                        cancelled.fetch_max(id, Ordering::Relaxed);
-                    }
-                    Ok(request) => {
-                        if sender.send(request).is_err() {
-                            return Ok(());
-                        }
-                    }
-                    Err(FrameError::Closed) => return Ok(()),
-                    Err(error) => return Err(error),
-                }
-            }
+            let read = read_all(&mut input, &sender, &cancelled);
+            has_hung_up.store(true, Ordering::Relaxed);
+            // Ends the answers; also where this thread ends because a stream broke.
+            drop(sender);
+            read
         });
         let mut worker = Worker::default();
         let answer_all = || {
             for request in requests {
-                write_frame(&mut output, &worker.answer(request, &cancelled))?;
+                let reply = match request {
+                    Request::Train(order) => {
+                        let id = order.id;
+                        let is_unwanted = || {
+                            has_hung_up.load(Ordering::Relaxed)
+                                || id <= cancelled.load(Ordering::Relaxed)
+                        };
+                        worker.train(*order, &mut output, &is_unwanted)?
+                    }
+                    other => worker.answer(other, &cancelled),
+                };
+                write_frame(&mut output, &reply)?;
             }
             Ok(())
         };
@@ -56,10 +58,33 @@ pub fn serve(mut input: impl Read + Send, mut output: impl Write) -> Result<(), 
     })
 }
 
+/// Hands on requests until `input` ends; what cancels is heard at once, and not behind what it cancels.
+fn read_all(
+    input: &mut impl Read,
+    requests: &Sender<Request>,
+    cancelled: &AtomicU64,
+) -> Result<(), FrameError> {
+    loop {
+        match read_frame::<Request>(input) {
+            Ok(Request::Cancel { id }) => {
+                cancelled.fetch_max(id, Ordering::Relaxed);
+            }
+            Ok(request) => {
+                if requests.send(request).is_err() {
+                    return Ok(());
+                }
+            }
+            Err(FrameError::Closed) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 #[derive(Default)]
 struct Worker {
     engine: Option<Engine>,
     adapters: HashMap<String, BottleneckAdapter>,
+    lessons: Lessons,
 }
 
 impl Worker {
@@ -98,6 +123,12 @@ impl Worker {
             } => self
                 .encode(id, size as usize, &pixels, adapter.as_deref())
                 .unwrap_or_else(|error| failed(Some(id), &error)),
+            Request::Learn { photos } => self
+                .lessons
+                .keep(photos)
+                .unwrap_or_else(|error| failed(None, &error)),
+            // A training writes as it goes; a cancel is heard by whoever reads.
+            Request::Train(order) => Reply::Cancelled { id: order.id },
             Request::Cancel { id } => Reply::Cancelled { id },
         }
     }
@@ -114,9 +145,21 @@ impl Worker {
         Ok(reply)
     }
 
+    fn train(
+        &mut self,
+        order: Order,
+        output: &mut (impl Write + Send),
+        is_unwanted: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Reply, FrameError> {
+        let id = order.id;
+        match &self.engine {
+            Some(engine) => self.lessons.train(engine, order, output, is_unwanted),
+            None => Ok(failed(Some(id), &not_opened())),
+        }
+    }
+
     fn engine(&self) -> Result<&Engine, EngineError> {
-        let none = || EngineError::Adapter("no model was opened".to_owned());
-        self.engine.as_ref().ok_or_else(none)
+        self.engine.as_ref().ok_or_else(not_opened)
     }
 
     fn take_in(
@@ -156,15 +199,23 @@ impl Worker {
                 })?),
                 None => None,
             };
-        let bytes = (size * size * 3).max(1);
+        let engine = self.engine()?;
+        let expected = engine.clip().preprocess().size;
+        let bytes = 3 * expected * expected;
+        if size != expected || !pixels.len().is_multiple_of(bytes) {
+            return Err(EngineError::Adapter(format!(
+                "{} bytes are no crops of {expected} pixels",
+                pixels.len()
+            )));
+        }
         let crops: Vec<Crop> = pixels
-            .chunks(bytes)
+            .chunks_exact(bytes)
             .map(|pixels| Crop {
                 size,
                 pixels: pixels.to_vec(),
             })
             .collect();
-        let encoded = self.engine()?.clip().encode_crops(&crops, adapter)?;
+        let encoded = engine.clip().encode_crops(&crops, adapter)?;
         Ok(Reply::Encoded {
             id,
             dim: encoded.features.cols() as u32,
@@ -180,7 +231,11 @@ impl Worker {
     }
 }
 
-fn failed(id: Option<u64>, error: &EngineError) -> Reply {
+fn not_opened() -> EngineError {
+    EngineError::Adapter("no model was opened".to_owned())
+}
+
+pub(super) fn failed(id: Option<u64>, error: &EngineError) -> Reply {
     let reason = error.to_string();
     let lower = reason.to_lowercase();
     Reply::Failed {

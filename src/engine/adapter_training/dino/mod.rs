@@ -29,6 +29,7 @@ use crate::engine::EngineError;
 use crate::progress::Progress;
 use head::{HIDDEN, Head};
 use loss::{NUM_GLOBAL, distilled, moved_centre, sharpened};
+pub(super) use pictures::longest_side;
 use pictures::{Pictures, Views};
 use schedule::Schedule;
 
@@ -61,6 +62,7 @@ pub(super) fn plan(course: &Course<'_>, settled: &Settled, num_blocks: usize) ->
         num_photos: course.parts.train.len(),
         num_held_out: course.parts.held_out.len(),
         skipped: course.photos.skipped.clone(),
+        worker: None,
         steps: settled.steps,
         batch: settled.batch,
         part,
@@ -105,7 +107,7 @@ impl<'a> Dino<'a> {
         progress: &Progress<'_>,
     ) -> std::result::Result<Self, EngineError> {
         let clip = course.engine.clip();
-        let mut pictures = Pictures::new(&course.photos.paths, clip, NUM_LOCAL, settled.seed);
+        let mut pictures = Pictures::new(course.photos, clip, NUM_LOCAL, settled.seed);
         if plan.bytes_of_activations > 0 {
             pictures.keep(&course.parts.train, progress)?;
         }

@@ -1,19 +1,18 @@
 //! Decoded photos, made smaller, and the views of them that a step looks at.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
 
 use image::RgbImage;
 use rayon::prelude::*;
 
 use super::super::dropout::mixed;
+use super::super::photos::Photos;
 use super::colour::{Chances, distort};
 use super::loss::NUM_GLOBAL;
 use crate::clip::Clip;
 use crate::clip::preprocess::{Crop, Preprocess};
 use crate::clip::view::View;
 use crate::engine::EngineError;
-use crate::image_io;
 use crate::progress::Progress;
 use crate::support::random::Random;
 
@@ -27,7 +26,7 @@ const LOCAL_SCALE: (f64, f64) = (0.05, 0.25);
 
 /// The photos and how they are cut.
 pub(super) struct Pictures<'a> {
-    paths: &'a [PathBuf],
+    photos: &'a Photos,
     kept: Vec<Option<RgbImage>>,
     global: Preprocess,
     local: Preprocess,
@@ -43,11 +42,11 @@ pub(super) struct Views {
 
 impl<'a> Pictures<'a> {
     /// None is read yet. `num_local` local views of each photo; `seed` decides all views.
-    pub(super) fn new(paths: &'a [PathBuf], clip: &Clip, num_local: usize, seed: u64) -> Self {
+    pub(super) fn new(photos: &'a Photos, clip: &Clip, num_local: usize, seed: u64) -> Self {
         let global = clip.preprocess().clone();
         Self {
-            paths,
-            kept: vec![None; paths.len()],
+            photos,
+            kept: vec![None; photos.len()],
             local: Preprocess {
                 size: clip.local_size().unwrap_or(global.size),
                 ..global.clone()
@@ -131,15 +130,13 @@ impl<'a> Pictures<'a> {
     }
 
     fn read(&self, photo: usize) -> Result<RgbImage, EngineError> {
-        let path = &self.paths[photo];
-        let read = || {
-            let (bytes, _) = image_io::read_photo(path)?;
-            image_io::decode_rgb(&bytes, path)
-        };
-        let picture = read()
-            .map_err(|error: image_io::DecodeError| EngineError::Training(error.to_string()))?;
-        Ok(image_io::thumbnail(&picture, longest(&self.global)))
+        self.photos.picture(photo, longest(&self.global))
     }
+}
+
+/// Longest side of a photo that is kept, for a model.
+pub(in super::super) fn longest_side(clip: &Clip) -> u32 {
+    longest(clip.preprocess())
 }
 
 fn longest(preprocess: &Preprocess) -> u32 {
