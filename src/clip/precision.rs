@@ -91,6 +91,9 @@ fn half_obstacle(_: &ImageConfig, _: &Device) -> Option<String> {
 }
 
 /// The format where nobody asks for one.
+///
+/// Not bf16 on a processor, though it is 1.9 times as fast: on 381 photos of clothing it changes 1 to 4 predictions
+/// (`bench precision`), more than one in a thousand.
 fn unasked(device: &Device) -> NumberFormat {
     match device {
         Device::Cpu if forced() == Some(Kernel::Avx512Bf16) => NumberFormat::Bf16,
