@@ -32,7 +32,7 @@ impl Contact {
         connect: Connect,
         limits: Limits,
         model: Option<&str>,
-        options: &OpenOptions,
+        options: OpenOptions,
         clip: &Clip,
     ) -> Self {
         Self {
@@ -40,7 +40,7 @@ impl Contact {
             connect: Arc::from(connect),
             limits,
             model: model.map(ToOwned::to_owned),
-            options: *options,
+            options,
             space: clip.space(),
             dim: clip.dim(),
         }
