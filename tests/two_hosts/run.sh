@@ -90,6 +90,8 @@ listeners=()
 for number in 0 1; do
     ip netns exec "${hosts[$number]}" "$(command -v sshd)" -D -e -f "$scratch/sshd.conf" 2>"$scratch/sshd.$number.log" &
     listeners+=($!)
+    # Its end is no news.
+    disown
 done
 in_client() { ip netns exec "$client" env PATH="$scratch/bin:$PATH" "$@"; }
 for number in 0 1; do
@@ -100,7 +102,8 @@ for number in 0 1; do
     done
 done
 
-# The worker of a host, whose answers are counted. The second host's stops for good in its first answer, once, after saying so.
+# The worker of a host, whose answers are counted. The second host's stops for good in its first answer, once, after saying so (dd, and byte by byte: head keeps
+# the greetings back until it has all).
 mkfifo "$scratch/stopped" "$scratch/never"
 cat >"$scratch/worker-0" <<END
 #!/bin/sh
@@ -109,18 +112,18 @@ END
 cat >"$scratch/worker-1" <<END
 #!/bin/sh
 if [ -e "$scratch/stops" ] && rm "$scratch/stops"; then
-    "$program" "\$@" | { head -c 3000; echo stopped >"$scratch/stopped"; read -r _ <"$scratch/never"; }
+    "$program" "\$@" | { dd bs=1 count=3000 status=none; echo stopped >"$scratch/stopped"; read -r _ <"$scratch/never"; }
 else
     "$program" "\$@" | tee -a "$scratch/answers.1"
 fi
 END
 chmod +x "$scratch/worker-0" "$scratch/worker-1"
 
-# More photos than a batch: copies with a byte or two behind their end, which is another photo to whoever knows it by its hash.
+# More photos than some batches: copies with a byte or two behind their end, which is another photo to whoever knows it by its hash.
 mkdir "$scratch/photos"
-for copy in 1 2 3 4 5; do
-    find "$photos" -type f \( -name '*.jpg' -o -name '*.png' \) | sort | while read -r photo; do
-        named="$scratch/photos/$copy-$(basename "$(dirname "$photo")")-$(basename "$photo")"
+for copy in 1 2 3; do
+    find "$photos" -type f \( -name '*.jpg' -o -name '*.png' \) | while read -r photo; do
+        named="$scratch/photos/$copy-${photo##*/}"
         cp "$photo" "$named"
         printf '%s' "$copy" >>"$named"
     done

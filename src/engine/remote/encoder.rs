@@ -106,7 +106,7 @@ impl RemoteEncoder {
         clip: &Clip,
     ) -> Result<Self, RemoteError> {
         let mut encoder = Self {
-            contact: Contact::new(name, connect, limits, model, options, clip),
+            contact: Contact::new(name, connect, limits, model, *options, clip),
             device: String::new(),
             session: None,
             adapters: HashSet::new(),

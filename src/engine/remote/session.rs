@@ -33,7 +33,7 @@ impl Contact {
         connect: Connect,
         limits: Limits,
         model: Option<&str>,
-        options: &OpenOptions,
+        options: OpenOptions,
         clip: &Clip,
     ) -> Self {
         Self {
@@ -41,7 +41,7 @@ impl Contact {
             connect: Arc::from(connect),
             limits,
             model: model.map(ToOwned::to_owned),
-            options: *options,
+            options,
             space: clip.space(),
             format: clip.format(),
             dim: clip.dim(),
