@@ -95,7 +95,7 @@ enum Weights {
 impl Clip {
     /// Opens a checkpoint; every tensor in it is checked by name, shape and type.
     pub fn open(files: &CheckpointFiles, options: &OpenOptions) -> Result<Self, ClipError> {
-        let (placement, device_description) = Placement::new(options, None)?;
+        let (placement, device_description) = Placement::new(*options, None)?;
         Self::open_at(files, *options, placement, device_description)
     }
 
@@ -105,7 +105,7 @@ impl Clip {
         options: &OpenOptions,
         path: Path,
     ) -> Result<Self, ClipError> {
-        let (placement, device_description) = Placement::new(options, Some(path))?;
+        let (placement, device_description) = Placement::new(*options, Some(path))?;
         Self::open_at(files, *options, placement, device_description)
     }
 
@@ -142,7 +142,7 @@ impl Clip {
         seed: u64,
         options: &OpenOptions,
     ) -> Result<Self, ClipError> {
-        let (placement, device_description) = Placement::new(options, None)?;
+        let (placement, device_description) = Placement::new(*options, None)?;
         let config = architecture.config();
         let (image, text) = towers(&RandomTensors { seed }, &config, &placement)?;
         let weights = Weights::Random(format!("random-{}-{seed}", architecture.name()));
