@@ -99,7 +99,7 @@ enum Weights {
 impl Clip {
     /// Opens a checkpoint; every tensor in it is checked by name, shape and type.
     pub fn open(files: &CheckpointFiles, options: &OpenOptions) -> Result<Self, ClipError> {
-        let (placement, device_description) = Placement::new(options, None)?;
+        let (placement, device_description) = Placement::new(*options, None)?;
         Self::open_at(files, *options, placement, device_description)
     }
 
@@ -109,7 +109,7 @@ impl Clip {
         options: &OpenOptions,
         path: Path,
     ) -> Result<Self, ClipError> {
-        let (placement, device_description) = Placement::new(options, Some(path))?;
+        let (placement, device_description) = Placement::new(*options, Some(path))?;
         Self::open_at(files, *options, placement, device_description)
     }
 
@@ -147,7 +147,7 @@ impl Clip {
         seed: u64,
         options: &OpenOptions,
     ) -> Result<Self, ClipError> {
-        let (placement, device_description) = Placement::new(options, None)?;
+        let (placement, device_description) = Placement::new(*options, None)?;
         let config = architecture.config();
         let placement = placement.for_model(&config.image, options.precision)?;
         let (image, text) = towers(&RandomTensors { seed }, &config, &placement)?;

@@ -19,7 +19,7 @@ pub(super) struct Placement {
 impl Placement {
     /// The place that `options` ask for, and what to call it; computed as `path` says, or in the faster way.
     pub(super) fn new(
-        options: &OpenOptions,
+        options: OpenOptions,
         path: Option<Path>,
     ) -> std::result::Result<(Self, String), ClipError> {
         let forced = Kernel::forced().map_err(|reason| ClipError::Kernel { reason })?;

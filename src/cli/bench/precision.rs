@@ -15,6 +15,7 @@ use crate::engine::evaluate::{Drawing, Looks, Outcome, Plan, Split, Tuning};
 use crate::engine::{Engine, prompts};
 use crate::features::{Features, dot};
 use crate::methods::Method;
+use crate::methods::metrics::Confusion;
 use crate::progress::Progress;
 use crate::support::Dataset;
 use crate::support::split::sample_shots;
@@ -167,12 +168,7 @@ impl Run {
         };
         let methods: Vec<_> = (self.outcomes.iter().zip(&reference.outcomes))
             .map(|pair| {
-                let accuracy = pair
-                    .0
-                    .result
-                    .as_ref()
-                    .ok()
-                    .map(|found| found.micro_accuracy());
+                let accuracy = pair.0.result.as_ref().ok().map(Confusion::micro_accuracy);
                 serde_json::json!({
                     "method": pair.0.method.name(), "accuracy_micro": accuracy,
                     "changed": changed(pair), "num_test": pair.0.predicted.len(),

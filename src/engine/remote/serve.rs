@@ -106,7 +106,7 @@ impl Worker {
                     precision: Precision::named(&precision).unwrap_or_default(),
                     activation: activation.as_deref().and_then(Activation::named),
                 };
-                self.open(model.as_deref(), &options)
+                self.open(model.as_deref(), options)
                     .unwrap_or_else(|error| failed(None, &error))
             }
             Request::Adapter { id, file, scale } => self
@@ -133,9 +133,9 @@ impl Worker {
         }
     }
 
-    fn open(&mut self, model: Option<&str>, options: &OpenOptions) -> Result<Reply, EngineError> {
+    fn open(&mut self, model: Option<&str>, options: OpenOptions) -> Result<Reply, EngineError> {
         self.adapters.clear();
-        let engine = Engine::open(model, options, None)?;
+        let engine = Engine::open(model, &options, None)?;
         let clip = engine.clip();
         let reply = Reply::Opened {
             space: clip.space(),

@@ -16,7 +16,7 @@ pub(super) fn pair(numbers: &[f32]) -> u32 {
 
 /// The number of column `k` from the pair that holds it.
 pub(super) fn number_of_pair(pair: u32, k: usize) -> f32 {
-    f32::from_bits(if k % 2 == 0 {
+    f32::from_bits(if k.is_multiple_of(2) {
         pair << 16
     } else {
         pair & 0xffff_0000

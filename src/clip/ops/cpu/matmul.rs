@@ -59,7 +59,7 @@ pub(in crate::clip::ops) fn matmul(a: &[f32], b: &PackedMatrix, finish: Finish<'
                 rows: 0..num_rows,
                 panels: 0..b.num_panels(),
             };
-            in_blocks(num_rows, b, |rows, panels| {
+            in_blocks(num_rows, &b, |rows, panels| {
                 Task {
                     rows,
                     panels,
@@ -68,7 +68,7 @@ pub(in crate::clip::ops) fn matmul(a: &[f32], b: &PackedMatrix, finish: Finish<'
                 .run();
             });
         }
-        Format::Bf16(product, b) => in_blocks(num_rows, b, |block, panels| {
+        Format::Bf16(product, b) => in_blocks(num_rows, &b, |block, panels| {
             product.run(rows, b, finish, out, block, panels);
         }),
     })
@@ -77,7 +77,7 @@ pub(in crate::clip::ops) fn matmul(a: &[f32], b: &PackedMatrix, finish: Finish<'
 /// Cuts the output of `count` rows into tasks, and runs them: blocks of rows, and groups of panels where there are few rows.
 fn in_blocks<T: Sync>(
     count: usize,
-    b: PackedView<'_, T>,
+    b: &PackedView<'_, T>,
     run: impl Fn(Range<usize>, Range<usize>) + Sync,
 ) {
     if count * b.outputs * b.inner < SERIAL_WORK {
