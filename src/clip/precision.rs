@@ -86,6 +86,7 @@ fn half_obstacle(image: &ImageConfig, device: &Device) -> Option<String> {
 }
 
 #[cfg(not(feature = "cuda"))]
+#[expect(clippy::unnecessary_wraps, reason = "with CUDA it may be possible")]
 fn half_obstacle(_: &ImageConfig, _: &Device) -> Option<String> {
     Some("this build has no CUDA".to_owned())
 }
@@ -106,7 +107,8 @@ fn unasked(device: &Device) -> NumberFormat {
 /// Why `device` does not compute in `format`; `None` where it does.
 fn obstacle(format: NumberFormat, device: &Device) -> Option<&'static str> {
     match (format, device) {
-        (NumberFormat::F32, _) => None,
+        // Whether the card and the model allow halves is seen when the model is known.
+        (NumberFormat::F32, _) | (NumberFormat::Bf16 | NumberFormat::F16, Device::Cuda(_)) => None,
         (NumberFormat::Bf16, Device::Cpu) => match forced() {
             None | Some(Kernel::Avx512Bf16) => (!Kernel::Avx512Bf16.is_here())
                 .then_some("this processor has no instructions for it (AVX512-BF16)"),
@@ -118,8 +120,6 @@ fn obstacle(format: NumberFormat, device: &Device) -> Option<&'static str> {
         (NumberFormat::Bf16 | NumberFormat::F16, Device::Metal(_)) => {
             Some("the encoder computes in f32 on Apple's GPUs")
         }
-        // Whether the card and the model allow it is seen when the model is known.
-        (NumberFormat::Bf16 | NumberFormat::F16, Device::Cuda(_)) => None,
     }
 }
 

@@ -135,11 +135,11 @@ impl VisionTransformer {
         });
         let beside = beside.as_ref().map(|beside| beside as _);
         let class = |x: &Tensor| x.narrow(1, 0, 1)?.squeeze(1)?.contiguous();
-        self.from_class_tokens(&pooled(&self.blocks[first..], x, &class, beside)?)
+        self.features_of(&pooled(&self.blocks[first..], x, &class, beside)?)
     }
 
     /// Features from what the last block makes of the class token, `[num_crops, width]`.
-    pub(super) fn from_class_tokens(&self, pooled: &Tensor) -> Result<ImageTensors> {
+    pub(super) fn features_of(&self, pooled: &Tensor) -> Result<ImageTensors> {
         let hidden = self.norm_after.forward(pooled)?;
         Ok(ImageTensors {
             features: self.project.forward(&hidden)?,

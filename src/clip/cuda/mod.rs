@@ -160,8 +160,7 @@ impl ImageTower for CudaVisionTransformer {
         if adapter.is_some_and(BottleneckAdapter::is_in_training) {
             return self.plain.forward(crops, adapter);
         }
-        self.plain
-            .from_class_tokens(&self.half.pooled(crops, adapter)?)
+        self.plain.features_of(&self.half.pooled(crops, adapter)?)
     }
 
     fn activations(
