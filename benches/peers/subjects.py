@@ -24,9 +24,11 @@ class Subjects:
     def encode(self, backbone):
         batch = BACKBONES[backbone].batch
         rate = lambda printed: printed[0]["encode_images_per_second"]
-        args = ["--backbone", backbone, "--batch", str(batch)]
-        ours = Contestant("Shotlens, f32", "shotlens bench embed " + " ".join(args),
-                          [self.shotlens, "bench", "embed", *args, "--threads", self.threads, "--json"], value=rate)
+
+        def ours(dtype):
+            args = ["--backbone", backbone, "--batch", str(batch), "--dtype", dtype, "--encoder-only"]
+            return Contestant(f"Shotlens, {dtype}", "shotlens bench embed " + " ".join(args),
+                              [self.shotlens, "bench", "embed", *args, "--threads", self.threads, "--json"], value=rate)
 
         def peer(title, engine, dtype):
             files = ["--model", self.work / "models" / backbone, "--graph", self.work / "graphs" / f"{backbone}.onnx"]
@@ -35,8 +37,8 @@ class Subjects:
                               value=rate)
 
         peers = [peer("onnxruntime", "onnxruntime", "f32"), peer("OpenVINO", "openvino", "f32"), peer("PyTorch", "torch", "f32"),
-                 peer("OpenVINO", "openvino", "bf16"), peer("PyTorch autocast", "torch", "bf16")]
-        return Subject(f"encode-{backbone}", f"encoder alone, {backbone}, batches of {batch}", "photos/s", [ours, *peers])
+                 ours("bf16"), peer("OpenVINO", "openvino", "bf16"), peer("PyTorch autocast", "torch", "bf16")]
+        return Subject(f"encode-{backbone}", f"encoder alone, {backbone}, batches of {batch}", "photos/s", [ours("f32"), *peers])
 
     def shotlens_files(self, photos, backbone):
         folder, model = self.work / "photos" / photos, self.work / "models" / backbone

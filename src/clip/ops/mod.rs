@@ -9,6 +9,7 @@ mod cpu;
 mod grid;
 mod layer_norm;
 mod linear;
+mod samples;
 
 use candle_core::{CpuStorage, Device, Layout, Result, Tensor};
 
@@ -17,6 +18,7 @@ pub use cpu::Kernel;
 pub(crate) use grid::{average_pool, windows};
 pub(crate) use layer_norm::LayerNorm;
 pub(crate) use linear::Linear;
+pub use samples::KernelSample;
 
 /// Which code computes the operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
