@@ -22,7 +22,11 @@ fn kernels(criterion: &mut Criterion) {
 /// A photo with something to see at every scale.
 fn photo(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |x, y| {
-        let wave = |a: u32| (((x * a + y * 3) % 509) as f32 / 30.0).sin().mul_add(90.0, 128.0);
+        let wave = |a: u32| {
+            (((x * a + y * 3) % 509) as f32 / 30.0)
+                .sin()
+                .mul_add(90.0, 128.0)
+        };
         image::Rgb([wave(1), wave(2), wave(5)].map(|value| value as u8))
     })
 }
@@ -33,7 +37,10 @@ fn before_the_encoder(criterion: &mut Criterion) {
     for (width, height) in [(500, 375), (4000, 3000)] {
         let picture = photo(width, height);
         let mut jpeg = Cursor::new(Vec::new());
-        if picture.write_to(&mut jpeg, image::ImageFormat::Jpeg).is_err() {
+        if picture
+            .write_to(&mut jpeg, image::ImageFormat::Jpeg)
+            .is_err()
+        {
             continue;
         }
         let jpeg = jpeg.into_inner();

@@ -110,7 +110,11 @@ mod tests {
     #[test]
     fn every_sample_computes_finite_numbers() {
         for sample in KernelSample::all() {
-            assert!(sample.run().iter().all(|x| x.is_finite()), "{}", sample.name());
+            assert!(
+                sample.run().iter().all(|x| x.is_finite()),
+                "{}",
+                sample.name()
+            );
             assert!(sample.operations() > 0);
         }
     }
