@@ -142,6 +142,7 @@ impl App {
             model,
             device,
             precision,
+            reduces_jpegs,
             activation,
             workers,
             ..
@@ -153,6 +154,7 @@ impl App {
                 precision,
                 activation,
             },
+            reduces_jpegs,
             workers,
         });
     }

@@ -203,7 +203,7 @@ impl Clip {
     ) -> Result<(), ClipError> {
         match self.image.forward(crops, adapter) {
             Ok(tensors) => encoded.push(tensors),
-            Err(error) if crops.len() > 1 && is_out_of_memory(&error) => {
+            Err(error) if crops.len() > 1 && is_about_memory(&error) => {
                 let (first, second) = crops.split_at(crops.len() / 2);
                 self.encode_within_memory(first, adapter, encoded)?;
                 self.encode_within_memory(second, adapter, encoded)?;
@@ -362,10 +362,10 @@ impl Clip {
     }
 }
 
-/// Whether a device had no room; the drivers' errors have no types of their own by the time they arrive here.
-fn is_out_of_memory(error: &candle_core::Error) -> bool {
+/// Whether an error says that a device had no room: drivers' errors have no types of their own by the time they arrive here.
+pub fn is_about_memory(error: &impl std::fmt::Display) -> bool {
     let said = error.to_string().to_lowercase();
-    ["out of memory", "out_of_memory", "alloc_failed"]
+    ["out of memory", "out_of_memory", "alloc"]
         .iter()
         .any(|words| said.contains(words))
 }

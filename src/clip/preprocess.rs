@@ -57,7 +57,8 @@ impl Preprocess {
     /// The square of an encoded photo; `path` only names it in errors.
     ///
     /// As [`Self::crop`] of the decoded photo, but that a JPEG which is much larger than the square is decoded at a half, a
-    /// quarter or an eighth of its size (see `MARGIN`): 46 ms instead of 185 for 4000 x 3000 pixels and a square of 224.
+    /// quarter or an eighth of its size (see `MARGIN`): 43 ms and 4 to decode and resize 4000 x 3000 pixels to a square of 224, instead of
+    /// 152 and 32.
     pub fn crop_file(&self, bytes: &[u8], path: &Path) -> Result<Crop, DecodeError> {
         let least_side = (MARGIN * self.size as f64).ceil() as u32;
         let Reduced {

@@ -76,7 +76,7 @@ pub fn gather_evidence(
     queries: Queries<'_>,
     hidden: &[&[usize]],
 ) -> Result<Vec<Evidence>, MethodError> {
-    let mut evidence = gather_readings(method, classifier, knowledge, queries, hidden)?;
+    let mut evidence = gather_readings(classifier, knowledge, queries, hidden)?;
     let (keys, probes) = (knowledge.keys_for(method)?, queries.probes_for(method)?);
     if keys.is_empty() || probes.is_empty() {
         return Ok(evidence);
@@ -93,7 +93,6 @@ pub fn gather_evidence(
 
 /// [`gather_evidence`] that only scores need: nothing in [`Evidence::alike`], and half the products.
 pub fn gather_readings(
-    _method: Method,
     classifier: &dyn Classifier,
     knowledge: &Knowledge<'_>,
     queries: Queries<'_>,

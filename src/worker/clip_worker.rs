@@ -43,6 +43,8 @@ pub enum ClipJob {
         model: Option<String>,
         /// How to open it.
         options: OpenOptions,
+        /// Whether large JPEGs are decoded at a part of their size.
+        reduces_jpegs: bool,
         /// Other processes that encode photos.
         workers: Vec<WorkerSpec>,
     },
@@ -243,9 +245,12 @@ impl ClipThread {
             ClipJob::OpenModel {
                 model,
                 options,
+                reduces_jpegs,
                 workers,
             } => {
-                self.open_model(model.as_deref(), options, &workers);
+                let opened = self.opened(model.as_deref(), options, &workers);
+                let engine = opened.map(|engine| engine.with_reduced_jpegs(reduces_jpegs));
+                self.take_model(engine, model.is_none());
             }
             ClipJob::EmbedPhotos {
                 generation,
@@ -330,17 +335,26 @@ impl ClipThread {
         context::learn(engine, job, names, &mut tell);
     }
 
-    fn open_model(&mut self, model: Option<&str>, options: OpenOptions, workers: &[WorkerSpec]) {
+    fn opened(
+        &self,
+        model: Option<&str>,
+        options: OpenOptions,
+        workers: &[WorkerSpec],
+    ) -> Result<Engine, EngineError> {
         let cache = self.open_cache();
         let out = self.out.clone();
         let say = Box::new(move |text| out.send(ClipEvent::Note(text)));
-        match open_with_workers(model, &options, cache, workers, say) {
+        open_with_workers(model, &options, cache, workers, say)
+    }
+
+    fn take_model(&mut self, opened: Result<Engine, EngineError>, is_demo: bool) {
+        match opened {
             Ok(engine) => {
                 let clip = engine.clip();
                 let info = ModelInfo {
                     name: engine.name().to_owned(),
                     device: engine.device_description().to_owned(),
-                    is_demo: model.is_none(),
+                    is_demo,
                     notes: clip.notes().to_vec(),
                     dim: clip.dim(),
                     projections: clip.projections(),

@@ -141,6 +141,12 @@ __device__ __forceinline__ uint2 four_packed(float4 x) { return make_uint2(packe
 
 __device__ __forceinline__ float4 plus(float4 x, float4 y) { return make_float4(x.x + y.x, x.y + y.y, x.z + y.z, x.w + y.w); }
 
+// A row as halves.
+__device__ __forceinline__ void put_row(uint2 *out, long long row, const float4 (&x)[VECTORS], int lane) {
+#pragma unroll
+    FOR_COLUMNS(column) out[row * (WIDTH / 4) + column] = four_packed(x[v]);
+}
+
 __device__ __forceinline__ long long row_of_warp() { return (long long)blockIdx.x * (blockDim.x / WARP) + threadIdx.x / WARP; }
 
 // Tokens: what the patches gave (the class token, the first, has none) plus its position, normalised into h [rows, WIDTH];
@@ -162,8 +168,7 @@ extern "C" __global__ void embed(const uint2 *patches, const float4 *position, i
 #pragma unroll
     FOR_COLUMNS(column) h[row * (WIDTH / 4) + column] = x[v];
     normalise(x, next_weight, next_bias, eps, lane);
-#pragma unroll
-    FOR_COLUMNS(column) out[row * (WIDTH / 4) + column] = four_packed(x[v]);
+    put_row(out, row, x, lane);
 }
 
 // h += y + y_bias; out = h normalised. Row i of y and out is row i · step of h.
@@ -180,8 +185,7 @@ extern "C" __global__ void add_and_normalise(const uint2 *y, const float4 *y_bia
         *cell = x[v];
     }
     normalise(x, weight, bias, eps, lane);
-#pragma unroll
-    FOR_COLUMNS(column) out[row * (WIDTH / 4) + column] = four_packed(x[v]);
+    put_row(out, row, x, lane);
 }
 
 // out = h normalised, row by row.
@@ -193,8 +197,7 @@ extern "C" __global__ void normalise_rows(const float4 *h, const float4 *weight,
 #pragma unroll
     FOR_COLUMNS(column) x[v] = h[row * (WIDTH / 4) + column];
     normalise(x, weight, bias, eps, lane);
-#pragma unroll
-    FOR_COLUMNS(column) out[row * (WIDTH / 4) + column] = four_packed(x[v]);
+    put_row(out, row, x, lane);
 }
 
 // out = h + y + y_bias. Row i of y and out is row i · step of h.

@@ -55,7 +55,8 @@ impl Spool {
         });
         if let Some(picture) = picture {
             let file = self.file.get_mut().unwrap_or_else(PoisonError::into_inner);
-            let written = file.write_all(picture.as_raw());
+            let found = file.seek(SeekFrom::Start(self.end));
+            let written = found.and_then(|_| file.write_all(picture.as_raw()));
             written.map_err(|error| unusable(&error))?;
             self.end += picture.as_raw().len() as u64;
         }
@@ -103,7 +104,10 @@ mod tests {
         spool.push(Some(&picture(5))).unwrap();
         assert_eq!(spool.picture(2).unwrap(), picture(5));
         assert_eq!(spool.picture(0).unwrap(), picture(3));
-        for number in [1, 3] {
+        spool.push(Some(&picture(4))).unwrap();
+        assert_eq!(spool.picture(2).unwrap(), picture(5));
+        assert_eq!(spool.picture(3).unwrap(), picture(4));
+        for number in [1, 4] {
             let error = spool.picture(number).unwrap_err().to_string();
             assert!(error.contains("without pixels"), "{error}");
         }

@@ -11,7 +11,9 @@ use super::message::{PROTOCOL, Reply, Request};
 use super::serve_training::Lessons;
 use super::training_message::Order;
 use crate::clip::preprocess::Crop;
-use crate::clip::{Activation, BottleneckAdapter, DeviceChoice, OpenOptions, Precision};
+use crate::clip::{
+    Activation, BottleneckAdapter, DeviceChoice, OpenOptions, Precision, is_about_memory,
+};
 use crate::engine::{Engine, EngineError};
 
 /// Requests read ahead of the one that is being answered: the next batch travels while this one is encoded.
@@ -236,11 +238,9 @@ fn not_opened() -> EngineError {
 }
 
 pub(super) fn failed(id: Option<u64>, error: &EngineError) -> Reply {
-    let reason = error.to_string();
-    let lower = reason.to_lowercase();
     Reply::Failed {
         id,
-        is_memory: lower.contains("out of memory") || lower.contains("alloc"),
-        reason,
+        is_memory: is_about_memory(error),
+        reason: error.to_string(),
     }
 }

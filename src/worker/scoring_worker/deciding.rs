@@ -73,13 +73,7 @@ impl ScoringThread {
                 ..Queries::new(&original)
             };
             let knowledge = fit.lesson.knowledge();
-            let evidence = gather_readings(
-                fit.fitted.method,
-                &*fit.classifier,
-                &knowledge,
-                queries,
-                &[],
-            )?;
+            let evidence = gather_readings(&*fit.classifier, &knowledge, queries, &[])?;
             for (row, mut evidence) in rows.iter().zip(evidence) {
                 let class = |reading: &_| {
                     scored(&weighing.logits(reading, parameters), &[], temperature).class

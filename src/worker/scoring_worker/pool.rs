@@ -7,10 +7,7 @@ use super::fitting::Fit;
 use super::{ScoreEvent, ScoringThread};
 use crate::features::Features;
 use crate::ids::{ClassId, Generation, PhotoId};
-use crate::methods::{
-    Classifier, Evidence, Knowledge, Method, MethodError, Queries, Weighing, gather_evidence,
-    gather_readings,
-};
+use crate::methods::{MethodError, Queries, Weighing, gather_evidence, gather_readings};
 use crate::worker::evidence_set::{EvidenceSet, Scored, scored};
 
 /// Photos predicted between two looks at the job queue: some twenty milliseconds against 1,600 keys of 512 numbers on two cores.
@@ -49,14 +46,14 @@ impl PoolPredictions {
     }
 }
 
-/// [`gather_evidence`], or [`gather_readings`] where nobody looks at what is alike.
-type Gather = fn(
-    Method,
-    &dyn Classifier,
-    &Knowledge<'_>,
-    Queries<'_>,
-    &[&[usize]],
-) -> Result<Vec<Evidence>, MethodError>;
+/// What evidence is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// Scores alone.
+    Scores,
+    /// The inspector, which shows how alike the shots are, too.
+    Inspection,
+}
 
 /// How far the pool is predicted.
 #[derive(Default)]
@@ -154,7 +151,7 @@ impl ScoringThread {
             places.partition(|place| self.own_keys(fit, rows[*place]).is_some());
         self.score_others(fit, rows, &others, &mut scores)?;
         let shot_rows: Vec<usize> = shots.iter().map(|place| rows[*place]).collect();
-        let set = self.evidence_of(fit, &shot_rows, gather_readings)?;
+        let set = self.evidence_of(fit, &shot_rows, Purpose::Scores)?;
         let (parameters, temperature) = (&fit.summary.parameters, fit.summary.temperature);
         for (place, row) in shots.iter().zip(shot_rows) {
             let photo = self.table.photos()[row];
@@ -216,7 +213,7 @@ impl ScoringThread {
         &self,
         fit: &Fit,
         rows: &[usize],
-        gather: Gather,
+        purpose: Purpose,
     ) -> Result<EvidenceSet, MethodError> {
         let mut set = EvidenceSet {
             support: Arc::clone(&fit.fitted),
@@ -236,13 +233,14 @@ impl ScoringThread {
         };
         let own_keys = |row: &usize| self.own_keys(fit, *row).unwrap_or_default();
         let hidden: Vec<&[usize]> = rows.iter().map(own_keys).collect();
-        let evidence = gather(
-            fit.fitted.method,
-            &*fit.classifier,
-            &fit.lesson.knowledge(),
-            queries,
-            &hidden,
-        )?;
+        let (method, classifier) = (fit.fitted.method, &*fit.classifier);
+        let knowledge = fit.lesson.knowledge();
+        let evidence = match purpose {
+            Purpose::Scores => gather_readings(classifier, &knowledge, queries, &hidden),
+            Purpose::Inspection => {
+                gather_evidence(method, classifier, &knowledge, queries, &hidden)
+            }
+        }?;
         let weighing = &fit.fitted.weighing;
         for ((row, mut evidence), keys) in rows.iter().zip(evidence).zip(hidden) {
             let photo = self.table.photos()[*row];
@@ -281,7 +279,7 @@ impl ScoringThread {
             .iter()
             .filter_map(|photo| self.table.row_of(*photo));
         let rows: Vec<usize> = rows.filter(|row| self.can_score(fit, *row)).collect();
-        match self.evidence_of(fit, &rows, gather_evidence) {
+        match self.evidence_of(fit, &rows, Purpose::Inspection) {
             Ok(set) => self.out.send(ScoreEvent::Evidence(Arc::new(set))),
             Err(error) => self.out.send(ScoreEvent::Failed(error.to_string())),
         }
