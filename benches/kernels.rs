@@ -56,6 +56,9 @@ fn before_the_encoder(criterion: &mut Criterion) {
         group.bench_function(format!("pixels to crop, {size}"), |bencher| {
             bencher.iter(|| preprocess.crop(&picture));
         });
+        group.bench_function(format!("JPEG to crop, {size}"), |bencher| {
+            bencher.iter(|| preprocess.crop_file(&jpeg, Path::new("photo.jpg")).is_ok());
+        });
     }
 }
 

@@ -299,6 +299,11 @@ impl Features {
         &self.0
     }
 
+    /// The same, without a copy.
+    pub fn into_matrix(self) -> Matrix {
+        self.0
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.0.rows

@@ -91,7 +91,6 @@ fn open_window(start: StartWith, common: &Common) -> anyhow::Result<()> {
         model: common.model.clone(),
         device: common.device.choice(),
         precision: common.precision.choice(),
-        reduces_jpegs: common.reduced_jpegs,
         activation: common.activation.map(cli::ActivationName::choice),
         workers: common.workers.clone(),
         is_forced: common.model.is_some(),

@@ -142,7 +142,6 @@ impl App {
             model,
             device,
             precision,
-            reduces_jpegs,
             activation,
             workers,
             ..
@@ -154,7 +153,6 @@ impl App {
                 precision,
                 activation,
             },
-            reduces_jpegs,
             workers,
         });
     }

@@ -59,8 +59,6 @@ pub struct ModelChoice {
     pub device: DeviceChoice,
     /// What its layers multiply.
     pub precision: Precision,
-    /// Whether large JPEGs are decoded at a part of their size.
-    pub reduces_jpegs: bool,
     /// Instead of what the checkpoint says.
     pub activation: Option<Activation>,
     /// Other processes that encode photos.

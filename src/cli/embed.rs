@@ -69,7 +69,7 @@ pub(super) fn run(args: &EmbedArgs, common: &Common) -> Result<()> {
         Some(file) => embed_crops(&engine, file, adapter.as_ref())?,
         None => embed_photos(&engine, &photos(args)?, adapter.as_ref())?,
     };
-    write(&engine, &embedded, adapter.as_ref(), args, common)
+    write(&engine, embedded, adapter.as_ref(), args, common)
 }
 
 fn photos(args: &EmbedArgs) -> Result<Vec<ListedPhoto>> {
@@ -131,11 +131,13 @@ fn embed_photos(
     let (line, cancel) = (ProgressLine::new("embedding"), CancelToken::default());
     let report = |done, total| line.report(done, total);
     let progress = Progress::new(&report, &cancel);
-    let embedded = engine.embed_all(
-        &paths,
-        adapter.and_then(AdaptedEncoder::bottleneck),
-        &progress,
-    )?;
+    let bottleneck = adapter.and_then(AdaptedEncoder::bottleneck);
+    // What is before the projection is only for adapters that replace it.
+    let embedded = if adapter.is_some() && bottleneck.is_none() {
+        engine.embed_all(&paths, None, &progress)?
+    } else {
+        engine.embed_features(&paths, bottleneck, &progress)?
+    };
     for (_, reason) in &embedded.skipped {
         warn(&format!("skipped: {reason}"));
     }
@@ -160,7 +162,7 @@ fn embed_photos(
 
 fn write(
     engine: &Engine,
-    embedded: &Embedded,
+    embedded: Embedded,
     adapter: Option<&AdaptedEncoder>,
     args: &EmbedArgs,
     common: &Common,
@@ -170,7 +172,8 @@ fn write(
     } = Dataset::from_paths("", embedded.paths.iter().cloned());
     let labels: Vec<i64> = photos.into_iter().map(|(_, label)| label).collect();
     let mut writer = TensorWriter::default();
-    writer.floats("features", &finished_rows(embedded.rows.clone(), args.raw)?);
+    let (num, dim) = (embedded.rows.rows(), embedded.rows.cols());
+    writer.floats("features", &finished_rows(embedded.rows, args.raw)?);
     writer.integers("labels", &labels);
     writer.metadata("paths", serde_json::to_string(&embedded.paths)?);
     writer.metadata("classes", serde_json::to_string(&classes)?);
@@ -181,7 +184,6 @@ fn write(
         adapter.map(AdaptedEncoder::id).unwrap_or_default(),
     );
     writer.write(&args.out)?;
-    let (num, dim) = (embedded.rows.rows(), embedded.rows.cols());
     if common.json {
         println!(
             "{}",
@@ -240,6 +242,6 @@ fn finished_rows(rows: Matrix, raw: bool) -> Result<Matrix> {
     Ok(if raw {
         rows
     } else {
-        Features::normalized(rows)?.matrix().clone()
+        Features::normalized(rows)?.into_matrix()
     })
 }

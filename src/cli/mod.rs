@@ -55,15 +55,12 @@ pub struct Common {
     /// Where CLIP runs
     #[arg(long, global = true, value_enum, default_value_t)]
     pub device: Device,
-    /// What CLIP's layers multiply; features of different formats never mix
+    /// What CLIP's layers multiply; features of a format that is named never mix with others
     #[arg(long = "dtype", global = true, value_enum, default_value_t)]
     pub precision: Dtype,
     /// Processor threads [default: all]
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<usize>,
-    /// Decode JPEGs that are much larger than the model's crop at a half, a quarter or an eighth of their size: several times as fast, but features differ a little and are cached apart
-    #[arg(long, global = true)]
-    pub reduced_jpegs: bool,
     /// Machine-readable output on stdout
     #[arg(long, global = true)]
     pub json: bool,

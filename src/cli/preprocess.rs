@@ -67,7 +67,7 @@ pub(super) fn run(args: &PreprocessArgs, common: &Common) -> Result<()> {
 
 fn crop(photo: &ListedPhoto, preprocess: &Preprocess) -> Result<Crop, DecodeError> {
     let (bytes, _) = image_io::read_photo(&photo.path)?;
-    Ok(preprocess.crop(&image_io::decode_rgb(&bytes, &photo.path)?))
+    preprocess.crop_file(&bytes, &photo.path)
 }
 
 /// Crops are named by relative path, so two folders may not hold the same names.

@@ -14,8 +14,7 @@ use crate::project::feature_cache::FeatureCache;
 pub(super) fn open_engine(common: &Common) -> Result<Engine> {
     let (model, options) = (common.model.as_deref(), open_options(common));
     let say = Box::new(|text: String| warn(&text));
-    let engine = open_with_workers(model, &options, open_cache(), &common.workers, say)?
-        .with_reduced_jpegs(common.reduced_jpegs);
+    let engine = open_with_workers(model, &options, open_cache(), &common.workers, say)?;
     for note in engine.clip().notes() {
         warn(note);
     }

@@ -87,6 +87,7 @@ pub struct Clip {
     config: Config,
     weights: Weights,
     placement: Placement,
+    asked: Precision,
     device_description: String,
 }
 
@@ -137,6 +138,7 @@ impl Clip {
             config,
             weights,
             placement,
+            asked: options.precision,
             device_description,
         })
     }
@@ -159,6 +161,7 @@ impl Clip {
             config,
             weights,
             placement,
+            asked: options.precision,
             device_description,
         })
     }
@@ -309,13 +312,18 @@ impl Clip {
 
     /// Names the space that features live in: the weights, and what else decides what they compute.
     pub fn space(&self) -> String {
+        self.space_of(self.format())
+    }
+
+    /// The space of the same weights when layers multiply `format`.
+    pub fn space_of(&self, format: NumberFormat) -> String {
         let space = match &self.config.image {
             ImageConfig::Vit(vit) => {
                 format!("{}-{:?}-{}", self.hash(), vit.activation, vit.num_heads)
             }
             ImageConfig::ResNet(_) => self.hash().to_owned(),
         };
-        match self.format() {
+        match format {
             NumberFormat::F32 => space,
             format => format!("{space}-{}", format.name()),
         }
@@ -324,6 +332,11 @@ impl Clip {
     /// What its layers multiply.
     pub fn format(&self) -> NumberFormat {
         self.placement.format
+    }
+
+    /// The formats whose features may stand beside each other here, this one's first.
+    pub fn formats(&self) -> &'static [NumberFormat] {
+        self.asked.formats_beside(self.format())
     }
 
     /// What was assumed because nothing beside the weights said it.

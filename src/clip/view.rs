@@ -100,7 +100,6 @@ impl Preprocess {
         }
         let axis = |from: u32| Axis {
             from,
-            covers: f64::from(from),
             to: size as u64,
             part: 0..size as u64,
         };

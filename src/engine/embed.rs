@@ -11,7 +11,7 @@ use super::remote::{AdapterFile, Outcome, RemoteEncoder, Unencoded, encode_on};
 use super::{Engine, EngineError};
 use crate::clip::preprocess::Crop;
 use crate::clip::view::View;
-use crate::clip::{BottleneckAdapter, EncodedImages};
+use crate::clip::{BottleneckAdapter, EncodedImages, NumberFormat};
 use crate::features::Matrix;
 use crate::image_io::{self, ContentHash};
 use crate::progress::Progress;
@@ -215,8 +215,9 @@ impl Engine {
                     &mut *Mutex::lock(&ready).unwrap_or_else(PoisonError::into_inner),
                 );
                 match outcome {
-                    Outcome::Encoded(batch, images) => {
-                        found.extend(self.remember(&batch.photos, &images, space));
+                    Outcome::Encoded(batch, images, format) => {
+                        let space = self.with_format(space, format);
+                        found.extend(self.remember(&batch.photos, &images, &space));
                     }
                     Outcome::Orphan(batch) => orphans.push(batch),
                     Outcome::Said(said) => (self.say)(said),
@@ -256,12 +257,7 @@ impl Engine {
     /// The name of the space that features live in: other spaces' features are never mixed with them.
     pub fn feature_space(&self, adapter: Option<&BottleneckAdapter>) -> String {
         let adapter = adapter.map_or_else(|| "none".to_owned(), BottleneckAdapter::id);
-        let preprocess = self.clip.preprocess();
-        let preprocess = if self.reduces_jpegs {
-            preprocess.reduced_id()
-        } else {
-            preprocess.id()
-        };
+        let preprocess = self.clip.preprocess().id();
         format!("{}/{preprocess}/{adapter}", self.clip.space())
     }
 
@@ -280,11 +276,35 @@ impl Engine {
             .map(|cache| Mutex::lock(cache).unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn cached(&self, space: &str, hashes: &[ContentHash]) -> Vec<Option<CachedRow>> {
-        self.cache().map_or_else(
-            || vec![None; hashes.len()],
-            |mut cache| cache.get_many(space, hashes),
+    /// The name of `space`, which is one of this engine's, for features of another format.
+    fn with_format(&self, space: &str, format: NumberFormat) -> String {
+        let rest = space.strip_prefix(&self.clip.space());
+        rest.map_or_else(
+            || space.to_owned(),
+            |rest| format!("{}{rest}", self.clip.space_of(format)),
         )
+    }
+
+    /// What the cache knows in `space`, or else of a format that may stand beside this engine's: what a GPU computed in f16
+    /// is not computed again where there is none.
+    pub(super) fn cached(&self, space: &str, hashes: &[ContentHash]) -> Vec<Option<CachedRow>> {
+        let mut rows = vec![None; hashes.len()];
+        let Some(mut cache) = self.cache() else {
+            return rows;
+        };
+        for format in self.clip.formats() {
+            let places = || (0..hashes.len()).filter(|index| rows[*index].is_none());
+            let missing: Vec<usize> = places().collect();
+            if missing.is_empty() {
+                break;
+            }
+            let wanted: Vec<ContentHash> = missing.iter().map(|index| hashes[*index]).collect();
+            let found = cache.get_many(&self.with_format(space, *format), &wanted);
+            for (index, row) in missing.into_iter().zip(found) {
+                rows[index] = row;
+            }
+        }
+        rows
     }
 
     /// Hands over what the cache knows by hash; the indices of the others come back.
@@ -371,12 +391,7 @@ impl Engine {
         bytes: &[u8],
         path: &Path,
     ) -> Result<Crop, image_io::DecodeError> {
-        let preprocess = self.clip.preprocess();
-        if self.reduces_jpegs {
-            preprocess.crop_file(bytes, path)
-        } else {
-            Ok(preprocess.crop(&image_io::decode_rgb(bytes, path)?))
-        }
+        self.clip.preprocess().crop_file(bytes, path)
     }
 
     /// Features of encoded photos, which the cache keeps from now on.

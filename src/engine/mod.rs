@@ -112,8 +112,6 @@ pub struct Engine {
     /// Who is told when one fails, is started again, or is given up.
     say: Box<dyn Fn(String) + Send + Sync>,
     device: String,
-    /// Whether large JPEGs are decoded at a part of their size.
-    reduces_jpegs: bool,
 }
 
 impl Engine {
@@ -156,20 +154,7 @@ impl Engine {
             trainer: None,
             say: Box::new(|_| ()),
             device,
-            reduces_jpegs: false,
         })
-    }
-
-    /// Decodes JPEGs that are much larger than the crop at a half, a quarter or an eighth of their size, or at full size: faster,
-    /// and features that are a little different ([`Preprocess::crop_file`]).
-    ///
-    /// [`Preprocess::crop_file`]: crate::clip::preprocess::Preprocess::crop_file
-    #[must_use]
-    pub fn with_reduced_jpegs(self, reduces_jpegs: bool) -> Self {
-        Self {
-            reduces_jpegs,
-            ..self
-        }
     }
 
     /// The model itself.

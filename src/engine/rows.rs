@@ -48,40 +48,105 @@ impl Engine {
         lens: Lens<'_>,
         progress: &Progress<'_>,
     ) -> Result<EmbeddedRows, EngineError> {
+        self.gather(paths, known, lens, true, progress)
+    }
+
+    /// As [`Self::embed_all`], without what is before the projection: memory for the features alone.
+    pub fn embed_features(
+        &self,
+        paths: &[PathBuf],
+        adapter: Option<&BottleneckAdapter>,
+        progress: &Progress<'_>,
+    ) -> Result<EmbeddedRows, EngineError> {
+        let lens = Lens {
+            adapter,
+            view: None,
+        };
+        self.gather(paths, &[], lens, false, progress)
+    }
+
+    fn gather(
+        &self,
+        paths: &[PathBuf],
+        known: &[FileStamp],
+        lens: Lens<'_>,
+        with_hidden: bool,
+        progress: &Progress<'_>,
+    ) -> Result<EmbeddedRows, EngineError> {
         let request = |(key, path): (usize, &PathBuf)| PhotoRequest {
             key,
             path: path.clone(),
             known: known.get(key).copied(),
         };
         let requests: Vec<PhotoRequest<usize>> = paths.iter().enumerate().map(request).collect();
-        let mut outcomes = vec![None; paths.len()];
+        let mut features = Rows::new(paths.len(), self.clip.dim());
+        let mut hidden = None;
+        let mut outcomes = vec![Err("not embedded".to_owned()); paths.len()];
         self.embed_through(&requests, lens, progress, &mut |batch| {
             for (key, outcome) in batch {
-                outcomes[key] = Some(outcome);
+                outcomes[key] = outcome.map(|row| {
+                    features.set(key, &row.features);
+                    if let Some(row) = row.hidden.filter(|_| with_hidden) {
+                        let new = || Rows::new(paths.len(), row.len());
+                        hidden.get_or_insert_with(new).set(key, &row);
+                    }
+                    row.stamp
+                });
             }
         })?;
         let mut rows = EmbeddedRows::default();
-        let (mut features, mut hidden, mut has_hidden) = (Vec::new(), Vec::new(), true);
         for (index, outcome) in outcomes.into_iter().enumerate() {
             match outcome {
-                Some(Ok(row)) => {
+                Ok(stamp) => {
                     rows.kept.push(index);
-                    rows.stamps.push(row.stamp);
-                    features.extend(row.features);
-                    has_hidden &= row.hidden.is_some();
-                    hidden.extend(row.hidden.into_iter().flatten());
+                    rows.stamps.push(stamp);
                 }
-                Some(Err(reason)) => rows.skipped.push((index, reason)),
-                None => rows.skipped.push((index, "not embedded".to_owned())),
+                Err(reason) => rows.skipped.push((index, reason)),
             }
         }
-        let num_rows = rows.kept.len();
-        let has_hidden = has_hidden && num_rows > 0;
-        rows.features = Matrix::new(num_rows, self.clip.dim(), features)?;
         // Features that were made elsewhere have nothing before them; then no photo's is of use.
-        if has_hidden {
-            rows.hidden = Some(Matrix::new(num_rows, hidden.len() / num_rows, hidden)?);
+        let is_whole = |hidden: &Rows| rows.kept.iter().all(|index| hidden.is_set[*index]);
+        if let Some(hidden) = hidden.filter(is_whole) {
+            rows.hidden = Some(hidden.keep(&rows.kept)?);
         }
+        rows.features = features.keep(&rows.kept)?;
         Ok(rows)
+    }
+}
+
+/// Rows of numbers that come in any order.
+struct Rows {
+    numbers: Vec<f32>,
+    is_set: Vec<bool>,
+    num_columns: usize,
+}
+
+impl Rows {
+    fn new(num_rows: usize, num_columns: usize) -> Self {
+        Self {
+            numbers: vec![0.0; num_rows * num_columns],
+            is_set: vec![false; num_rows],
+            num_columns,
+        }
+    }
+
+    /// Rows of another length are those of no model, and are not taken.
+    fn set(&mut self, index: usize, row: &[f32]) {
+        let to = self.numbers[index * self.num_columns..].get_mut(..self.num_columns);
+        if let Some(to) = to.filter(|to| to.len() == row.len()) {
+            to.copy_from_slice(row);
+            self.is_set[index] = true;
+        }
+    }
+
+    /// The rows `kept` (ascending), in the same memory.
+    fn keep(mut self, kept: &[usize]) -> Result<Matrix, EngineError> {
+        let width = self.num_columns;
+        for (to, from) in kept.iter().enumerate() {
+            self.numbers
+                .copy_within(from * width..(from + 1) * width, to * width);
+        }
+        self.numbers.truncate(kept.len() * width);
+        Ok(Matrix::new(kept.len(), width, self.numbers)?)
     }
 }

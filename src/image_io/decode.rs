@@ -2,16 +2,16 @@
 
 use std::fs::File;
 use std::io::{self, Cursor, Read as _};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use image::metadata::Orientation;
 use image::{
-    ColorType, DynamicImage, ImageDecoder as _, ImageError, ImageFormat, ImageReader, Limits,
-    RgbImage,
+    ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, RgbImage,
 };
 
 use super::ContentHash;
-use super::jpeg::{decode_colour_jpeg, jpeg_is_complete};
+use super::jpeg::{Strips, decode_colour_jpeg, jpeg_is_complete};
 use super::to_rgb::to_rgb;
 
 /// Longest side of a photo, in pixels; JPEG's own limit.
@@ -132,7 +132,7 @@ pub struct Reduced {
 ///
 /// A JPEG that ends early is refused, as PIL refuses it: half a picture, half grey, would get a confident wrong label.
 pub fn decode_rgb(bytes: &[u8], path: &Path) -> Result<RgbImage, DecodeError> {
-    decode_reduced(bytes, path, u32::MAX).map(|reduced| reduced.image)
+    OpenPhoto::read_header(bytes, path)?.decode()
 }
 
 /// The same, but a colour JPEG comes as small as its frequencies give it with a shorter side of `least_side` pixels or more:
@@ -141,68 +141,127 @@ pub fn decode_rgb(bytes: &[u8], path: &Path) -> Result<RgbImage, DecodeError> {
 /// 4000 x 3000 pixels, on one core: 137 ms whole, 76 ms halved, 43 ms quartered, 27 ms by eight, and 36 MB of pixels are 2 MB quartered. What is
 /// left is reading the entropy code, which takes libjpeg-turbo's own 32 ms.
 pub fn decode_reduced(bytes: &[u8], path: &Path, least_side: u32) -> Result<Reduced, DecodeError> {
-    // A decoder that panics over one broken file must not take ten thousand good ones with it.
-    let decoded = std::panic::catch_unwind(|| decode_upright(bytes, path, least_side));
+    let photo = OpenPhoto::read_header(bytes, path)?;
+    let (width, height) = photo.upright_size();
+    let (image, divisor) = photo.decode_divided(divisor(width.min(height), least_side))?;
+    Ok(Reduced {
+        image,
+        width,
+        height,
+        divisor,
+    })
+}
+
+/// A photo of which the header was read, and nothing in it speaks against decoding the rest.
+pub struct OpenPhoto<'a> {
+    bytes: &'a [u8],
+    path: &'a Path,
+    decoder: Box<dyn ImageDecoder + 'a>,
+    orientation: Orientation,
+    is_colour_jpeg: bool,
+}
+
+impl<'a> OpenPhoto<'a> {
+    /// Reads the header of `bytes`; `path` only names the photo in errors.
+    pub fn read_header(bytes: &'a [u8], path: &'a Path) -> Result<Self, DecodeError> {
+        guarded(path, || Self::read(bytes, path))
+    }
+
+    fn read(bytes: &'a [u8], path: &'a Path) -> Result<Self, DecodeError> {
+        let mut reader = ImageReader::new(Cursor::new(bytes))
+            .with_guessed_format()
+            .map_err(|source| DecodeError::Read {
+                source,
+                path: path.to_owned(),
+            })?;
+        let Some(format) = reader.format() else {
+            return Err(DecodeError::UnknownFormat {
+                path: path.to_owned(),
+            });
+        };
+        reader.limits(limits());
+        let decoder = reader.into_decoder();
+        let mut decoder = decoder.map_err(|error| from_image_error(error, path))?;
+        check_dimensions(decoder.dimensions(), path)?;
+        let is_jpeg = format == ImageFormat::Jpeg;
+        if is_jpeg && !jpeg_is_complete(bytes) {
+            return Err(DecodeError::Truncated {
+                path: path.to_owned(),
+            });
+        }
+        let orientation = decoder.orientation();
+        Ok(Self {
+            orientation: orientation.map_err(|error| from_image_error(error, path))?,
+            is_colour_jpeg: is_jpeg && decoder.color_type() == ColorType::Rgb8,
+            decoder: Box::new(decoder),
+            bytes,
+            path,
+        })
+    }
+
+    /// Pixels across and down of the upright picture.
+    pub fn upright_size(&self) -> (u32, u32) {
+        let (width, height) = self.decoder.dimensions();
+        if lies_on_its_side(self.orientation) {
+            (height, width)
+        } else {
+            (width, height)
+        }
+    }
+
+    /// How the picture in the file is turned upright.
+    pub fn orientation(&self) -> Orientation {
+        self.orientation
+    }
+
+    /// A colour JPEG strip by strip, as it lies in the file; `None` for other formats and rare kinds.
+    pub fn strips(&self) -> Option<Strips<'a>> {
+        self.is_colour_jpeg
+            .then(|| Strips::open(self.bytes))
+            .flatten()
+    }
+
+    /// The upright picture.
+    pub fn decode(self) -> Result<RgbImage, DecodeError> {
+        self.decode_divided(1).map(|(image, _)| image)
+    }
+
+    /// The upright picture at a `divisor`th of its size, if it is a colour JPEG, and what it was divided by.
+    fn decode_divided(self, divisor: u32) -> Result<(RgbImage, u32), DecodeError> {
+        let (path, orientation) = (self.path, self.orientation);
+        guarded(path, move || {
+            let (width, height) = self.decoder.dimensions();
+            let has_right_size = |image: &DynamicImage| {
+                let divided = (width.div_ceil(divisor), height.div_ceil(divisor));
+                (image.width(), image.height()) == divided
+            };
+            let exact = self
+                .is_colour_jpeg
+                .then(|| decode_colour_jpeg(self.bytes, divisor))
+                .flatten();
+            let (mut image, divisor) = if let Some(image) = exact.filter(has_right_size) {
+                (image, divisor)
+            } else {
+                let image = DynamicImage::from_decoder(self.decoder);
+                (image.map_err(|error| from_image_error(error, path))?, 1)
+            };
+            image.apply_orientation(orientation);
+            Ok((to_rgb(image), divisor))
+        })
+    }
+}
+
+/// What `decode` gives, if it does not panic: a decoder that panics over one broken file must not take ten thousand good ones with it.
+fn guarded<T>(
+    path: &Path,
+    decode: impl FnOnce() -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
+    let decoded = catch_unwind(AssertUnwindSafe(decode));
     decoded.unwrap_or_else(|_panic| {
         Err(DecodeError::Damaged {
             message: "its decoder gave up".to_owned(),
             path: path.to_owned(),
         })
-    })
-}
-
-fn decode_upright(bytes: &[u8], path: &Path, least_side: u32) -> Result<Reduced, DecodeError> {
-    let mut reader = ImageReader::new(Cursor::new(bytes))
-        .with_guessed_format()
-        .map_err(|source| DecodeError::Read {
-            source,
-            path: path.to_owned(),
-        })?;
-    let Some(format) = reader.format() else {
-        return Err(DecodeError::UnknownFormat {
-            path: path.to_owned(),
-        });
-    };
-    reader.limits(limits());
-    let mut decoder = reader
-        .into_decoder()
-        .map_err(|error| from_image_error(error, path))?;
-    check_dimensions(decoder.dimensions(), path)?;
-    let is_jpeg = format == ImageFormat::Jpeg;
-    if is_jpeg && !jpeg_is_complete(bytes) {
-        return Err(DecodeError::Truncated {
-            path: path.to_owned(),
-        });
-    }
-    let orientation = decoder
-        .orientation()
-        .map_err(|error| from_image_error(error, path))?;
-    let is_colour_jpeg = is_jpeg && decoder.color_type() == ColorType::Rgb8;
-    let (width, height) = decoder.dimensions();
-    let divisor = divisor(width.min(height), least_side);
-    let has_right_size = |image: &DynamicImage| {
-        (image.width(), image.height()) == (width.div_ceil(divisor), height.div_ceil(divisor))
-    };
-    let exact = is_colour_jpeg
-        .then(|| decode_colour_jpeg(bytes, divisor))
-        .flatten();
-    let (mut image, divisor) = if let Some(image) = exact.filter(has_right_size) {
-        (image, divisor)
-    } else {
-        let image = DynamicImage::from_decoder(decoder);
-        (image.map_err(|error| from_image_error(error, path))?, 1)
-    };
-    image.apply_orientation(orientation);
-    let (width, height) = if lies_on_its_side(orientation) {
-        (height, width)
-    } else {
-        (width, height)
-    };
-    Ok(Reduced {
-        image: to_rgb(image),
-        width,
-        height,
-        divisor,
     })
 }
 

@@ -43,8 +43,6 @@ pub enum ClipJob {
         model: Option<String>,
         /// How to open it.
         options: OpenOptions,
-        /// Whether large JPEGs are decoded at a part of their size.
-        reduces_jpegs: bool,
         /// Other processes that encode photos.
         workers: Vec<WorkerSpec>,
     },
@@ -245,12 +243,10 @@ impl ClipThread {
             ClipJob::OpenModel {
                 model,
                 options,
-                reduces_jpegs,
                 workers,
             } => {
                 let opened = self.opened(model.as_deref(), options, &workers);
-                let engine = opened.map(|engine| engine.with_reduced_jpegs(reduces_jpegs));
-                self.take_model(engine, model.is_none());
+                self.take_model(opened, model.is_none());
             }
             ClipJob::EmbedPhotos {
                 generation,

@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor, Var};
 use shotlens::clip::{
-    AdapterTensors, BottleneckAdapter, Clip, DeviceChoice, OpenOptions, Path, Precision,
+    AdapterTensors, BottleneckAdapter, Clip, ClipError, DeviceChoice, OpenOptions, Path, Precision,
 };
 
 use crate::clip_data::{assert_close, crops, files};
@@ -116,6 +116,37 @@ fn every_tensor_of_an_adapter_gets_its_derivative_on_both_paths() {
                 );
             }
         }
+    }
+}
+
+#[test]
+fn gradients_in_bf16_point_where_those_in_f32_do() {
+    let gradients = |precision| {
+        let options = OpenOptions {
+            device: DeviceChoice::Cpu,
+            precision,
+            activation: None,
+        };
+        let clip = Clip::open(&files("openai_vit"), &options)?;
+        let vars = variables();
+        let gradients = loss(&clip, &vars, 3).backward().unwrap();
+        let of = |var| gradients.get(var).unwrap().flatten_all().unwrap();
+        Ok::<_, ClipError>(vars.iter().map(|var| of(var)).collect::<Vec<Tensor>>())
+    };
+    let halves = match gradients(Precision::Bf16) {
+        Ok(halves) => halves,
+        Err(error) => return println!("skipped: {error}"),
+    };
+    let floats = gradients(Precision::F32).unwrap();
+    let dot = |a: &Tensor, b: &Tensor| {
+        let product = (a * b).unwrap().sum_all().unwrap();
+        product.to_scalar::<f32>().unwrap()
+    };
+    for (index, (half, float)) in halves.iter().zip(&floats).enumerate() {
+        let cosine = dot(half, float) / (dot(half, half) * dot(float, float)).sqrt();
+        let ratio = (dot(half, half) / dot(float, float)).sqrt();
+        assert!(cosine > 0.995, "tensor {index}: cosine {cosine}");
+        assert!((ratio - 1.0).abs() < 0.05, "tensor {index}: ratio {ratio}");
     }
 }
 

@@ -34,6 +34,7 @@ mod preprocess;
 mod project;
 mod projection;
 mod remote;
+mod remote_formats;
 mod remote_training;
 mod report;
 mod sampling;

@@ -48,7 +48,7 @@ fn requests() -> Vec<PhotoRequest<usize>> {
 }
 
 /// Features of the pool, in its order.
-fn features(engine: &Engine) -> Vec<Vec<f32>> {
+pub(crate) fn features(engine: &Engine) -> Vec<Vec<f32>> {
     let mut found = vec![Vec::new(); requests().len()];
     let mut keep = |batch: Vec<(usize, shotlens::engine::embed::PhotoOutcome)>| {
         for (key, outcome) in batch {

@@ -58,7 +58,7 @@ pub(super) fn backbone(name: &str) -> Result<Architecture, String> {
 
 pub(in crate::cli) fn run(args: &BenchEmbedArgs, common: &Common) -> Result<()> {
     let start = Instant::now();
-    let engine = open(args.backbone, common)?.with_reduced_jpegs(common.reduced_jpegs);
+    let engine = open(args.backbone, common)?;
     let load_milliseconds = 1e3 * start.elapsed().as_secs_f64();
     let batch = args.batch as usize;
     let encode = encode_rate(&engine, batch)?;
@@ -76,7 +76,6 @@ pub(in crate::cli) fn run(args: &BenchEmbedArgs, common: &Common) -> Result<()> 
             "pipeline_images_per_second": pipelines.as_ref().map(|rates| rates.half_megapixel),
             "large_pipeline_images_per_second": pipelines.as_ref().map(|rates| rates.twelve_megapixels),
             "large_pipeline_share_of_encode": pipelines.as_ref().map(|rates| rates.twelve_megapixels / encode),
-            "reduced_jpegs": common.reduced_jpegs,
             "load_milliseconds": load_milliseconds,
         });
         println!("{}", serde_json::Value::from(vec![row]));

@@ -9,7 +9,7 @@ use super::message::{Reply, Request};
 use super::session::{Contact, Session};
 use super::{RemoteError, WorkerSpec};
 use crate::clip::preprocess::Crop;
-use crate::clip::{Clip, EncodedImages, OpenOptions};
+use crate::clip::{Clip, EncodedImages, NumberFormat, OpenOptions};
 use crate::features::Matrix;
 
 /// Batches on their way at once: one is encoded while the next one travels.
@@ -62,6 +62,7 @@ pub struct AdapterFile {
 pub struct RemoteEncoder {
     contact: Contact,
     device: String,
+    format: NumberFormat,
     session: Option<Session>,
     /// Those that the worker was sent.
     adapters: HashSet<String>,
@@ -108,6 +109,7 @@ impl RemoteEncoder {
         let mut encoder = Self {
             contact: Contact::new(name, connect, limits, model, *options, clip),
             device: String::new(),
+            format: clip.format(),
             session: None,
             adapters: HashSet::new(),
             asked: VecDeque::new(),
@@ -132,6 +134,11 @@ impl RemoteEncoder {
     /// Where it computes, as "CUDA 0".
     pub fn device(&self) -> &str {
         &self.device
+    }
+
+    /// What its layers multiply.
+    pub(in crate::engine) fn format(&self) -> NumberFormat {
+        self.format
     }
 
     /// Photos that it is given at once.
@@ -240,6 +247,7 @@ impl RemoteEncoder {
         self.forget();
         let session = self.contact.call()?;
         self.device.clone_from(&session.device);
+        self.format = session.format;
         self.session = Some(session);
         Ok(())
     }

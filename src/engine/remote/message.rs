@@ -21,7 +21,8 @@ pub enum Request {
         model: Option<String>,
         /// `auto`, `cpu`, `cuda` or `metal`.
         device: String,
-        /// `f32`, `bf16` or `f16`: what the asker's own layers multiply, so that features of both ends may mix.
+        /// `f32`, `bf16` or `f16`: what the asker's own layers multiply, so that features of both ends may mix; or `auto`, where
+        /// the asker takes features of f32 and of f16 beside each other.
         precision: String,
         /// `quick-gelu` or `gelu`, instead of what the checkpoint says.
         activation: Option<String>,

@@ -7,8 +7,8 @@ use crossbeam_channel::Sender;
 
 use super::RemoteError;
 use super::encoder::{AdapterFile, IN_FLIGHT, RemoteEncoder};
-use crate::clip::EncodedImages;
 use crate::clip::preprocess::Crop;
+use crate::clip::{EncodedImages, NumberFormat};
 use crate::project::FileStamp;
 
 /// Crops that wait for their features, with the place of each photo among the requests.
@@ -20,8 +20,8 @@ pub(in crate::engine) struct Unencoded {
 
 /// What came of a batch.
 pub(in crate::engine) enum Outcome {
-    /// It is encoded.
-    Encoded(Unencoded, EncodedImages),
+    /// It is encoded, by layers that multiply this format.
+    Encoded(Unencoded, EncodedImages, NumberFormat),
     /// The worker is given up; somebody else must encode it.
     Orphan(Unencoded),
     /// Something to tell people.
@@ -84,7 +84,8 @@ fn one_turn(
     }
     let images = worker.receive()?;
     if let Some(batch) = waiting.pop_front() {
-        out.send(Outcome::Encoded(batch, images)).ok();
+        out.send(Outcome::Encoded(batch, images, worker.format()))
+            .ok();
     }
     Ok(())
 }
@@ -129,7 +130,8 @@ fn ask_again(
         worker.ask(&batch.crops, adapter)?;
         let images = worker.receive()?;
         if let Some(batch) = waiting.pop_front() {
-            out.send(Outcome::Encoded(batch, images)).ok();
+            out.send(Outcome::Encoded(batch, images, worker.format()))
+                .ok();
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use super::encoder::{IN_FLIGHT, Limits};
 use super::frame::{FrameError, read_frame, write_frame};
 use super::link::{Connect, Link};
 use super::message::{PROTOCOL, Reply, Request};
-use crate::clip::{Clip, NumberFormat, OpenOptions};
+use crate::clip::{Clip, NumberFormat, OpenOptions, Precision};
 
 /// Which worker it is, how it is reached, and what it is to open.
 #[derive(Clone)]
@@ -20,8 +20,8 @@ pub(in crate::engine) struct Contact {
     pub(super) limits: Limits,
     model: Option<String>,
     options: OpenOptions,
-    space: String,
-    format: NumberFormat,
+    /// What features may be of, by the name of their space.
+    formats: Vec<(String, NumberFormat)>,
     /// Numbers of a feature.
     pub(super) dim: usize,
 }
@@ -42,8 +42,11 @@ impl Contact {
             limits,
             model: model.map(ToOwned::to_owned),
             options,
-            space: clip.space(),
-            format: clip.format(),
+            formats: clip
+                .formats()
+                .iter()
+                .map(|format| (clip.space_of(*format), *format))
+                .collect(),
             dim: clip.dim(),
         }
     }
@@ -78,19 +81,29 @@ impl Contact {
         let open = Request::Open {
             model: self.model.clone(),
             device: self.options.device.name().to_owned(),
-            precision: self.format.name().to_owned(),
+            precision: self.precision().to_owned(),
             activation: activation.map(|activation| activation.name().to_owned()),
         };
         match session.ask(open, opening)? {
-            Reply::Opened { space, .. } if space != self.space => {
-                let worker = self.name.clone();
-                Err(RemoteError::OtherModel { worker })
-            }
-            Reply::Opened { device, .. } => {
+            Reply::Opened { space, device } => {
+                let known = self.formats.iter().find(|(name, _)| *name == space);
+                let Some((_, format)) = known else {
+                    let worker = self.name.clone();
+                    return Err(RemoteError::OtherModel { worker });
+                };
+                session.format = *format;
                 session.device = device;
                 Ok(session)
             }
             other => Err(session.unexpected(other)),
+        }
+    }
+
+    /// What the worker's layers are to multiply: what suits its device, where that may stand beside what this process computes.
+    fn precision(&self) -> &'static str {
+        match self.formats.as_slice() {
+            [(_, only)] => only.name(),
+            _ => Precision::Auto.name(),
         }
     }
 }
@@ -100,6 +113,8 @@ pub(super) struct Session {
     name: String,
     /// Where it computes, as "CUDA 0".
     pub(super) device: String,
+    /// What its layers multiply.
+    pub(super) format: NumberFormat,
     link: Link,
     requests: Sender<Request>,
     replies: Receiver<Result<Reply, FrameError>>,
@@ -136,6 +151,7 @@ impl Session {
         Ok(Self {
             name: name.to_owned(),
             device: String::new(),
+            format: NumberFormat::default(),
             link,
             requests,
             replies,

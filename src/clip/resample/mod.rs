@@ -10,9 +10,15 @@
     reason = "only what is inlined into a dispatched function is compiled for its instructions"
 )]
 
+mod strips;
+
 use std::ops::Range;
 
+use image::metadata::Orientation;
+use image::{DynamicImage, RgbImage};
 use pulp::Arch;
+
+use crate::image_io::Strips;
 
 /// How far the filter reaches, in pixels of the larger grid.
 const REACH: f64 = 2.0;
@@ -27,9 +33,6 @@ const ABREAST: usize = 4;
 pub(super) struct Axis {
     /// Pixels of the image.
     pub(super) from: u32,
-    /// How many of them the whole result covers, from the first: all, but for a fraction of the last one where that stands
-    /// for less than a pixel of the photo (PIL's `box`).
-    pub(super) covers: f64,
     /// Pixels of the whole result.
     pub(super) to: u64,
     /// Pixels of the result that are computed.
@@ -46,7 +49,7 @@ struct Taps {
 pub(super) fn resize(pixels: &[u8], columns: &Axis, rows: &Axis) -> Vec<u8> {
     let (column_taps, row_taps) = (columns.taps(), rows.taps());
     let stride = columns.from as usize * CHANNELS;
-    if rows.loss() > 0 && rows.loss() > 2 * columns.loss() {
+    if goes_down_first(columns, rows) {
         let low = resize_columns(pixels, stride, 0, &row_taps);
         return resize_rows(&low, stride, &column_taps);
     }
@@ -64,14 +67,70 @@ pub(super) fn resize(pixels: &[u8], columns: &Axis, rows: &Axis) -> Vec<u8> {
     )
 }
 
+/// The same of a JPEG that is decoded meanwhile, strip by strip, so that its pixels are never all there: `columns` and `rows` are
+/// those of the upright picture. `None` where it has to be decoded in another way.
+pub(super) fn resize_strips(
+    strips: &Strips<'_>,
+    orientation: Orientation,
+    columns: &Axis,
+    rows: &Axis,
+) -> Option<RgbImage> {
+    let [turns, mirrors_columns, mirrors_rows] = turn(orientation);
+    let (across, down) = if turns {
+        (rows, columns)
+    } else {
+        (columns, rows)
+    };
+    let column_taps = across.mirrored_if(mirrors_columns).taps();
+    let row_taps = down.mirrored_if(mirrors_rows).taps();
+    let pixels = if goes_down_first(columns, rows) == turns {
+        strips::resize_across_first(strips, &column_taps, &row_taps)
+    } else {
+        strips::resize_down_first(strips, &column_taps, &row_taps)
+    };
+    let image = RgbImage::from_raw(column_taps.len() as u32, row_taps.len() as u32, pixels?)?;
+    let mut image = DynamicImage::from(image);
+    image.apply_orientation(orientation);
+    Some(image.into_rgb8())
+}
+
+/// Whether the sides change places, and whether columns and rows of the file run the other way in the upright picture.
+fn turn(orientation: Orientation) -> [bool; 3] {
+    match orientation {
+        Orientation::NoTransforms => [false, false, false],
+        Orientation::FlipHorizontal => [false, true, false],
+        Orientation::Rotate180 => [false, true, true],
+        Orientation::FlipVertical => [false, false, true],
+        Orientation::Rotate90FlipH => [true, false, false],
+        Orientation::Rotate90 => [true, false, true],
+        Orientation::Rotate270FlipH => [true, true, true],
+        Orientation::Rotate270 => [true, true, false],
+    }
+}
+
+/// Which direction Pillow resizes first.
+fn goes_down_first(columns: &Axis, rows: &Axis) -> bool {
+    rows.loss() > 0 && rows.loss() > 2 * columns.loss()
+}
+
 impl Axis {
+    /// The same side, from its other end if it is mirrored.
+    fn mirrored_if(&self, is_mirrored: bool) -> Self {
+        let part = if is_mirrored {
+            self.to - self.part.end..self.to - self.part.start
+        } else {
+            self.part.clone()
+        };
+        Self { part, ..*self }
+    }
+
     /// Pixels that are lost; negative where some are gained.
     fn loss(&self) -> i64 {
         i64::from(self.from) - self.to as i64
     }
 
     fn taps(&self) -> Vec<Taps> {
-        let scale = self.covers / self.to as f64;
+        let scale = f64::from(self.from) / self.to as f64;
         let widening = scale.max(1.0);
         let reach = REACH * widening;
         let taps_of = |index: u64| {
@@ -209,13 +268,11 @@ mod tests {
         let pixels: Vec<u8> = (0..60).collect();
         let columns = Axis {
             from: 5,
-            covers: 5.0,
             to: 5,
             part: 1..4,
         };
         let rows = Axis {
             from: 4,
-            covers: 4.0,
             to: 4,
             part: 0..4,
         };
@@ -234,13 +291,11 @@ mod tests {
         let (columns, rows) = (
             Axis {
                 from: 90,
-                covers: 90.0,
                 to: 31,
                 part: 0..31,
             },
             Axis {
                 from: 70,
-                covers: 70.0,
                 to: 101,
                 part: 0..101,
             },
