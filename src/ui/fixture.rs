@@ -426,7 +426,7 @@ pub(super) fn adapter_training() -> App {
             part: 32,
             bytes_of_activations: 5 << 20,
             bytes_of_step: 210 << 20,
-            worker: None,
+            worker: Some("the worker on gpu.example.org, CUDA 0 (NVIDIA H200)".to_owned()),
         }),
         step: Some(TrainingStep {
             step: 150,

@@ -319,6 +319,14 @@ fn look_at_methods() {
     });
     let app = fixture::adapter_training();
     check("look adapter_training", app, SMALL, Theme::Light, |_| ());
+    let app = fixture::adapter_training();
+    check(
+        "look adapter_training_large",
+        app,
+        LARGE,
+        Theme::Dark,
+        |_| (),
+    );
     let app = fixture::comparing();
     check("look comparing", app, SMALL, Theme::Light, |_| ());
     let app = fixture::comparing();

@@ -7,7 +7,7 @@ use libjpeg_turbo_rs::decode::entropy::resolve_mcu_plan;
 use libjpeg_turbo_rs::decode::marker::{JpegMetadata, MarkerReader};
 use libjpeg_turbo_rs::read_coefficients;
 
-use super::entropy::{Bits, PlaneCode, Table};
+use super::entropy::{Bits, PlaneCode, ROOM};
 
 /// One frequency of a block, before it is multiplied by its quantisation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub(super) struct Frequency {
 /// A line of blocks, one beside the other: of each the mean and the frequencies that are not 0.
 #[derive(Clone, Debug)]
 pub(super) struct Line {
-    /// Room for 64 of each block; those before the last end count.
+    /// Room for [`ROOM`] of each block; those before the last end count.
     frequencies: Vec<Frequency>,
     ends: Vec<usize>,
 }
@@ -29,7 +29,7 @@ pub(super) struct Line {
 impl Line {
     fn new(num_blocks: usize) -> Self {
         Self {
-            frequencies: vec![Frequency::default(); 64 * num_blocks],
+            frequencies: vec![Frequency::default(); ROOM * num_blocks],
             ends: Vec::with_capacity(num_blocks),
         }
     }
@@ -44,7 +44,7 @@ impl Line {
 
     /// Adds a block: `fill` says how many of its frequencies it wrote.
     #[inline(always)]
-    fn add(&mut self, fill: impl FnOnce(&mut [Frequency; 64]) -> Option<usize>) -> Option<()> {
+    fn add(&mut self, fill: impl FnOnce(&mut [Frequency; ROOM]) -> Option<usize>) -> Option<()> {
         let start = self.ends.last().copied().unwrap_or(0);
         let num = fill(self.frequencies.get_mut(start..)?.first_chunk_mut()?)?;
         self.ends.push(start + num);
@@ -151,11 +151,8 @@ impl<'a> Blocks<'a> {
         if !planes.eq(0..self.planes.len()) {
             return None;
         }
-        let mut codes = [0, 1, 2].map(|plane: usize| PlaneCode {
-            means: Table::new(plan[plane].dc_table),
-            changes: Table::new(plan[plane].ac_table),
-            last_mean: 0,
-        });
+        let mut codes = [0, 1, 2]
+            .map(|plane: usize| PlaneCode::new(plan[plane].dc_table, plan[plane].ac_table));
         let mut bits = Bits::new(self.bytes.get(header.entropy_data_offset..)?);
         let between_restarts = usize::from(header.restart_interval);
         for down in 0..self.units[1] {
@@ -219,7 +216,7 @@ fn clear(lines: &mut [Vec<Line>; 3]) {
 }
 
 /// Writes the mean of a block, which lies in the order of the code, and its frequencies that are not 0; how many that are.
-fn those_there(block: &[i16; 64], frequencies: &mut [Frequency; 64]) -> usize {
+fn those_there(block: &[i16; 64], frequencies: &mut [Frequency; ROOM]) -> usize {
     let mut num = 0;
     for (place, value) in ZIGZAG_ORDER.into_iter().zip(block) {
         frequencies[num] = Frequency {

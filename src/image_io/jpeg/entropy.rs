@@ -9,9 +9,12 @@ use libjpeg_turbo_rs::common::quant_table::ZIGZAG_ORDER;
 
 use super::blocks::Frequency;
 
-/// Where the frequencies lie in a block, in the order of the code.
-const PLACES: [u8; 64] = {
-    let mut places = [0; 64];
+/// Frequencies that a block has room for while it is read: one look may give one more than there are.
+pub(super) const ROOM: usize = 66;
+
+/// Where the frequencies lie in a block, in the order of the code; 64 is beyond it.
+const PLACES: [u8; 128] = {
+    let mut places = [64; 128];
     let mut index = 0;
     while index < 64 {
         places[index] = ZIGZAG_ORDER[index] as u8;
@@ -79,13 +82,13 @@ fn signed(bits: u32, size: u32) -> i32 {
 }
 
 /// A Huffman table by the next [`LOOKAHEAD`] bits.
-pub(super) struct Table<'a> {
+struct Table<'a> {
     meanings: Box<[Meaning; 1 << LOOKAHEAD]>,
     long_codes: &'a HuffmanTable,
 }
 
 impl<'a> Table<'a> {
-    pub(super) fn new(table: &'a HuffmanTable) -> Self {
+    fn new(table: &'a HuffmanTable) -> Self {
         let mut meanings = Box::new([Meaning::default(); 1 << LOOKAHEAD]);
         for (bits, meaning) in (0_u32..).zip(meanings.iter_mut()) {
             let code = (bits << (16 - LOOKAHEAD)) as u16;
@@ -146,6 +149,69 @@ impl<'a> Table<'a> {
     }
 }
 
+/// What the next bits mean if they are a value or two, with what is left out before them, and perhaps the end of the block after them.
+#[derive(Clone, Copy, Default)]
+struct Pair {
+    /// 0 where the bits are something else.
+    num_bits: u8,
+    /// From the next frequency to that of the first value, where there is one.
+    first: u8,
+    /// From there to that of the second.
+    second: u8,
+    /// From the next frequency to the one after all this.
+    advance: u8,
+    /// 0 for none; then there is no second either.
+    values: [i16; 2],
+}
+
+/// A Huffman table by the next [`LOOKAHEAD`] bits, as far as these hold.
+///
+/// Two of three looks find two values: beside one at a time that is 12 ms instead of 18 for 4000 × 3000 pixels.
+struct PairTable(Box<[Pair; 1 << LOOKAHEAD]>);
+
+impl PairTable {
+    fn new(table: &Table<'_>) -> Self {
+        let mut pairs = Box::new([Pair::default(); 1 << LOOKAHEAD]);
+        for (bits, pair) in pairs.iter_mut().enumerate() {
+            let first = table.meanings[bits];
+            let is_here = |meaning: Meaning, limit: u32| {
+                (1..=limit).contains(&meaning.num_bits()) && meaning.advance() < VALUE_FOLLOWS
+            };
+            if !is_here(first, LOOKAHEAD) {
+                continue;
+            }
+            let num_left = LOOKAHEAD - first.num_bits();
+            let rest = bits << first.num_bits() & ((1 << LOOKAHEAD) - 1);
+            // What follows a value; zeros stand for bits that are not known, which a meaning that is here does not depend on.
+            let second = table.meanings[rest];
+            let has_second = first.value() != 0 && is_here(second, num_left);
+            let second = if has_second {
+                second
+            } else {
+                Meaning::default()
+            };
+            let step = |meaning: Meaning| meaning.advance() + u32::from(meaning.value() != 0);
+            *pair = Pair {
+                num_bits: (first.num_bits() + second.num_bits()) as u8,
+                first: if first.value() == 0 {
+                    0
+                } else {
+                    first.advance() as u8
+                },
+                second: 1 + second.advance() as u8,
+                advance: (step(first) + step(second)) as u8,
+                values: [first.value() as i16, second.value() as i16],
+            };
+        }
+        Self(pairs)
+    }
+
+    #[inline(always)]
+    fn look_up(&self, next: u64) -> Pair {
+        self.0[(next >> (64 - LOOKAHEAD)) as usize]
+    }
+}
+
 /// A code with its value.
 struct Found {
     num_bits: u32,
@@ -157,9 +223,23 @@ struct Found {
 
 /// One plane's tables and the mean of its last block.
 pub(super) struct PlaneCode<'a> {
-    pub(super) means: Table<'a>,
-    pub(super) changes: Table<'a>,
+    means: Table<'a>,
+    changes: Table<'a>,
+    pairs: PairTable,
+    /// 0 at the beginning and after every restart.
     pub(super) last_mean: i16,
+}
+
+impl<'a> PlaneCode<'a> {
+    pub(super) fn new(means: &'a HuffmanTable, changes: &'a HuffmanTable) -> Self {
+        let changes = Table::new(changes);
+        Self {
+            means: Table::new(means),
+            pairs: PairTable::new(&changes),
+            changes,
+            last_mean: 0,
+        }
+    }
 }
 
 /// The bits of a scan.
@@ -193,7 +273,7 @@ impl<'a> Bits<'a> {
     pub(super) fn read_block(
         &mut self,
         code: &mut PlaneCode<'_>,
-        block: &mut [Frequency; 64],
+        block: &mut [Frequency; ROOM],
     ) -> Option<usize> {
         let (mut next, mut num) = self.filled(self.next, self.num);
         let found = code.means.look_up(next)?;
@@ -206,20 +286,41 @@ impl<'a> Bits<'a> {
         let (mut num_there, mut place) = (1, 1);
         while place < 64 {
             (next, num) = self.filled(next, num);
-            let found = code.changes.look_up(next)?;
-            (next, num) = (next << found.num_bits, num.wrapping_sub(found.num_bits));
-            place += found.advance as usize;
-            if found.value != 0 {
-                *block.get_mut(num_there)? = Frequency {
-                    place: *PLACES.get(place)?,
-                    value: found.value as i16,
-                };
-                num_there += 1;
-                place += 1;
+            let pair = code.pairs.look_up(next);
+            let first = place + usize::from(pair.first);
+            // A value in the last place ends the block: what follows is another one's.
+            if pair.num_bits == 0 || first >= 63 {
+                let found = code.changes.look_up(next)?;
+                (next, num) = (next << found.num_bits, num.wrapping_sub(found.num_bits));
+                place += found.advance as usize;
+                if found.value != 0 {
+                    block[num_there] = Frequency {
+                        place: PLACES[place % 128],
+                        value: found.value as i16,
+                    };
+                    num_there += 1;
+                    place += 1;
+                }
+                continue;
             }
+            (next, num) = (
+                next << pair.num_bits,
+                num.wrapping_sub(pair.num_bits.into()),
+            );
+            // Both are written, and those that are there are counted: no branch has to guess which.
+            let places = [first, first + usize::from(pair.second)];
+            for (index, place) in places.into_iter().enumerate() {
+                block[num_there + index] = Frequency {
+                    place: PLACES[place % 128],
+                    value: pair.values[index],
+                };
+            }
+            num_there += pair.values.iter().filter(|value| **value != 0).count();
+            place += usize::from(pair.advance);
         }
         (self.next, self.num) = (next, num);
-        Some(num_there)
+        // Only the last ones can lie beyond the block.
+        (block[num_there - 1].place < 64).then_some(num_there)
     }
 
     /// `next` and `num` with the 31 bits that a code and its value have at most, or more.
