@@ -173,7 +173,7 @@ def slider_section(path):
             whole = f"{number(seconds)} s" if seconds else "not within an hour"
             rows.append([f"{count:,}", f"{photos:,}", str(cell["on_screen"]), *times, whole, grown, f"{cell['resident_mb'] or 0:,.0f}"])
             before = (photos, seconds) if seconds else None
-    notes = "; ".join(sorted({note_of(cell) for cell in result["cells"]}))
+    notes = "; ".join([*sorted({note_of(cell) for cell in result["cells"]}), "{cpu} ({family})".format(**result["machine"])])
     return f"""## A slider, from 1,000 photos to a million
 
 ![Growth of the two times with the pool, a line for each number of keys](slider.svg)

@@ -138,8 +138,8 @@ pub fn decode_rgb(bytes: &[u8], path: &Path) -> Result<RgbImage, DecodeError> {
 /// The same, but a colour JPEG comes as small as its frequencies give it with a shorter side of `least_side` pixels or more:
 /// the pixels of PIL's `draft`, bit for bit, of which the full size is never computed.
 ///
-/// 4000 x 3000 pixels, on one core: 137 ms whole, 76 ms halved, 43 ms quartered, 27 ms by eight, and 36 MB of pixels are 2 MB quartered. What is
-/// left is reading the entropy code, which takes libjpeg-turbo's own 32 ms.
+/// On a core that decodes 4000 x 3000 pixels in 137 ms by the same library: 76 ms halved, 43 ms quartered, 27 ms by eight, and 36 MB
+/// of pixels are 2 MB quartered. What is left is reading the entropy code.
 pub fn decode_reduced(bytes: &[u8], path: &Path, least_side: u32) -> Result<Reduced, DecodeError> {
     let photo = OpenPhoto::read_header(bytes, path)?;
     let (width, height) = photo.upright_size();
