@@ -62,6 +62,16 @@ pub struct Lens<'a> {
     pub view: Option<usize>,
 }
 
+impl<'a> Lens<'a> {
+    /// The square in the middle, with or without an adapter.
+    pub fn through(adapter: Option<&'a BottleneckAdapter>) -> Self {
+        Self {
+            adapter,
+            view: None,
+        }
+    }
+}
+
 /// What the decoders hand to the encoder.
 enum Decoded {
     Cached(PhotoFeatures),
@@ -79,11 +89,7 @@ impl Engine {
         progress: &Progress<'_>,
         on_batch: &mut dyn FnMut(Vec<(K, PhotoOutcome)>),
     ) -> Result<(), EngineError> {
-        let lens = Lens {
-            adapter,
-            view: None,
-        };
-        self.embed_through(requests, lens, progress, on_batch)
+        self.embed_through(requests, Lens::through(adapter), progress, on_batch)
     }
 
     /// The same through any lens. A view depends on the photo's content and the view's number alone, so it is cached like
@@ -293,16 +299,8 @@ impl Engine {
             return rows;
         };
         for format in self.clip.formats() {
-            let places = || (0..hashes.len()).filter(|index| rows[*index].is_none());
-            let missing: Vec<usize> = places().collect();
-            if missing.is_empty() {
-                break;
-            }
-            let wanted: Vec<ContentHash> = missing.iter().map(|index| hashes[*index]).collect();
-            let found = cache.get_many(&self.with_format(space, *format), &wanted);
-            for (index, row) in missing.into_iter().zip(found) {
-                rows[index] = row;
-            }
+            let space = self.with_format(space, *format);
+            fill_missing(&mut rows, hashes, |wanted| cache.get_many(&space, wanted));
         }
         rows
     }
@@ -451,6 +449,23 @@ fn view_of(hash: ContentHash, number: usize, (width, height): (u32, u32)) -> Vie
     View::draw(width, height, &mut || {
         (random.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
     })
+}
+
+/// Looks up those of `hashes` whose row is missing.
+pub(super) fn fill_missing(
+    rows: &mut [Option<CachedRow>],
+    hashes: &[ContentHash],
+    look_up: impl FnOnce(&[ContentHash]) -> Vec<Option<CachedRow>>,
+) {
+    let is_missing = |index: &usize| rows[*index].is_none();
+    let missing: Vec<usize> = (0..rows.len()).filter(is_missing).collect();
+    if missing.is_empty() {
+        return;
+    }
+    let wanted: Vec<ContentHash> = missing.iter().map(|index| hashes[*index]).collect();
+    for (index, row) in missing.into_iter().zip(look_up(&wanted)) {
+        rows[index] = row;
+    }
 }
 
 fn from_cache(stamp: FileStamp, row: CachedRow) -> PhotoFeatures {

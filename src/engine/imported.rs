@@ -8,6 +8,7 @@
 //! Its stamp says size 0 and time 0, which is what a missing file looks like: once the file appears, it is read.
 
 use super::Engine;
+use super::embed::fill_missing;
 use crate::image_io::ContentHash;
 use crate::project::feature_cache::CachedRow;
 
@@ -48,18 +49,9 @@ impl Engine {
         hashes: &[ContentHash],
     ) -> Vec<Option<CachedRow>> {
         let mut rows = self.cached(space, hashes);
-        let missing: Vec<usize> = (0..rows.len())
-            .filter(|index| rows[*index].is_none())
-            .collect();
-        if !missing.is_empty() {
-            let wanted: Vec<ContentHash> = missing.iter().map(|index| hashes[*index]).collect();
-            for (index, row) in missing
-                .into_iter()
-                .zip(self.cached(&imported(space), &wanted))
-            {
-                rows[index] = row;
-            }
-        }
+        fill_missing(&mut rows, hashes, |wanted| {
+            self.cached(&imported(space), wanted)
+        });
         rows
     }
 }

@@ -32,11 +32,7 @@ impl Engine {
         adapter: Option<&BottleneckAdapter>,
         progress: &Progress<'_>,
     ) -> Result<EmbeddedRows, EngineError> {
-        let lens = Lens {
-            adapter,
-            view: None,
-        };
-        self.embed_rows(paths, &[], lens, progress)
+        self.embed_rows(paths, &[], Lens::through(adapter), progress)
     }
 
     /// The same through any lens. `known` are the files as they were last read, one each, or none: where they still look so
@@ -58,11 +54,7 @@ impl Engine {
         adapter: Option<&BottleneckAdapter>,
         progress: &Progress<'_>,
     ) -> Result<EmbeddedRows, EngineError> {
-        let lens = Lens {
-            adapter,
-            view: None,
-        };
-        self.gather(paths, &[], lens, false, progress)
+        self.gather(paths, &[], Lens::through(adapter), false, progress)
     }
 
     fn gather(

@@ -1,13 +1,8 @@
 //! Strips of a JPEG to the resized picture, row by row while they come. The same sums in the same order as of whole pictures.
 
-#![expect(
-    clippy::inline_always,
-    reason = "only what is inlined into a dispatched function is compiled for its instructions"
-)]
-
 use pulp::{Arch, Simd, WithSimd};
 
-use super::{CHANNELS, Taps, needed, resize_columns, resize_rows, to_byte};
+use super::{CHANNELS, Taps, needed, resize_columns, resize_rows, to_byte, weighted_sums};
 use crate::image_io::{Strip, Strips};
 
 /// Rows that are summed side by side: as many as a strip has at most.
@@ -72,14 +67,8 @@ impl WithSimd for Narrow<'_> {
         turn(&rows, self.words, self.pixels);
         let (narrow, width) = self.result;
         for (column, taps) in self.taps.iter().enumerate() {
-            let mut sums = [0.0; ROWS];
             let pixels = &self.pixels[taps.first - self.first_column..];
-            for (pixels, weight) in pixels.iter().zip(&taps.weights) {
-                for (sum, pixel) in sums.iter_mut().zip(pixels) {
-                    *sum += pixel * weight;
-                }
-            }
-            let bytes = sums.map(to_byte);
+            let bytes = weighted_sums(pixels, &taps.weights).map(to_byte);
             for (row, byte) in bytes.iter().enumerate().take(num_rows) {
                 narrow[row * width + column * CHANNELS] = *byte;
             }
