@@ -33,6 +33,7 @@ mod product {
     use std::ops::Range;
 
     use pulp::x86::V4;
+    use rayon::prelude::*;
 
     use super::super::matmul::{Finish, Rows, TILE_ROWS, finish_panel};
     use super::super::output::SharedRows;
@@ -58,10 +59,29 @@ mod product {
             is_x86_feature_detected!("avx512bf16").then_some(Self { simd })
         }
 
-        /// The rectangle `rows` × `panels` of the output, on this thread.
+        /// Pairs of all numbers of `a`, row by row, in parallel: once for all tasks that multiply them.
+        pub(in crate::clip::ops::cpu) fn pairs(self, a: Rows<'_>) -> Vec<u32> {
+            let mut pairs = vec![0; a.count * a.stride.div_ceil(2)];
+            pairs
+                .par_chunks_mut(a.stride.div_ceil(2))
+                .zip(a.data.par_chunks(a.stride))
+                .with_min_len(TILE_ROWS)
+                .for_each(|(pairs, numbers)| {
+                    #[expect(
+                        unsafe_code,
+                        reason = "a PairProduct is made only where the processor has these instructions"
+                    )]
+                    unsafe {
+                        round(numbers, pairs);
+                    }
+                });
+            pairs
+        }
+
+        /// The rectangle `rows` × `panels` of the output, on this thread; `a` are rows of as many pairs as `b` has.
         pub(in crate::clip::ops::cpu) fn run(
             self,
-            a: Rows<'_>,
+            a: &[u32],
             b: PackedView<'_, u32>,
             finish: Finish<'_>,
             out: SharedRows<'_>,
@@ -89,7 +109,7 @@ mod product {
 
     struct Task<'a> {
         simd: V4,
-        a: Rows<'a>,
+        a: &'a [u32],
         b: PackedView<'a, u32>,
         finish: Finish<'a>,
         out: SharedRows<'a>,
@@ -101,21 +121,14 @@ mod product {
         #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16")]
         #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
         fn run(&self) {
-            let block = BLOCK_PAIRS.min(self.b.inner);
-            let mut a = vec![0; self.rows.len() * block];
-            for start in (0..self.b.inner).step_by(block) {
-                let inner = start..(start + block).min(self.b.inner);
-                let stride = inner.len();
-                for (row, pairs) in self.rows.clone().zip(a.chunks_exact_mut(stride)) {
-                    let numbers = &self.a.data[row * self.a.stride..][..self.a.stride];
-                    round(&numbers[2 * start..numbers.len().min(2 * inner.end)], pairs);
-                }
+            for start in (0..self.b.inner).step_by(BLOCK_PAIRS) {
+                let inner = start..(start + BLOCK_PAIRS).min(self.b.inner);
                 for panel in self.panels.clone() {
                     let pairs = self.b.panel(panel);
                     match pairs.len() / self.b.inner / LANES {
-                        1 => self.sweep_panel::<1>(&a, pairs, panel, inner.clone()),
-                        2 => self.sweep_panel::<2>(&a, pairs, panel, inner.clone()),
-                        _ => self.sweep_panel::<VECTORS>(&a, pairs, panel, inner.clone()),
+                        1 => self.sweep_panel::<1>(pairs, panel, inner.clone()),
+                        2 => self.sweep_panel::<2>(pairs, panel, inner.clone()),
+                        _ => self.sweep_panel::<VECTORS>(pairs, panel, inner.clone()),
                     }
                 }
             }
@@ -124,26 +137,20 @@ mod product {
         /// All rows of the task against the inner pairs `inner` of one panel of `V` vectors.
         #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx512bf16")]
         #[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
-        fn sweep_panel<const V: usize>(
-            &self,
-            a: &[u32],
-            panel: &[u32],
-            index: usize,
-            inner: Range<usize>,
-        ) {
+        fn sweep_panel<const V: usize>(&self, panel: &[u32], index: usize, inner: Range<usize>) {
             let first = index * panel_width();
             let columns = first..(first + V * LANES).min(self.b.outputs);
             let part = &panel[inner.start * V * LANES..inner.end * V * LANES];
-            let mut row = 0;
-            while row < self.rows.len() {
+            let mut row = self.rows.start;
+            while row < self.rows.end {
                 let tile = Tile {
-                    a: &a[row * inner.len()..],
-                    stride: inner.len(),
-                    out: self.out.from(self.rows.start + row, 0),
+                    a: &self.a[row * self.b.inner + inner.start..],
+                    stride: self.b.inner,
+                    out: self.out.from(row, 0),
                     columns: columns.clone(),
                     first: inner.start == 0,
                 };
-                let left = self.rows.len() - row;
+                let left = self.rows.end - row;
                 row += if left >= TILE_ROWS {
                     tile.compute::<TILE_ROWS, V>(part)
                 } else if left >= 4 {
@@ -281,9 +288,14 @@ mod product {
         }
 
         /// Never happens.
+        pub(in crate::clip::ops::cpu) fn pairs(self, _: Rows<'_>) -> Vec<u32> {
+            match self {}
+        }
+
+        /// Never happens.
         pub(in crate::clip::ops::cpu) fn run(
             self,
-            _: Rows<'_>,
+            _: &[u32],
             _: PackedView<'_, u32>,
             _: Finish<'_>,
             _: SharedRows<'_>,
