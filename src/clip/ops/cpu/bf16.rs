@@ -60,6 +60,10 @@ mod product {
         }
 
         /// Pairs of all numbers of `a`, row by row, in parallel: once for all tasks that multiply them.
+        #[expect(
+            clippy::unused_self,
+            reason = "it is the proof that the processor has these instructions"
+        )]
         pub(in crate::clip::ops::cpu) fn pairs(self, a: Rows<'_>) -> Vec<u32> {
             let mut pairs = vec![0; a.count * a.stride.div_ceil(2)];
             pairs
