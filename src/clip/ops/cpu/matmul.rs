@@ -98,7 +98,7 @@ fn in_blocks<T: Sync>(
         .into_par_iter()
         .for_each(|index| {
             let (block, first) = (index / panel_groups, index % panel_groups * group);
-            let panels = first.min(b.num_panels())..(first + group).min(b.num_panels());
+            let panels = first..(first + group).min(b.num_panels());
             let rows = block * block_rows..((block + 1) * block_rows).min(count);
             run(rows, panels);
         });
