@@ -32,7 +32,7 @@ pub use checkpoint::{
 pub use context::ContextPrompts;
 pub use device::DeviceChoice;
 pub use error::ClipError;
-pub use ops::{Kernel, KernelSample, Path};
+pub use ops::{Kernel, KernelSample, Path, SampleResult};
 pub use precision::{NumberFormat, Precision};
 pub use towers::PixelValues;
 

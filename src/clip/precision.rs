@@ -106,8 +106,9 @@ fn model_obstacle(image: &ImageConfig, device: &Device) -> Option<String> {
 
 /// The format where nobody asks for one.
 ///
-/// Not bf16 on a processor, though it is 1.9 times as fast: on 381 photos of clothing it changes 1 to 4 predictions
-/// (`bench precision`), more than one in a thousand.
+/// Not bf16 on a processor, though it is 1.9 times as fast: on 381 photos of clothing it changes 4 to 8 predictions
+/// (`bench precision`), more than one in a thousand. Its features are as near to f32's as those of PyTorch's autocast: mean
+/// cosine 0.99985 both.
 fn unasked(device: &Device) -> NumberFormat {
     match device {
         Device::Cpu if forced() == Some(Kernel::Avx512Bf16) => NumberFormat::Bf16,
@@ -140,7 +141,7 @@ fn forced() -> Option<Kernel> {
     Kernel::forced().ok().flatten()
 }
 
-/// What a layer multiplies; sums, norms and the stream between layers are f32 wherever it runs.
+/// What a layer multiplies; sums, norms, softmax and the stream that blocks add to are f32 wherever it runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NumberFormat {
     /// 32-bit floats.

@@ -4,7 +4,7 @@ use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
 
 use super::checkpoint::{Activation, BlockWeights, ImageConfig, NormWeights};
-use super::ops::{Elementwise, Kernel, LayerNorm, Linear, Path, attention};
+use super::ops::{Elementwise, Kernel, LayerNorm, Linear, PairProduct, Path, attention};
 use super::{ClipError, NumberFormat, OpenOptions, Precision, precision};
 
 /// Where a tower's layers lie and how they are computed.
@@ -53,6 +53,14 @@ impl Placement {
         Ok(LayerNorm::new(weight, bias, eps, self.path))
     }
 
+    /// The product of pairs that the layers are computed with; `None` where they multiply numbers one by one.
+    pub(super) fn pairs(&self) -> Option<PairProduct> {
+        match self.path {
+            Path::Fused => PairProduct::of(self.format),
+            Path::BuiltIn => None,
+        }
+    }
+
     pub(super) fn linear(
         &self,
         weight: &[f32],
@@ -88,6 +96,8 @@ pub(super) struct Block {
     contract: Linear,
     options: BlockOptions,
     path: Path,
+    /// Where its layers multiply pairs: what rounds their input.
+    pairs: Option<PairProduct>,
 }
 
 impl Block {
@@ -121,6 +131,9 @@ impl Block {
             contract: placement.linear(&contract.weight, Some(contract.bias), width)?,
             options,
             path: placement.path,
+            pairs: placement.pairs().filter(|_| {
+                mlp_width.is_multiple_of(2) && width.is_multiple_of(2 * options.num_heads)
+            }),
         })
     }
 
@@ -139,7 +152,7 @@ impl Block {
             is_causal,
             ..
         } = self.options;
-        let qkv = self.qkv.forward(&self.norm1.forward(x)?)?;
+        let qkv = self.qkv.forward(&normalised(&self.norm1, x, self.pairs)?)?;
         let attended = attention(&qkv, num_heads, is_causal, self.path)?;
         let h = match pool {
             Some(pool) => self.out.forward_plus(&pool(&attended)?, &pool(x)?)?,
@@ -154,7 +167,9 @@ impl Block {
 
     /// `h + MLP(LN(h))`.
     fn plus_mlp(&self, h: &Tensor) -> Result<Tensor> {
-        let inner = self.expand.forward(&self.norm2.forward(h)?)?;
+        let inner = self
+            .expand
+            .forward(&normalised(&self.norm2, h, self.pairs)?)?;
         self.contract.forward_plus(&inner, h)
     }
 
@@ -163,7 +178,10 @@ impl Block {
     fn forward_behind(&self, Parts { prefix, rest }: &Parts) -> Result<Parts> {
         let (num_sequences, num_rest, _) = rest.dims3()?;
         let num_prefix = prefix.dim(1)?;
-        let qkv = |x: &Tensor| self.qkv.forward(&self.norm1.forward(x)?);
+        // Both alike: where a gradient is wanted of one, both stay numbers.
+        let wants_gradient = prefix.track_op() || rest.track_op();
+        let pairs = self.pairs.filter(|_| !wants_gradient);
+        let qkv = |x: &Tensor| self.qkv.forward(&normalised(&self.norm1, x, pairs)?);
         let shared = qkv(prefix)?;
         let repeated = shared.broadcast_as((num_sequences, num_prefix, shared.dim(2)?))?;
         let all = Tensor::cat(&[&repeated, &qkv(rest)?], 1)?;
@@ -175,6 +193,14 @@ impl Block {
             prefix: part(attended.narrow(0, 0, 1)?.narrow(1, 0, num_prefix)?, prefix)?,
             rest: part(attended.narrow(1, num_prefix, num_rest)?, rest)?,
         })
+    }
+}
+
+/// `norm` of `x`, rounded for layers that multiply pairs.
+fn normalised(norm: &LayerNorm, x: &Tensor, pairs: Option<PairProduct>) -> Result<Tensor> {
+    match pairs {
+        Some(product) => norm.rounded(x, product),
+        None => norm.forward(x),
     }
 }
 

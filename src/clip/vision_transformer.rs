@@ -1,12 +1,11 @@
 //! The vision transformer (`VisionTransformer` of OpenAI's `clip/model.py`).
 
 use candle_core::{Result, Tensor};
-use rayon::prelude::*;
 
 use super::ClipError;
 use super::adapter::BottleneckAdapter;
 use super::checkpoint::{Dialect, TensorSource, VitConfig, norm};
-use super::ops::{LayerNorm, Linear};
+use super::ops::{LayerNorm, Linear, rows};
 use super::position::interpolated;
 use super::preprocess::{Crop, Preprocess};
 use super::towers::{ImageTensors, ImageTower, PixelValues};
@@ -85,30 +84,39 @@ impl VisionTransformer {
         })
     }
 
-    /// The patches of `crops`, all of one size, with normalised pixels, `[num_crops, num_tokens, patch²·3]`; the class token's
-    /// are zero.
+    /// The patches of `crops`, all of one size, with normalised pixels, `[num_crops, num_tokens, patch²·3]`, or as pairs of them
+    /// where the layers multiply such; the class token's are zero.
     fn patches(&self, crops: &[Crop], pixels: &PixelScale) -> Result<Tensor> {
         let VitConfig { patch, grid, .. } = self.config;
         let grid = crops.first().map_or(grid, |crop| crop.size / patch);
         let (num_tokens, token) = (grid * grid + 1, patch * patch * 3);
-        let mut values = vec![0.0; crops.len() * num_tokens * token];
-        values
-            .par_chunks_mut(num_tokens * token)
-            .zip(crops)
-            .for_each(|(values, crop)| {
-                for (index, values) in values[token..].chunks_exact_mut(token).enumerate() {
-                    let (top, left) = (index / grid * patch, index % grid * patch);
-                    for (row, values) in values.chunks_exact_mut(patch * 3).enumerate() {
-                        let first = ((top + row) * crop.size + left) * 3;
-                        pixels.scale(&crop.pixels[first..first + patch * 3], values);
-                    }
-                }
-            });
-        Tensor::from_vec(
-            values,
-            (crops.len(), num_tokens, token),
-            &self.placement.device,
-        )
+        let num_rows = crops.len() * num_tokens;
+        let fill = |row: usize, values: &mut [f32]| {
+            let (crop, token) = (&crops[row / num_tokens], row % num_tokens);
+            let Some(index) = token.checked_sub(1) else {
+                return;
+            };
+            let (top, left) = (index / grid * patch, index % grid * patch);
+            for (row, values) in values.chunks_exact_mut(patch * 3).enumerate() {
+                let first = ((top + row) * crop.size + left) * 3;
+                pixels.scale(&crop.pixels[first..first + patch * 3], values);
+            }
+        };
+        let device = &self.placement.device;
+        match self.placement.pairs().filter(|_| token.is_multiple_of(2)) {
+            None => {
+                let values = rows(num_rows, token, fill);
+                Tensor::from_vec(values, (crops.len(), num_tokens, token), device)
+            }
+            Some(product) => {
+                let pairs = rows(num_rows, token / 2, |row, pairs| {
+                    let mut values = vec![0.0; token];
+                    fill(row, &mut values);
+                    product.round(&values, pairs);
+                });
+                Tensor::from_vec(pairs, (crops.len(), num_tokens, token / 2), device)
+            }
+        }
     }
 
     /// What the first block takes, `[num_crops, num_tokens, width]`; positions of pictures of another size are interpolated.

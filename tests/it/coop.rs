@@ -2,7 +2,7 @@
 
 use candle_core::{Device, Tensor, Var};
 use safetensors::SafeTensors;
-use shotlens::clip::Clip;
+use shotlens::clip::{Clip, ClipError, DeviceChoice, OpenOptions, Precision};
 use shotlens::engine::coop::{CoOpOptions, CoOpStep, LearnedContext};
 use shotlens::engine::{Engine, EngineError};
 use shotlens::features::{Features, Matrix};
@@ -10,7 +10,7 @@ use shotlens::methods::{Knowledge, Method, Parameters, Queries, fit};
 use shotlens::progress::{CancelToken, Progress};
 use shotlens::support::SupportSet;
 
-use crate::clip_data::{assert_close, matrix, open};
+use crate::clip_data::{assert_close, files, matrix, open};
 
 fn engine() -> Engine {
     Engine::new(open("openai_vit"), "test".to_owned(), None).unwrap()
@@ -217,6 +217,44 @@ fn the_contexts_gradient_is_the_derivative() {
             (slope - length).abs() < 0.03 * length,
             "vector {row}: slope {slope}, gradient {length}"
         );
+    }
+}
+
+#[test]
+fn in_bf16_a_context_has_nearly_the_same_features_and_gradient() {
+    let of = |precision| {
+        let options = OpenOptions {
+            device: DeviceChoice::Cpu,
+            precision,
+            activation: None,
+        };
+        let clip = Clip::open(&files("openai_vit"), &options)?;
+        let prompts = clip.context_prompts(&names(), 6)?;
+        let start = golden("start");
+        let context = Tensor::from_slice(start.as_slice(), (6, start.cols()), &Device::Cpu)?;
+        let variable = Var::from_tensor(&context)?;
+        let features = clip.encode_with_context(&prompts, variable.as_tensor(), 0..3)?;
+        let gradients = features.narrow(1, 0, 5)?.sum_all()?.backward()?;
+        let gradient = gradients.get(&variable).unwrap().flatten_all()?;
+        // Where nobody asks for a gradient, more is rounded between layers.
+        let plain = clip.encode_with_context(&prompts, &context, 0..3)?;
+        Ok::<_, ClipError>([gradient, features.flatten_all()?, plain.flatten_all()?])
+    };
+    let halves = match of(Precision::Bf16) {
+        Ok(halves) => halves,
+        Err(error) => return println!("skipped: {error}"),
+    };
+    let floats = of(Precision::F32).unwrap();
+    let dot = |a: &Tensor, b: &Tensor| {
+        let product = (a * b).unwrap().sum_all().unwrap();
+        product.to_scalar::<f32>().unwrap()
+    };
+    for (what, (half, float)) in ["gradient", "features", "plain features"]
+        .iter()
+        .zip(halves.iter().zip(&floats))
+    {
+        let cosine = dot(half, float) / (dot(half, half) * dot(float, float)).sqrt();
+        assert!(cosine > 0.995, "{what}: cosine {cosine}");
     }
 }
 

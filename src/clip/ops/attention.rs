@@ -1,8 +1,8 @@
 //! `softmax(q · kᵀ / sqrt(head width)) · v`, from queries, keys and values that lie side by side.
 
-use candle_core::{CpuStorage, CustomOp1, D, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Tensor};
 
-use super::{Path, cpu, numbers};
+use super::{PairProduct, Path, cpu, numbers, pairs};
 
 /// How the rows of packed queries, keys and values are to be read.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +24,8 @@ impl AttentionShape {
     }
 }
 
-/// Attention, shape `[num_sequences, num_tokens, width]`, for `qkv` of shape `[num_sequences, num_tokens, 3 · width]`.
+/// Attention, shape `[num_sequences, num_tokens, width]`, for `qkv` of shape `[num_sequences, num_tokens, 3 · width]`; of pairs
+/// where these are pairs.
 pub(crate) fn attention(
     qkv: &Tensor,
     num_heads: usize,
@@ -32,6 +33,10 @@ pub(crate) fn attention(
     path: Path,
 ) -> Result<Tensor> {
     let (_, num_tokens, columns) = qkv.dims3()?;
+    let columns = match qkv.dtype() {
+        DType::U32 => 2 * columns,
+        _ => columns,
+    };
     let shape = AttentionShape {
         num_tokens,
         width: columns / 3,
@@ -121,9 +126,26 @@ impl CustomOp1 for Fused {
     }
 
     fn cpu_fwd(&self, qkv: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let out = cpu::attention(numbers(qkv, layout)?, self.0);
-        let shape = (layout.dims()[0], self.0.num_tokens, self.0.width);
-        Ok((CpuStorage::F32(out), shape.into()))
+        let AttentionShape {
+            num_tokens, width, ..
+        } = self.0;
+        let num_sequences = layout.dims()[0];
+        let Some(qkv) = pairs(qkv, layout)? else {
+            let out = cpu::attention(numbers(qkv, layout)?, self.0);
+            let shape = (num_sequences, num_tokens, width);
+            return Ok((CpuStorage::F32(out), shape.into()));
+        };
+        let Some(product) =
+            PairProduct::try_new().filter(|_| self.0.head_width().is_multiple_of(2))
+        else {
+            candle_core::bail!(
+                "no attention of pairs with heads of {}",
+                self.0.head_width()
+            );
+        };
+        let out = cpu::attention_of_pairs(product, qkv, self.0);
+        let shape = (num_sequences, num_tokens, width / 2);
+        Ok((CpuStorage::U32(out), shape.into()))
     }
 
     /// With weights p and output p · v: dv = pᵀ · do, dp = do · vᵀ, ds = p · (dp - rowsum(dp · p)).

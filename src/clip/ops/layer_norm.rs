@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
 
-use super::{Path, cpu, numbers, rows_and_width};
+use super::{PairProduct, Path, cpu, numbers, rows_and_width};
 
 /// Layer normalisation with weight and bias, both `[width]`.
 #[derive(Clone)]
@@ -24,6 +24,20 @@ impl LayerNorm {
         }
     }
 
+    /// The same rounded to pairs of bf16, shape `[.., width / 2]`, for layers that multiply such; where a gradient is wanted they
+    /// get numbers.
+    pub(crate) fn rounded(&self, x: &Tensor, product: PairProduct) -> Result<Tensor> {
+        if [x, &self.weight, &self.bias]
+            .iter()
+            .any(|tensor| tensor.track_op())
+        {
+            return self.forward(x);
+        }
+        let eps = self.eps;
+        x.contiguous()?
+            .apply_op3_no_bwd(&self.weight, &self.bias, &Rounded { eps, product })
+    }
+
     /// Normalises every row of `x`, shape `[.., width]`.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self.path {
@@ -36,6 +50,39 @@ impl LayerNorm {
                 .broadcast_mul(&self.weight)?
                 .broadcast_add(&self.bias),
         }
+    }
+}
+
+/// The fused operation, rounded to pairs, without a gradient.
+struct Rounded {
+    eps: f64,
+    product: PairProduct,
+}
+
+impl CustomOp3 for Rounded {
+    fn name(&self) -> &'static str {
+        "layer norm to pairs"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        layout: &Layout,
+        weight: &CpuStorage,
+        weight_layout: &Layout,
+        bias: &CpuStorage,
+        bias_layout: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (weight, bias) = (numbers(weight, weight_layout)?, numbers(bias, bias_layout)?);
+        let shape = match layout.dims() {
+            [rows @ .., width] if *width == weight.len() && width.is_multiple_of(2) => {
+                Shape::from([rows, &[width / 2]].concat())
+            }
+            dims => candle_core::bail!("layer norm of {} to pairs got {dims:?}", weight.len()),
+        };
+        let x = numbers(x, layout)?;
+        let out = cpu::layer_norm_pairs(x, weight, bias, self.eps as f32, self.product);
+        Ok((CpuStorage::U32(out), shape))
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shape, Tensor};
 
-use super::cpu::{Finish, PackedMatrix, matmul, times_slope};
-use super::{Elementwise, Path, numbers, rows_and_width};
+use super::cpu::{Finish, PackedMatrix, matmul, numbers_of_pairs, pairs_of_pairs, times_slope};
+use super::{Elementwise, Path, numbers, pairs, rows_and_width};
 use crate::clip::NumberFormat;
 
 /// A matrix product with what follows it.
@@ -73,7 +73,7 @@ impl Linear {
         Self { function, ..self }
     }
 
-    /// `function(x · Wᵀ + b)`, shape `[.., outputs]` for `x` of shape `[.., inner]`.
+    /// `function(x · Wᵀ + b)`, shape `[.., outputs]` for `x` of shape `[.., inner]`; pairs where `x` is of pairs.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match &self.weight {
             Weight::Packed(packed) => x.contiguous()?.apply_op1(self.operation(packed)),
@@ -83,7 +83,7 @@ impl Linear {
         }
     }
 
-    /// `function(x · Wᵀ + b + residual)`; a residual with fewer rows is repeated.
+    /// `function(x · Wᵀ + b + residual)`, always numbers; a residual with fewer rows is repeated.
     pub(crate) fn forward_plus(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
         match &self.weight {
             Weight::Packed(packed) => x
@@ -125,25 +125,46 @@ struct PackedLinear {
     function: Elementwise,
 }
 
+/// `layout`'s shape with rows of `outputs` in the place of rows of `inner`.
+fn shape_of(layout: &Layout, inner: usize, outputs: usize) -> Result<Shape> {
+    match layout.dims() {
+        [rows @ .., last] if *last == inner => Ok([rows, &[outputs]].concat().into()),
+        dims => candle_core::bail!("a layer for rows of {inner} got {dims:?}"),
+    }
+}
+
 impl PackedLinear {
     fn compute(
         &self,
-        x: &[f32],
+        x: &CpuStorage,
         layout: &Layout,
         residual: Option<&[f32]>,
     ) -> Result<(CpuStorage, Shape)> {
         let Packed { weight, bias } = self.packed.as_ref();
-        let mut shape = layout.dims().to_vec();
-        match shape.last_mut() {
-            Some(last) if *last == weight.inner() => *last = weight.outputs(),
-            _ => candle_core::bail!("a layer for rows of {} got {shape:?}", weight.inner()),
-        }
         let finish = Finish {
             bias: bias.as_deref(),
             residual,
             function: self.function,
         };
-        Ok((CpuStorage::F32(matmul(x, weight, finish)), shape.into()))
+        let Some(x) = pairs(x, layout)? else {
+            let shape = shape_of(layout, weight.inner(), weight.outputs())?;
+            let out = matmul(numbers(x, layout)?, weight, finish);
+            return Ok((CpuStorage::F32(out), shape));
+        };
+        let Some((product, panels)) = weight.pairs() else {
+            candle_core::bail!("a layer that multiplies numbers got pairs");
+        };
+        if residual.is_some() {
+            let shape = shape_of(layout, panels.inner, weight.outputs())?;
+            let out = numbers_of_pairs(product, x, panels, finish);
+            return Ok((CpuStorage::F32(out), shape));
+        }
+        if !weight.outputs().is_multiple_of(2) {
+            candle_core::bail!("{} outputs are not pairs", weight.outputs());
+        }
+        let shape = shape_of(layout, panels.inner, weight.outputs() / 2)?;
+        let out = pairs_of_pairs(product, x, panels, finish);
+        Ok((CpuStorage::U32(out), shape))
     }
 
     /// Gradient of the sum before `function`.
@@ -213,7 +234,7 @@ impl CustomOp1 for PackedLinear {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        self.compute(numbers(x, layout)?, layout, None)
+        self.compute(x, layout, None)
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
@@ -242,7 +263,7 @@ impl CustomOp2 for PackedLinear {
             );
         }
         let residual = numbers(residual, residual_layout)?;
-        self.compute(numbers(x, layout)?, layout, Some(residual))
+        self.compute(x, layout, Some(residual))
     }
 
     fn bwd(

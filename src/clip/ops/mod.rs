@@ -3,6 +3,9 @@
 //! Each has two ways to the same numbers: [`Path::Fused`], our own code for CPUs, and [`Path::BuiltIn`], candle's
 //! operations, which run on every device. Both are differentiable. candle's own fused layer norm and softmax are not,
 //! and drop gradients without a word, so they are used in neither.
+//!
+//! On the fused path a tensor of `u32` is one of pairs of 16-bit brain floats, half as wide as its numbers are many: what
+//! a layer that multiplies such gets rounded, it gives on rounded. Tensors that a gradient is wanted of stay numbers.
 
 mod attention;
 mod cpu;
@@ -15,10 +18,11 @@ use candle_core::{CpuStorage, Device, Layout, Result, Tensor};
 
 pub(crate) use attention::{AttentionShape, attention};
 pub use cpu::Kernel;
+pub(in crate::clip) use cpu::{PairProduct, rows};
 pub(crate) use grid::{average_pool, windows};
 pub(crate) use layer_norm::LayerNorm;
 pub(crate) use linear::Linear;
-pub use samples::KernelSample;
+pub use samples::{KernelSample, SampleResult};
 
 /// Which code computes the operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +81,17 @@ fn numbers<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&all[start..end]),
         None => candle_core::bail!("fused operations need contiguous tensors, got {layout:?}"),
+    }
+}
+
+/// The pairs of bf16 of a contiguous tensor; `None` when it holds numbers.
+fn pairs<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<Option<&'a [u32]>> {
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::U32(all), Some((start, end))) => Ok(Some(&all[start..end])),
+        (CpuStorage::U32(_), None) => {
+            candle_core::bail!("fused operations need contiguous tensors, got {layout:?}")
+        }
+        _ => Ok(None),
     }
 }
 

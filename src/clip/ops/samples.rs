@@ -1,7 +1,10 @@
 //! The CPU's operations on the sizes of real towers, for `benches/kernels.rs`.
 
-use super::cpu::{Finish, PackedMatrix, attention, layer_norm, matmul};
-use super::{AttentionShape, Elementwise};
+use super::cpu::{
+    Finish, PackedMatrix, attention, attention_of_pairs, layer_norm, layer_norm_pairs, matmul,
+    pairs_of_pairs,
+};
+use super::{AttentionShape, Elementwise, PairProduct};
 use crate::clip::NumberFormat;
 
 /// Tokens of a batch, as the encoder takes them on a CPU.
@@ -11,21 +14,35 @@ const TOKENS: usize = 1600;
 pub struct KernelSample {
     name: String,
     operations: u64,
-    compute: Box<dyn Fn() -> Vec<f32>>,
+    compute: Box<dyn Fn() -> SampleResult>,
+}
+
+/// What a sample computes.
+pub enum SampleResult {
+    /// Numbers.
+    Numbers(Vec<f32>),
+    /// Pairs of 16-bit brain floats.
+    Pairs(Vec<u32>),
 }
 
 impl KernelSample {
     /// The products, attentions, layer norms of ViT-B/32, B/16 and L/14, products in f32 and, where the processor has it, bf16.
     pub fn all() -> Vec<Self> {
         let mut samples = Vec::new();
+        let pairs = PairProduct::of(NumberFormat::Bf16);
         for (outputs, inner) in [(2304, 768), (3072, 768), (768, 3072), (4096, 1024)] {
             samples.push(Self::product(outputs, inner, NumberFormat::F32));
-            if super::Kernel::Avx512Bf16.is_here() {
+            if pairs.is_some() {
                 samples.push(Self::product(outputs, inner, NumberFormat::Bf16));
+                samples.extend(Self::product_of_pairs(outputs, inner));
             }
         }
-        samples.extend([50, 197, 257].map(Self::attention));
-        samples.push(Self::layer_norm(768));
+        for num_tokens in [50, 197, 257] {
+            samples.push(Self::attention(num_tokens, None));
+            samples.extend(pairs.map(|pairs| Self::attention(num_tokens, Some(pairs))));
+        }
+        samples.push(Self::layer_norm(768, None));
+        samples.extend(pairs.map(|pairs| Self::layer_norm(768, Some(pairs))));
         samples
     }
 
@@ -40,7 +57,7 @@ impl KernelSample {
     }
 
     /// Computes it once.
-    pub fn run(&self) -> Vec<f32> {
+    pub fn run(&self) -> SampleResult {
         (self.compute)()
     }
 
@@ -60,37 +77,89 @@ impl KernelSample {
                     residual: None,
                     function: Elementwise::QuickGelu,
                 };
-                matmul(&x, &weight, finish)
+                SampleResult::Numbers(matmul(&x, &weight, finish))
             }),
         }
     }
 
-    fn attention(num_tokens: usize) -> Self {
+    /// As it stands between layers that multiply pairs; `None` where none do.
+    fn product_of_pairs(outputs: usize, inner: usize) -> Option<Self> {
+        let bias = numbers(outputs);
+        let weight = numbers(outputs * inner);
+        let weight = PackedMatrix::new(&weight, outputs, inner, NumberFormat::Bf16);
+        let (product, _) = weight.pairs()?;
+        let x = pairs(TOKENS * inner, product);
+        Some(Self {
+            name: format!(
+                "product of {TOKENS} x {inner} and {inner} x {outputs}, QuickGELU, pairs of bf16"
+            ),
+            operations: (2 * TOKENS * inner * outputs) as u64,
+            compute: Box::new(move || {
+                let finish = Finish {
+                    bias: Some(&bias),
+                    residual: None,
+                    function: Elementwise::QuickGelu,
+                };
+                let panels = weight.pairs().map(|(_, panels)| panels);
+                let out = panels.map(|panels| pairs_of_pairs(product, &x, panels, finish));
+                SampleResult::Pairs(out.unwrap_or_default())
+            }),
+        })
+    }
+
+    fn attention(num_tokens: usize, pairs_with: Option<PairProduct>) -> Self {
         let (width, num_heads) = (768, 12);
         let num_sequences = TOKENS / num_tokens;
-        let qkv = numbers(num_sequences * num_tokens * 3 * width);
+        let len = num_sequences * num_tokens * 3 * width;
         let shape = AttentionShape {
             num_tokens,
             width,
             num_heads,
             is_causal: false,
         };
+        let (format, compute): (_, Box<dyn Fn() -> SampleResult>) = match pairs_with {
+            None => {
+                let qkv = numbers(len);
+                let compute = move || SampleResult::Numbers(attention(&qkv, shape));
+                ("f32", Box::new(compute))
+            }
+            Some(product) => {
+                let qkv = pairs(len, product);
+                let compute = move || SampleResult::Pairs(attention_of_pairs(product, &qkv, shape));
+                ("pairs of bf16", Box::new(compute))
+            }
+        };
         Self {
-            name: format!("attention of {num_sequences} x {num_tokens} tokens, 12 heads of 64"),
+            name: format!(
+                "attention of {num_sequences} x {num_tokens} tokens, 12 heads of 64, {format}"
+            ),
             operations: (4 * num_sequences * num_tokens * num_tokens * width) as u64,
-            compute: Box::new(move || attention(&qkv, shape)),
+            compute,
         }
     }
 
-    fn layer_norm(width: usize) -> Self {
+    fn layer_norm(width: usize, pairs_with: Option<PairProduct>) -> Self {
         let x = numbers(TOKENS * width);
         let (weight, bias) = (numbers(width), numbers(width));
+        let format = pairs_with.map_or("f32", |_| "to pairs of bf16");
         Self {
-            name: format!("layer norm of {TOKENS} x {width}"),
+            name: format!("layer norm of {TOKENS} x {width}, {format}"),
             operations: (8 * TOKENS * width) as u64,
-            compute: Box::new(move || layer_norm(&x, &weight, &bias, 1e-5)),
+            compute: Box::new(move || match pairs_with {
+                None => SampleResult::Numbers(layer_norm(&x, &weight, &bias, 1e-5)),
+                Some(product) => {
+                    SampleResult::Pairs(layer_norm_pairs(&x, &weight, &bias, 1e-5, product))
+                }
+            }),
         }
     }
+}
+
+/// The same numbers in every run, rounded.
+fn pairs(len: usize, product: PairProduct) -> Vec<u32> {
+    let mut pairs = vec![0; len.div_ceil(2)];
+    product.round(&numbers(len), &mut pairs);
+    pairs
 }
 
 /// Numbers in [-1, 1), the same every time.
@@ -110,11 +179,14 @@ mod tests {
     #[test]
     fn every_sample_computes_finite_numbers() {
         for sample in KernelSample::all() {
-            assert!(
-                sample.run().iter().all(|x| x.is_finite()),
-                "{}",
-                sample.name()
-            );
+            let is_finite = match sample.run() {
+                SampleResult::Numbers(numbers) => numbers.iter().all(|x| x.is_finite()),
+                SampleResult::Pairs(pairs) => pairs.iter().all(|pair| {
+                    let both = [pair << 16, pair & 0xffff_0000];
+                    both.iter().all(|bits| f32::from_bits(*bits).is_finite())
+                }),
+            };
+            assert!(is_finite, "{}", sample.name());
             assert!(sample.operations() > 0);
         }
     }

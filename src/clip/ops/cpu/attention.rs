@@ -110,11 +110,11 @@ fn multiply(a: Rows<'_>, b: Strided<'_>, out: SharedRows<'_>) {
 }
 
 /// Softmax of `scale · scores` along every row; with a causal mask row i keeps its first i + 1 columns.
-struct Softmax<'a> {
-    scores: &'a mut [f32],
-    num_tokens: usize,
-    scale: f32,
-    is_causal: bool,
+pub(super) struct Softmax<'a> {
+    pub(super) scores: &'a mut [f32],
+    pub(super) num_tokens: usize,
+    pub(super) scale: f32,
+    pub(super) is_causal: bool,
 }
 
 impl WithSimd for Softmax<'_> {

@@ -6,6 +6,7 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::activation::{apply, load, store};
+use super::bf16::numbers_of_pairs;
 use super::kernel::dispatch;
 use super::output::{SharedRows, filled};
 use super::pack::{Format, PackedMatrix, PackedView, VECTORS, panel_width};
@@ -24,8 +25,8 @@ const SERIAL_WORK: usize = 1 << 18;
 
 /// Rows of numbers, `stride` apart.
 #[derive(Clone, Copy)]
-pub(super) struct Rows<'a> {
-    pub(super) data: &'a [f32],
+pub(super) struct Rows<'a, T = f32> {
+    pub(super) data: &'a [T],
     pub(super) count: usize,
     pub(super) stride: usize,
 }
@@ -41,6 +42,13 @@ pub(in crate::clip::ops) struct Finish<'a> {
     pub(in crate::clip::ops) function: Elementwise,
 }
 
+impl Finish<'_> {
+    /// Whether a sum is final as it is.
+    fn is_nothing(&self) -> bool {
+        self.bias.is_none() && self.residual.is_none() && self.function == Elementwise::Identity
+    }
+}
+
 /// `finish(a · bᵀ)` for `a` with `b.inner()` columns, in parallel.
 pub(in crate::clip::ops) fn matmul(a: &[f32], b: &PackedMatrix, finish: Finish<'_>) -> Vec<f32> {
     let num_rows = a.len() / b.inner();
@@ -49,8 +57,8 @@ pub(in crate::clip::ops) fn matmul(a: &[f32], b: &PackedMatrix, finish: Finish<'
         count: num_rows,
         stride: b.inner(),
     };
-    filled(num_rows, b.outputs(), |out| match b.format() {
-        Format::F32(b) => {
+    match b.format() {
+        Format::F32(b) => filled(num_rows, b.outputs, |out| {
             let whole = Task {
                 a: rows,
                 b,
@@ -67,18 +75,13 @@ pub(in crate::clip::ops) fn matmul(a: &[f32], b: &PackedMatrix, finish: Finish<'
                 }
                 .run();
             });
-        }
-        Format::Bf16(product, b) => {
-            let pairs = product.pairs(rows);
-            in_blocks(num_rows, &b, |rows, panels| {
-                product.run(&pairs, b, finish, out, rows, panels);
-            });
-        }
-    })
+        }),
+        Format::Bf16(product, b) => numbers_of_pairs(product, &product.pairs(rows), b, finish),
+    }
 }
 
 /// Cuts the output of `count` rows into tasks, and runs them: blocks of rows, and groups of panels where there are few rows.
-fn in_blocks<T: Sync>(
+pub(super) fn in_blocks<T: Sync>(
     count: usize,
     b: &PackedView<'_, T>,
     run: impl Fn(Range<usize>, Range<usize>) + Sync,
@@ -283,32 +286,42 @@ pub(super) fn finish_panel<S: Simd>(
     outputs: usize,
     columns: Range<usize>,
 ) {
-    let Finish {
-        bias,
-        residual,
-        function,
-    } = finish;
-    if bias.is_none() && residual.is_none() && function == Elementwise::Identity {
+    if finish.is_nothing() {
         return;
     }
-    let period = residual.map_or(1, |residual| residual.len() / outputs);
     for row in rows {
         #[expect(unsafe_code, reason = "tasks are disjoint rectangles of the output")]
         let cells = unsafe { out.cells(row, columns.clone()) };
-        let residual =
-            residual.map(|residual| &residual[row % period * outputs..][columns.clone()]);
-        for (index, cells) in cells.chunks_mut(S::F32_LANES).enumerate() {
-            let start = index * S::F32_LANES;
-            let part = start..start + cells.len();
-            let mut sum = load(simd, cells);
-            if let Some(bias) = bias {
-                sum = simd.add_f32s(sum, load(simd, &bias[columns.clone()][part.clone()]));
-            }
-            if let Some(residual) = residual {
-                sum = simd.add_f32s(sum, load(simd, &residual[part]));
-            }
-            store(simd, cells, apply(simd, function, sum));
+        finish_cells(simd, finish, cells, row, outputs, columns.clone());
+    }
+}
+
+/// The same on the cells of `columns` in row `row`.
+#[inline(always)]
+pub(super) fn finish_cells<S: Simd>(
+    simd: S,
+    finish: Finish<'_>,
+    cells: &mut [f32],
+    row: usize,
+    outputs: usize,
+    columns: Range<usize>,
+) {
+    let bias = finish.bias.map(|bias| &bias[columns.clone()]);
+    let residual = finish.residual.map(|residual| {
+        let row = row % (residual.len() / outputs);
+        &residual[row * outputs..][columns]
+    });
+    for (index, cells) in cells.chunks_mut(S::F32_LANES).enumerate() {
+        let start = index * S::F32_LANES;
+        let part = start..start + cells.len();
+        let mut sum = load(simd, cells);
+        if let Some(bias) = bias {
+            sum = simd.add_f32s(sum, load(simd, &bias[part.clone()]));
         }
+        if let Some(residual) = residual {
+            sum = simd.add_f32s(sum, load(simd, &residual[part]));
+        }
+        store(simd, cells, apply(simd, finish.function, sum));
     }
 }
 

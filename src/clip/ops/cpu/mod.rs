@@ -20,8 +20,11 @@ mod pack;
 mod slope;
 
 pub(super) use attention::attention;
+pub(in crate::clip) use bf16::PairProduct;
+pub(super) use bf16::{attention_of_pairs, numbers_of_pairs, pairs_of_pairs};
 pub use kernel::Kernel;
 pub(super) use matmul::{Finish, matmul};
-pub(super) use norm::{layer_norm, layer_norm_gradient};
+pub(super) use norm::{layer_norm, layer_norm_gradient, layer_norm_pairs};
+pub(in crate::clip) use output::rows;
 pub(super) use pack::PackedMatrix;
 pub(super) use slope::times_slope;

@@ -6,8 +6,9 @@ use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
 use super::activation::{load, store};
+use super::bf16::PairProduct;
 use super::kernel::dispatch;
-use super::output::{SharedRows, filled};
+use super::output::{SharedRows, filled, rows};
 
 /// Rows of a task.
 const BLOCK_ROWS: usize = 32;
@@ -34,6 +35,29 @@ pub(in crate::clip::ops) fn layer_norm(
                     rows,
                 });
             });
+    })
+}
+
+/// The same rounded to pairs, rows of an even number of numbers.
+pub(in crate::clip::ops) fn layer_norm_pairs(
+    x: &[f32],
+    weight: &[f32],
+    bias: &[f32],
+    eps: f32,
+    product: PairProduct,
+) -> Vec<u32> {
+    let (width, num_rows) = (weight.len(), x.len() / weight.len());
+    rows(num_rows, width / 2, |row, pairs| {
+        let mut numbers = vec![0.0; width];
+        dispatch(Norm {
+            x: &x[row * width..][..width],
+            weight,
+            bias,
+            eps,
+            out: SharedRows::new(&mut numbers, width),
+            rows: 0..1,
+        });
+        product.round(&numbers, pairs);
     })
 }
 

@@ -35,22 +35,27 @@ pub(super) fn panel_width() -> usize {
 
 /// `outputs` × `inner` numbers where [i, k] lies at `i * output_stride + k * inner_stride`.
 #[derive(Clone, Copy)]
-pub(super) struct Strided<'a> {
-    pub(super) data: &'a [f32],
+pub(super) struct Strided<'a, T = f32> {
+    pub(super) data: &'a [T],
     pub(super) outputs: usize,
     pub(super) inner: usize,
     pub(super) output_stride: usize,
     pub(super) inner_stride: usize,
 }
 
-impl Strided<'_> {
-    /// How many numbers the packed form has: the last panel is filled up to whole vectors.
+/// How many cells `inner` rows of `outputs` columns have in panels: the last panel is filled up to whole vectors.
+pub(super) fn packed_len(outputs: usize, inner: usize) -> usize {
+    outputs.next_multiple_of(lanes()) * inner
+}
+
+impl<T: Copy + Default> Strided<'_, T> {
+    /// How many cells the packed form has.
     pub(super) fn packed_len(&self) -> usize {
-        self.outputs.next_multiple_of(lanes()) * self.inner
+        packed_len(self.outputs, self.inner)
     }
 
     /// Writes panel `panel`, `inner` rows of its columns, into `target`; columns past the last are zero.
-    fn pack_panel(&self, panel: usize, target: &mut [f32]) {
+    fn pack_panel(&self, panel: usize, target: &mut [T]) {
         let first = panel * panel_width();
         let width = target.len() / self.inner;
         let used = width.min(self.outputs - first);
@@ -58,7 +63,7 @@ impl Strided<'_> {
             for (k, row) in target.chunks_exact_mut(width).enumerate() {
                 let start = first + k * self.inner_stride;
                 row[..used].copy_from_slice(&self.data[start..start + used]);
-                row[used..].fill(0.0);
+                row[used..].fill(T::default());
             }
             return;
         }
@@ -73,13 +78,13 @@ impl Strided<'_> {
                 }
             }
             for row in rows.chunks_exact_mut(width) {
-                row[used..].fill(0.0);
+                row[used..].fill(T::default());
             }
         }
     }
 
     /// Writes all panels, one after the other.
-    pub(super) fn pack_into(&self, target: &mut [f32]) {
+    pub(super) fn pack_into(&self, target: &mut [T]) {
         for (panel, target) in target.chunks_mut(panel_width() * self.inner).enumerate() {
             self.pack_panel(panel, target);
         }
@@ -88,11 +93,11 @@ impl Strided<'_> {
 
 /// Panels that somebody else owns.
 #[derive(Clone, Copy)]
-pub(super) struct PackedView<'a, T = f32> {
+pub(in crate::clip::ops) struct PackedView<'a, T = f32> {
     pub(super) data: &'a [T],
     pub(super) outputs: usize,
     /// Rows of a panel: the matrix's columns, or pairs of them.
-    pub(super) inner: usize,
+    pub(in crate::clip::ops) inner: usize,
 }
 
 impl<'a, T> PackedView<'a, T> {
@@ -169,9 +174,7 @@ impl PackedMatrix {
             inner > 0 && weight.len() == outputs * inner,
             "weights do not fill their shape"
         );
-        let wants_pairs = format == NumberFormat::Bf16 && lanes() == PairProduct::LANES;
-        let pairs = PairProduct::try_new().filter(|_| wants_pairs);
-        let panels = match pairs {
+        let panels = match PairProduct::of(format) {
             Some(product) => Panels::Bf16(product, packed_pairs(weight, outputs, inner)),
             None => Panels::F32(packed(weight, outputs, inner)),
         };
@@ -190,6 +193,14 @@ impl PackedMatrix {
     /// Columns of the original matrix.
     pub(in crate::clip::ops) fn inner(&self) -> usize {
         self.inner
+    }
+
+    /// The panels of pairs and what multiplies them, when they are such.
+    pub(in crate::clip::ops) fn pairs(&self) -> Option<(PairProduct, PackedView<'_, u32>)> {
+        match self.format() {
+            Format::F32(_) => None,
+            Format::Bf16(product, view) => Some((product, view)),
+        }
     }
 
     /// The panels.
@@ -260,7 +271,7 @@ fn packed(weight: &[f32], outputs: usize, inner: usize) -> Aligned<f32> {
 
 fn packed_pairs(weight: &[f32], outputs: usize, inner: usize) -> Aligned<u32> {
     let pairs = inner.div_ceil(2);
-    let mut data = Aligned::new(outputs.next_multiple_of(lanes()) * pairs);
+    let mut data = Aligned::new(packed_len(outputs, pairs));
     data.numbers_mut()
         .par_chunks_mut(panel_width() * pairs)
         .enumerate()
