@@ -85,7 +85,7 @@ impl BottleneckAdapter {
             first,
             blocks,
             dropout: None,
-            id: format!("bottleneck-{}-{scale}", file.hash()),
+            id: format!("bottleneck-{}-{scale}", file.hash()?),
             notes,
             source: Some((path.to_owned(), scale)),
         })
@@ -219,7 +219,7 @@ impl AdaptedProjection {
         tensors.finish()?;
         Ok(Some(Self {
             matrix: Matrix::new(width, clip.dim(), numbers)?.transposed(),
-            id: format!("projection-{}", file.hash()),
+            id: format!("projection-{}", file.hash()?),
             notes,
         }))
     }

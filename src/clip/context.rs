@@ -53,12 +53,12 @@ impl ContextPrompts {
 impl Clip {
     /// What the text tower makes of the words of `text` before anything else, `[num_tokens, text width]`; without start and end.
     pub fn word_embeddings(&self, text: &str) -> Result<Matrix, ClipError> {
-        matrix(&self.text.embeddings(&self.words(text))?)
+        matrix(&self.text()?.embeddings(&self.words(text))?)
     }
 
     /// Length of a context vector.
     pub fn text_width(&self) -> usize {
-        self.text.size().0
+        self.config.text.width
     }
 
     /// Class names to be put behind `num_context` context vectors; underscores count as spaces, and a full stop follows.
@@ -89,16 +89,14 @@ impl Clip {
             ids
         };
         let ids: Vec<u32> = texts.iter().flat_map(padded).collect();
-        let (width, num_blocks) = self.text.size();
+        let text = self.text()?;
+        let rest = (texts.len(), longest, self.text_width());
         Ok(ContextPrompts {
-            start: self.text.embeddings(&[START_OF_TEXT])?,
-            rest: self
-                .text
-                .embeddings(&ids)?
-                .reshape((texts.len(), longest, width))?,
+            start: text.embeddings(&[START_OF_TEXT])?,
+            rest: text.embeddings(&ids)?.reshape(rest)?,
             ends: texts.iter().map(|ids| ids.len() - 1).collect(),
             num_context,
-            num_blocks,
+            num_blocks: self.config.text.num_blocks,
             num_truncated,
         })
     }
@@ -113,9 +111,8 @@ impl Clip {
     ) -> Result<Tensor, ClipError> {
         let prefix = Tensor::cat(&[&prompts.start, context], 0)?;
         let rest = prompts.rest.narrow(0, classes.start, classes.len())?;
-        Ok(self
-            .text
-            .encode_behind(&prefix, &rest, &prompts.ends[classes])?)
+        let text = self.text()?;
+        Ok(text.encode_behind(&prefix, &rest, &prompts.ends[classes])?)
     }
 
     /// Ids of a text's own tokens.

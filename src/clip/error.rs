@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// An error of this module; each kind of unusable checkpoint has its own.
 #[derive(Debug, thiserror::Error)]
 pub enum ClipError {
-    /// The file cannot be opened or mapped.
+    /// The file cannot be opened or read.
     #[error(
         "cannot open the checkpoint ({source}); check that it exists and may be read: {path:?}"
     )]

@@ -36,6 +36,8 @@ pub use ops::{Kernel, KernelSample, Path, SampleResult};
 pub use precision::{NumberFormat, Precision};
 pub use towers::PixelValues;
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use candle_core::Device;
 use checkpoint::{
     Config, FileTensors, ImageConfig, RandomTensors, TensorSource, VitConfig, WeightBytes,
@@ -82,10 +84,13 @@ pub struct EncodedTexts {
 /// A model: an image tower, a text tower, and how pictures are cut for it.
 pub struct Clip {
     image: Box<dyn ImageTower>,
-    text: Box<dyn TextTower>,
+    /// Read when the first text comes: who only embeds photos needs neither its memory (250 MB of ViT-B/32) nor its time.
+    text: Mutex<Option<Arc<dyn TextTower>>>,
     tokenizer: Tokenizer,
     config: Config,
     weights: Weights,
+    /// What names the weights.
+    hash: String,
     placement: Placement,
     asked: Precision,
     device_description: String,
@@ -94,7 +99,7 @@ pub struct Clip {
 /// Where the tensors came from.
 enum Weights {
     File(WeightBytes),
-    Random(String),
+    Random(RandomTensors),
 }
 
 impl Clip {
@@ -126,17 +131,21 @@ impl Clip {
         let placement = placement.for_model(&config.image, options.precision)?;
         // Present in every CLIP; the methods bring their own scale of 100.
         tensors.take("logit_scale", &[])?;
-        let (towers, tokenizer) =
-            rayon::join(|| towers(&tensors, &config, &placement), Tokenizer::new);
-        let (image, text) = towers?;
+        let (image, (hash, tokenizer)) = rayon::join(
+            || image_tower(&tensors, &config, &placement),
+            || rayon::join(|| file.hash().map(str::to_owned), Tokenizer::new),
+        );
+        let image = image?;
+        TextTransformer::check(&tensors, config.dialect, &config.text, config.dim)?;
         tensors.finish()?;
-        let weights = Weights::File(file);
+        let hash = hash?;
         Ok(Self {
             image,
-            text,
+            text: Mutex::default(),
             tokenizer,
             config,
-            weights,
+            weights: Weights::File(file),
+            hash,
             placement,
             asked: options.precision,
             device_description,
@@ -152,14 +161,14 @@ impl Clip {
         let (placement, device_description) = Placement::new(*options, None)?;
         let config = architecture.config();
         let placement = placement.for_model(&config.image, options.precision)?;
-        let (image, text) = towers(&RandomTensors { seed }, &config, &placement)?;
-        let weights = Weights::Random(format!("random-{}-{seed}", architecture.name()));
+        let tensors = RandomTensors { seed };
         Ok(Self {
-            image,
-            text,
+            image: image_tower(&tensors, &config, &placement)?,
+            text: Mutex::default(),
             tokenizer: Tokenizer::new(),
             config,
-            weights,
+            weights: Weights::Random(tensors),
+            hash: format!("random-{}-{seed}", architecture.name()),
             placement,
             asked: options.precision,
             device_description,
@@ -289,7 +298,7 @@ impl Clip {
 
     /// Features `[num_texts, dim]` of texts given as 77 token ids each, taken at the first end of text.
     pub fn encode_tokens(&self, ids: &[&[u32]]) -> Result<Matrix, ClipError> {
-        self.text.encode(ids)
+        self.text()?.encode(ids)
     }
 
     /// How pictures are cut and scaled.
@@ -302,12 +311,32 @@ impl Clip {
         self.config.dim
     }
 
-    /// SHA-256 of the weights file in hexadecimal; the first call reads the whole file.
+    /// SHA-256 of the weights file in hexadecimal.
     pub fn hash(&self) -> &str {
-        match &self.weights {
-            Weights::File(file) => file.hash(),
-            Weights::Random(name) => name,
+        &self.hash
+    }
+
+    /// The text tower, which the first call reads.
+    fn text(&self) -> Result<Arc<dyn TextTower>, ClipError> {
+        let mut text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(text) = text.as_ref() {
+            return Ok(text.clone());
         }
+        let Config {
+            dialect,
+            dim,
+            text: config,
+            ..
+        } = &self.config;
+        let read = |source: &dyn TensorSource| {
+            TextTransformer::new(source, *dialect, config, *dim, &self.placement)
+        };
+        let tower = match &self.weights {
+            Weights::File(file) => read(&FileTensors::open(file)?)?,
+            Weights::Random(tensors) => read(tensors)?,
+        };
+        let tower: Arc<dyn TextTower> = Arc::new(tower);
+        Ok(text.insert(tower).clone())
     }
 
     /// Names the space that features live in: the weights, and what else decides what they compute.
@@ -344,12 +373,17 @@ impl Clip {
         &self.config.notes
     }
 
+    /// The image tower's last matrix, `[dim, width]`; `None` for a ModifiedResNet.
+    pub fn image_projection(&self) -> Option<&Matrix> {
+        self.image.projection()
+    }
+
     /// The last matrices of both towers: image `[dim, width]` and text `[dim, text_width]`; `None` for a ModifiedResNet.
-    pub fn projections(&self) -> Option<(Matrix, Matrix)> {
-        Some((
-            self.image.projection()?.clone(),
-            self.text.projection().clone(),
-        ))
+    pub fn projections(&self) -> Result<Option<(Matrix, Matrix)>, ClipError> {
+        let Some(image) = self.image_projection() else {
+            return Ok(None);
+        };
+        Ok(Some((image.clone(), self.text()?.projection().clone())))
     }
 
     /// Number of blocks that a bottleneck adapter needs and their width; `None` for a ModifiedResNet.
@@ -382,8 +416,6 @@ pub fn is_about_memory(error: &impl std::fmt::Display) -> bool {
         .iter()
         .any(|words| said.contains(words))
 }
-
-type Towers = (Box<dyn ImageTower>, Box<dyn TextTower>);
 
 /// The transformer, with the half-precision tower beside it where the device has one.
 #[cfg(feature = "cuda")]
@@ -419,27 +451,25 @@ fn on_fastest_way(
     Ok(Box::new(tower))
 }
 
-/// Both towers from their tensors.
-fn towers(
+/// The image tower from its tensors.
+fn image_tower(
     source: &dyn TensorSource,
     config: &Config,
     placement: &Placement,
-) -> Result<Towers, ClipError> {
+) -> Result<Box<dyn ImageTower>, ClipError> {
     let Config {
         dialect,
         dim,
         preprocess,
         ..
     } = config;
-    let image: Box<dyn ImageTower> = match &config.image {
+    match &config.image {
         ImageConfig::Vit(vit) => {
             let tower = VisionTransformer::new(source, *dialect, vit, *dim, preprocess, placement)?;
-            on_fastest_way(tower, source, config, vit, placement)?
+            on_fastest_way(tower, source, config, vit, placement)
         }
-        ImageConfig::ResNet(resnet) => {
-            Box::new(ResNet::new(source, resnet, *dim, preprocess, placement)?)
-        }
-    };
-    let text = TextTransformer::new(source, *dialect, &config.text, *dim, placement)?;
-    Ok((image, Box::new(text)))
+        ImageConfig::ResNet(resnet) => Ok(Box::new(ResNet::new(
+            source, resnet, *dim, preprocess, placement,
+        )?)),
+    }
 }

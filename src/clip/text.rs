@@ -3,7 +3,9 @@
 use candle_core::{DType, Tensor};
 
 use super::ClipError;
-use super::checkpoint::{Dialect, TensorSource, TextConfig, norm};
+use super::checkpoint::{
+    BlockWeights, Dialect, FileTensors, NormWeights, TensorSource, TextConfig, Unread, norm,
+};
 use super::ops::{LayerNorm, Linear};
 use super::tokenizer::END_OF_TEXT;
 use super::towers::{TextTower, matrix};
@@ -25,7 +27,55 @@ pub(super) struct TextTransformer {
     projection: Matrix,
 }
 
+/// The tensors of a text tower, its blocks already made.
+struct TextTensors<B> {
+    token: Vec<f32>,
+    position: Vec<f32>,
+    blocks: Vec<B>,
+    norm_after: NormWeights,
+    projection: Vec<f32>,
+}
+
+impl<B: Send> TextTensors<B> {
+    /// Takes all tensors; `block` makes a block as soon as it is read.
+    fn read(
+        source: &dyn TensorSource,
+        dialect: Dialect,
+        config: &TextConfig,
+        dim: usize,
+        block: impl Fn(BlockWeights) -> Result<B, ClipError> + Send + Sync,
+    ) -> Result<Self, ClipError> {
+        let names = dialect.text();
+        let TextConfig {
+            width,
+            vocabulary,
+            num_positions,
+            ..
+        } = *config;
+        Ok(Self {
+            token: source.take(names.token, &[vocabulary, width])?,
+            position: source.take(names.position, &[num_positions, width])?,
+            blocks: blocks(config.num_blocks, |index| {
+                let prefix = format!("{}.{index}", names.blocks);
+                block(dialect.block(source, &prefix, width, config.mlp_width)?)
+            })?,
+            norm_after: norm(source, names.norm_after, width)?,
+            projection: dialect.projection(source, names.projection, dim, width)?,
+        })
+    }
+}
+
 impl TextTransformer {
+    /// Whether all tensors are there, in name, shape and type; their numbers are not read.
+    pub(super) fn check(
+        tensors: &FileTensors<'_>,
+        dialect: Dialect,
+        config: &TextConfig,
+        dim: usize,
+    ) -> Result<(), ClipError> {
+        TextTensors::read(&Unread(tensors), dialect, config, dim, |_| Ok(())).map(|_checked| ())
+    }
+
     pub(super) fn new(
         source: &dyn TensorSource,
         dialect: Dialect,
@@ -33,7 +83,6 @@ impl TextTransformer {
         dim: usize,
         placement: &Placement,
     ) -> Result<Self, ClipError> {
-        let names = dialect.text();
         let TextConfig {
             width,
             vocabulary,
@@ -41,27 +90,23 @@ impl TextTransformer {
             eps,
             ..
         } = *config;
-        let token = source.take(names.token, &[vocabulary, width])?;
-        let position = source.take(names.position, &[num_positions, width])?;
         let options = BlockOptions {
             num_heads: config.num_heads,
             is_causal: true,
             activation: config.activation,
             eps,
         };
-        let blocks = blocks(config.num_blocks, |index| {
-            let prefix = format!("{}.{index}", names.blocks);
-            let weights = dialect.block(source, &prefix, width, config.mlp_width)?;
+        let tensors = TextTensors::read(source, dialect, config, dim, |weights| {
             Ok(Block::new(weights, options, placement)?)
         })?;
-        let projection = dialect.projection(source, names.projection, dim, width)?;
+        let device = &placement.device;
         Ok(Self {
-            token: Tensor::from_vec(token, (vocabulary, width), &placement.device)?,
-            position: Tensor::from_vec(position, (num_positions, width), &placement.device)?,
-            blocks,
-            norm_after: placement.norm(norm(source, names.norm_after, width)?, eps)?,
-            project: placement.linear(&projection, None, dim)?,
-            projection: Matrix::new(dim, width, projection)?,
+            token: Tensor::from_vec(tensors.token, (vocabulary, width), device)?,
+            position: Tensor::from_vec(tensors.position, (num_positions, width), device)?,
+            blocks: tensors.blocks,
+            norm_after: placement.norm(tensors.norm_after, eps)?,
+            project: placement.linear(&tensors.projection, None, dim)?,
+            projection: Matrix::new(dim, width, tensors.projection)?,
             config: config.clone(),
             placement: placement.clone(),
         })
@@ -152,10 +197,6 @@ impl TextTower for TextTransformer {
             .flatten(0, 1)?
             .index_select(&rows, 0)?;
         self.project.forward(&self.norm_after.forward(&pooled)?)
-    }
-
-    fn size(&self) -> (usize, usize) {
-        (self.config.width, self.config.num_blocks)
     }
 
     fn projection(&self) -> &Matrix {

@@ -75,9 +75,6 @@ pub(super) trait TextTower: Send + Sync {
     /// Differentiable with respect to both.
     fn encode_behind(&self, prefix: &Tensor, rest: &Tensor, ends: &[usize]) -> Result<Tensor>;
 
-    /// Width and number of blocks.
-    fn size(&self) -> (usize, usize);
-
     /// The last matrix, `[dim, width]`.
     fn projection(&self) -> &Matrix;
 }

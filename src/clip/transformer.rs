@@ -205,10 +205,10 @@ fn normalised(norm: &LayerNorm, x: &Tensor, pairs: Option<PairProduct>) -> Resul
 }
 
 /// `num_blocks` blocks, read on all cores; of several errors the first block's is told.
-pub(super) fn blocks(
+pub(super) fn blocks<B: Send>(
     num_blocks: usize,
-    read: impl Fn(usize) -> std::result::Result<Block, ClipError> + Send + Sync,
-) -> std::result::Result<Vec<Block>, ClipError> {
+    read: impl Fn(usize) -> std::result::Result<B, ClipError> + Send + Sync,
+) -> std::result::Result<Vec<B>, ClipError> {
     let read: Vec<_> = (0..num_blocks).into_par_iter().map(read).collect();
     read.into_iter().collect()
 }

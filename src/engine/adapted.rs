@@ -132,10 +132,10 @@ impl AdaptedEncoder {
         let words = matches!(spec, AdapterSpec::Pca(_))
             .then(|| word_features(engine))
             .transpose()?;
-        let projections = engine
-            .clip()
-            .projections()
-            .filter(|_| matches!(spec, AdapterSpec::IsoClip(_)));
+        let projections = match spec {
+            AdapterSpec::IsoClip(_) => engine.clip().projections()?,
+            _ => None,
+        };
         let iso = projections
             .map(|(image, text)| IsoClip::new(&image, &text))
             .transpose()?;

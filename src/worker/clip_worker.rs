@@ -344,8 +344,12 @@ impl ClipThread {
     }
 
     fn take_model(&mut self, opened: Result<Engine, EngineError>, is_demo: bool) {
+        let opened = opened.and_then(|engine| {
+            let projections = engine.clip().projections()?;
+            Ok((engine, projections))
+        });
         match opened {
-            Ok(engine) => {
+            Ok((engine, projections)) => {
                 let clip = engine.clip();
                 let info = ModelInfo {
                     name: engine.name().to_owned(),
@@ -353,7 +357,7 @@ impl ClipThread {
                     is_demo,
                     notes: clip.notes().to_vec(),
                     dim: clip.dim(),
-                    projections: clip.projections(),
+                    projections,
                     published_cut: engine.published_cut(),
                 };
                 self.engine = Some(Arc::new(engine));

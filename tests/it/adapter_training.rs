@@ -474,7 +474,7 @@ fn a_trained_projection_is_used_in_place_of_the_models_own() {
     let projection = AdaptedProjection::open(&path, engine.clip())
         .unwrap()
         .unwrap();
-    let (own, _) = engine.clip().projections().unwrap();
+    let own = engine.clip().image_projection().unwrap();
     assert_eq!(
         (projection.matrix.rows(), projection.matrix.cols()),
         (own.rows(), own.cols())

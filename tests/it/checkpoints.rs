@@ -201,6 +201,66 @@ fn a_wrong_shape_a_wrong_type_and_a_number_that_is_none_are_named() {
 }
 
 #[test]
+fn the_text_tower_is_checked_at_once_and_read_with_the_first_text() {
+    let golden = Tensors::golden("openai_vit");
+    let name = "transformer.resblocks.1.mlp.c_fc.weight";
+    let (dtype, shape, data) = golden.0[name].clone();
+    let with = |dtype, shape: Vec<usize>, data: Vec<u8>| {
+        let mut tensors = Tensors(golden.0.clone());
+        tensors.0.insert(name.to_owned(), (dtype, shape, data));
+        tensors.open()
+    };
+    let error = with(dtype, shape.iter().rev().copied().collect(), data.clone());
+    assert!(matches!(error.err().unwrap(), ClipError::WrongShape { tensor, .. } if tensor == name));
+    let error = with(Dtype::I16, shape.clone(), data.clone());
+    assert!(
+        matches!(error.err().unwrap(), ClipError::UnsupportedType { tensor, .. } if tensor == name)
+    );
+    let nan = half::f16::NAN.to_le_bytes().repeat(data.len() / 2);
+    let clip = with(dtype, shape, nan).unwrap();
+    clip.encode_crops(&crops(clip.preprocess().size)[..1], None)
+        .unwrap();
+    let error = clip.encode_texts(&["a cat".to_owned()]).unwrap_err();
+    assert!(matches!(error, ClipError::NotFinite { tensor, .. } if tensor == name));
+}
+
+#[test]
+fn a_file_gives_what_its_bytes_give_and_is_told_of_when_it_is_cut_short() {
+    let bytes = Tensors::golden("openai_vit").bytes();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut.safetensors");
+    fs::write(&path, &bytes).unwrap();
+    let files = CheckpointFiles {
+        weights: WeightsSource::File(path.clone()),
+        config: ConfigSource::None,
+    };
+    let open = || Clip::open(&files, &OpenOptions::default()).unwrap();
+    let (clip, cut) = (open(), open());
+    let inside = open_bytes(bytes, ConfigSource::None).unwrap();
+    assert_eq!(clip.hash(), inside.hash());
+    let texts = ["a cat".to_owned()];
+    let features = clip.encode_texts(&texts).unwrap().features;
+    assert_close(
+        &features,
+        &inside.encode_texts(&texts).unwrap().features,
+        2e-5,
+    );
+    fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(2000)
+        .unwrap();
+    let error = cut.encode_texts(&texts).unwrap_err();
+    assert!(
+        matches!(&error, ClipError::Truncated { got: 2000, path: named, .. } if *named == path),
+        "{error}"
+    );
+    cut.encode_crops(&crops(cut.preprocess().size)[..1], None)
+        .unwrap();
+}
+
+#[test]
 fn shapes_that_tell_no_sizes_are_refused_without_a_configuration() {
     if !is_here("vit") {
         return;

@@ -19,7 +19,7 @@ pub(super) use bytes::WeightBytes;
 pub(super) use config::{Config, ImageConfig, ResNetConfig, TextConfig, VitConfig};
 pub(super) use names::{BlockWeights, Dialect, NormWeights, norm};
 pub(super) use random::RandomTensors;
-pub(super) use reader::{FileTensors, TensorSource};
+pub(super) use reader::{FileTensors, TensorSource, Unread};
 
 /// A checkpoint and what describes it.
 #[derive(Clone, Debug)]
@@ -33,7 +33,7 @@ pub struct CheckpointFiles {
 /// Where the tensors are.
 #[derive(Clone, Debug)]
 pub enum WeightsSource {
-    /// A safetensors file, which is memory-mapped.
+    /// A safetensors file.
     File(PathBuf),
     /// The same inside the program.
     Bytes(&'static [u8]),

@@ -123,8 +123,9 @@ impl Dialect {
             Self::HuggingFace => source.take(name, &[dim, width]),
             Self::OpenAi => {
                 let stored = source.take(name, &[width, dim])?;
+                // None of a source that gives no numbers.
                 Ok((0..dim * width)
-                    .map(|i| stored[i % width * dim + i / width])
+                    .filter_map(|i| stored.get(i % width * dim + i / width).copied())
                     .collect())
             }
         }

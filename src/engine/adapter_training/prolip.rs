@@ -34,7 +34,7 @@ pub(super) fn train(
     on_report: &mut dyn FnMut(Report),
 ) -> std::result::Result<Trained, EngineError> {
     let engine = course.engine;
-    let Some((start, _)) = engine.clip().projections() else {
+    let Some(start) = engine.clip().image_projection().cloned() else {
         return Err(crate::clip::ClipError::AdapterNeedsTransformer.into());
     };
     let steps = options.epochs.unwrap_or(STEPS).max(1);
