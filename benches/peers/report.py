@@ -24,8 +24,8 @@ A *whole process* is from the start of the program to features on disk; *photos/
 one photo, so that loading Python, the libraries and the model does not count; the encoder alone is the best of five repetitions in a process that
 has loaded its model, from prepared pixels (Shotlens: from 8-bit crops). A figure without a spread is of one round.
 
-Shotlens computes in f32 unless a row says otherwise. PyTorch's f32 is about half as fast as onnxruntime's here; its matrix products go through MKL, which may do
-better on another maker's processor.
+Shotlens computes in f32 unless a row says otherwise. How fast PyTorch is depends on the
+processor's maker and generation: its matrix products go through MKL.
 """
 NOT_MEASURED = """- Processors with other instruction sets (AVX2 only, AMX, ARM), more threads, and graphics cards other than the one below; Apple's GPUs.
 - PyTorch through `torch.compile` on a processor, int8 models, and programs that are not on PyPI.

@@ -318,8 +318,8 @@ impl Clip {
 
     /// The text tower, which the first call reads.
     fn text(&self) -> Result<Arc<dyn TextTower>, ClipError> {
-        let mut text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(text) = text.as_ref() {
+        let known = || self.text.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(text) = known().as_ref() {
             return Ok(text.clone());
         }
         let Config {
@@ -335,8 +335,8 @@ impl Clip {
             Weights::File(file) => read(&FileTensors::open(file)?)?,
             Weights::Random(tensors) => read(tensors)?,
         };
-        let tower: Arc<dyn TextTower> = Arc::new(tower);
-        Ok(text.insert(tower).clone())
+        // Read without the lock, which a thread that helps with the reading may ask for: two at once read it twice.
+        Ok(known().get_or_insert_with(|| Arc::new(tower)).clone())
     }
 
     /// Names the space that features live in: the weights, and what else decides what they compute.

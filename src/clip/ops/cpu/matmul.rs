@@ -355,6 +355,10 @@ mod tests {
             let packed = PackedMatrix::new(&w, outputs, inner, format);
             let rounded: Vec<f32> = w.iter().map(|w| round(*w)).collect();
             assert_eq!(packed.unpacked(), rounded);
+            let columns = (0..inner).flat_map(|k| rounded[k..].iter().step_by(inner).copied());
+            let transposed = packed.transposed();
+            assert_eq!((transposed.outputs(), transposed.inner()), (inner, outputs));
+            assert_eq!(transposed.unpacked(), columns.collect::<Vec<_>>());
             let finish = Finish {
                 bias: Some(&bias),
                 residual: Some(&residual),

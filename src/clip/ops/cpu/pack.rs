@@ -222,7 +222,55 @@ impl PackedMatrix {
         }
     }
 
+    /// The transposed matrix, as rounded as this one is packed, for products in f32.
+    pub(in crate::clip::ops) fn transposed(&self) -> Self {
+        let (outputs, inner) = (self.inner, self.outputs);
+        let mut data = Aligned::new(packed_len(outputs, inner));
+        match self.format() {
+            Format::F32(view) => self.transpose_into(data.numbers_mut(), view, |number, _| number),
+            Format::Bf16(_, view) => {
+                self.transpose_into(data.numbers_mut(), view, bf16::number_of_pair);
+            }
+        }
+        Self {
+            outputs,
+            inner,
+            panels: Panels::F32(data),
+        }
+    }
+
+    /// Writes the panels of the transposed matrix, `number(cell, k)` for every cell's column k of the original: a panel of both
+    /// at a time meets in a square of 9 KiB.
+    fn transpose_into<T: Copy + Sync>(
+        &self,
+        target: &mut [f32],
+        view: PackedView<'_, T>,
+        number: impl Fn(T, usize) -> f32 + Sync,
+    ) {
+        let per_cell = self.inner.div_ceil(view.inner);
+        let panels = target.par_chunks_mut(panel_width() * self.outputs);
+        panels.enumerate().for_each(|(panel, target)| {
+            let width = target.len() / self.outputs;
+            let first = panel * panel_width();
+            for source in 0..view.num_panels() {
+                let data = view.panel(source);
+                let source_width = data.len() / view.inner;
+                let first_row = source * panel_width();
+                let num_rows = source_width.min(self.outputs - first_row);
+                for k in 0..width.min(self.inner - first) {
+                    let start = (first + k) / per_cell * source_width;
+                    let cells = &data[start..start + num_rows];
+                    let column = target[first_row * width + k..].iter_mut().step_by(width);
+                    for (to, cell) in column.zip(cells) {
+                        *to = number(*cell, first + k);
+                    }
+                }
+            }
+        });
+    }
+
     /// The original matrix, `outputs` rows of `inner` numbers, as rounded as it is packed.
+    #[cfg(test)]
     pub(in crate::clip::ops) fn unpacked(&self) -> Vec<f32> {
         match self.format() {
             Format::F32(view) => self.read_back(view, |number, _| number),
@@ -231,6 +279,7 @@ impl PackedMatrix {
     }
 
     /// `number(cell, k)` for every cell's column k of the original.
+    #[cfg(test)]
     fn read_back<T: Copy>(
         &self,
         view: PackedView<'_, T>,
