@@ -118,7 +118,8 @@ def alone_section(name, bench):
 
 def earlier_section(result):
     rows = [[item["what"], f"`{item['command']}`", item["figure"]] for item in result.get("earlier", [])]
-    return "### Measured earlier, by hand\n\n" + table(["what", "command", "figure"], rows) + "\n" if rows else ""
+    intro = "With the version of their time, and on other machines than that of the tables where a row does not name it.\n\n"
+    return "### Measured earlier, by hand\n\n" + intro + table(["what", "command", "figure"], rows) + "\n" if rows else ""
 
 
 def memory_section(contests):
