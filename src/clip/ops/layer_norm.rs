@@ -33,56 +33,29 @@ impl LayerNorm {
         {
             return self.forward(x);
         }
-        let eps = self.eps;
+        let fused = Fused {
+            eps: self.eps,
+            pairs: Some(product),
+        };
         x.contiguous()?
-            .apply_op3_no_bwd(&self.weight, &self.bias, &Rounded { eps, product })
+            .apply_op3_no_bwd(&self.weight, &self.bias, &fused)
     }
 
     /// Normalises every row of `x`, shape `[.., width]`.
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match self.path {
             Path::Fused => {
-                x.contiguous()?
-                    .apply_op3(&self.weight, &self.bias, Fused { eps: self.eps })
+                let fused = Fused {
+                    eps: self.eps,
+                    pairs: None,
+                };
+                x.contiguous()?.apply_op3(&self.weight, &self.bias, fused)
             }
             Path::BuiltIn => standardised(x, self.eps)?
                 .0
                 .broadcast_mul(&self.weight)?
                 .broadcast_add(&self.bias),
         }
-    }
-}
-
-/// The fused operation, rounded to pairs, without a gradient.
-struct Rounded {
-    eps: f64,
-    product: PairProduct,
-}
-
-impl CustomOp3 for Rounded {
-    fn name(&self) -> &'static str {
-        "layer norm to pairs"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-        bias: &CpuStorage,
-        bias_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (weight, bias) = (numbers(weight, weight_layout)?, numbers(bias, bias_layout)?);
-        let shape = match layout.dims() {
-            [rows @ .., width] if *width == weight.len() && width.is_multiple_of(2) => {
-                Shape::from([rows, &[width / 2]].concat())
-            }
-            dims => candle_core::bail!("layer norm of {} to pairs got {dims:?}", weight.len()),
-        };
-        let x = numbers(x, layout)?;
-        let out = cpu::layer_norm_pairs(x, weight, bias, self.eps as f32, self.product);
-        Ok((CpuStorage::U32(out), shape))
     }
 }
 
@@ -95,6 +68,8 @@ fn standardised(x: &Tensor, eps: f64) -> Result<(Tensor, Tensor)> {
 
 struct Fused {
     eps: f64,
+    /// What rounds the rows, when they are to be pairs; these have no gradient.
+    pairs: Option<PairProduct>,
 }
 
 impl CustomOp3 for Fused {
@@ -115,8 +90,19 @@ impl CustomOp3 for Fused {
         if layout.dims().last() != Some(&weight.len()) || weight.len() != bias.len() {
             candle_core::bail!("layer norm of {} got {:?}", weight.len(), layout.dims());
         }
-        let out = cpu::layer_norm(numbers(x, layout)?, weight, bias, self.eps as f32);
-        Ok((CpuStorage::F32(out), layout.shape().clone()))
+        let (x, eps) = (numbers(x, layout)?, self.eps as f32);
+        let Some(product) = self.pairs else {
+            let out = cpu::layer_norm(x, weight, bias, eps);
+            return Ok((CpuStorage::F32(out), layout.shape().clone()));
+        };
+        let [rows @ .., width] = layout.dims() else {
+            candle_core::bail!("layer norm of a number by itself");
+        };
+        if !width.is_multiple_of(2) {
+            candle_core::bail!("rows of {width} numbers are not pairs");
+        }
+        let out = cpu::layer_norm_pairs(x, weight, bias, eps, product);
+        Ok((CpuStorage::U32(out), [rows, &[width / 2]].concat().into()))
     }
 
     /// With n = standardised x and g = gradient · weight: dx = (g - mean(g) - n · mean(g · n)) / deviation.
