@@ -6,7 +6,7 @@ use std::path::{Path as FilePath, PathBuf as FilePathBuf};
 use candle_core::{Result, Tensor};
 
 use super::checkpoint::{FileTensors, TensorSource, WeightBytes, WeightsSource};
-use super::ops::{Elementwise, Linear};
+use super::ops::{Elementwise, Linear, Path};
 use super::transformer::Placement;
 use super::{Clip, ClipError};
 use crate::features::Matrix;
@@ -37,9 +37,8 @@ pub struct AdapterNotes {
 
 struct BlockAdapter {
     down: Linear,
+    /// With the scale.
     up: Linear,
-    /// What `up` is still to be multiplied by; frozen layers have it in their weights.
-    scale: Option<f64>,
 }
 
 /// The trainable tensors of one block.
@@ -93,13 +92,13 @@ impl BottleneckAdapter {
 
     /// From tensors that may be variables, one entry per block from the model's first on: for training. `id` names it in cache keys.
     pub fn from_tensors(blocks: Vec<AdapterTensors>, scale: f64, id: String) -> Self {
-        let blocks = blocks
-            .into_iter()
-            .map(|AdapterTensors { down, up }| BlockAdapter {
-                down: Linear::from_tensors(down.0, Some(down.1)).then(Elementwise::Relu),
-                up: Linear::from_tensors(up.0, Some(up.1)),
-                scale: Some(scale),
-            });
+        let blocks = blocks.into_iter().map(|AdapterTensors { down, up }| {
+            let path = Path::for_device(down.0.device());
+            BlockAdapter {
+                down: Linear::trained(down.0, down.1, 1.0, path).then(Elementwise::Relu),
+                up: Linear::trained(up.0, up.1, scale, path),
+            }
+        });
         Self {
             first: 0,
             blocks: blocks.collect(),
@@ -148,17 +147,14 @@ impl BottleneckAdapter {
         let own = index
             .checked_sub(self.first)
             .and_then(|own| self.blocks.get(own));
-        let Some(BlockAdapter { down, up, scale }) = own else {
+        let Some(BlockAdapter { down, up }) = own else {
             return Ok(sum.clone());
         };
         let mut inner = down.forward(h)?;
         if let Some(dropout) = &self.dropout {
             inner = (&inner * dropout(index, inner.dims())?)?;
         }
-        match scale {
-            None => up.forward_plus(&inner, sum),
-            Some(scale) => sum + (up.forward(&inner)? * *scale)?,
-        }
+        up.forward_plus(&inner, sum)
     }
 }
 
@@ -275,6 +271,5 @@ fn frozen_block(
             .linear(&down, Some(down_bias), bottleneck)?
             .then(Elementwise::Relu),
         up: placement.linear(&up, Some(up_bias), width)?,
-        scale: None,
     })
 }

@@ -4,7 +4,10 @@ use candle_core::{Device, Result, Tensor};
 use rayon::prelude::*;
 
 use super::checkpoint::{Activation, BlockWeights, ImageConfig, NormWeights};
-use super::ops::{Elementwise, Kernel, LayerNorm, Linear, PairProduct, Path, attention};
+use super::ops::{
+    Elementwise, Kernel, LayerNorm, Linear, PairProduct, Path, attention, attention_sublayer,
+    mlp_sublayer,
+};
 use super::{ClipError, NumberFormat, OpenOptions, Precision, precision};
 
 /// Where a tower's layers lie and how they are computed.
@@ -22,13 +25,10 @@ impl Placement {
         options: OpenOptions,
         path: Option<Path>,
     ) -> std::result::Result<(Self, String), ClipError> {
-        let forced = Kernel::forced().map_err(|reason| ClipError::Kernel { reason })?;
+        Kernel::forced().map_err(|reason| ClipError::Kernel { reason })?;
         let (device, description) = options.device.open()?;
         let format = options.precision.on(&device)?;
-        let path = path.unwrap_or_else(|| match forced {
-            Some(Kernel::BuiltIn) => Path::BuiltIn,
-            _ => Path::for_device(&device),
-        });
+        let path = path.unwrap_or_else(|| Path::for_device(&device));
         let placement = Self {
             device,
             path,
@@ -147,17 +147,7 @@ impl Block {
         pool: Option<Pool<'_>>,
         beside: Option<Adapt<'_>>,
     ) -> Result<Tensor> {
-        let BlockOptions {
-            num_heads,
-            is_causal,
-            ..
-        } = self.options;
-        let qkv = self.qkv.forward(&normalised(&self.norm1, x, self.pairs)?)?;
-        let attended = attention(&qkv, num_heads, is_causal, self.path)?;
-        let h = match pool {
-            Some(pool) => self.out.forward_plus(&pool(&attended)?, &pool(x)?)?,
-            None => self.out.forward_plus(&attended, x)?,
-        };
+        let h = self.plus_attention(x, pool)?;
         let sum = self.plus_mlp(&h)?;
         match beside {
             Some(beside) => beside(&h, &sum),
@@ -165,8 +155,35 @@ impl Block {
         }
     }
 
+    /// Whether a sublayer on `x` is one operation.
+    fn is_one_operation(&self, x: &Tensor) -> bool {
+        self.path == Path::Fused && x.track_op()
+    }
+
+    /// `x + Attn(LN(x))`.
+    fn plus_attention(&self, x: &Tensor, pool: Option<Pool<'_>>) -> Result<Tensor> {
+        let BlockOptions {
+            num_heads,
+            is_causal,
+            ..
+        } = self.options;
+        if pool.is_none() && self.is_one_operation(x) {
+            let layers = [&self.qkv, &self.out];
+            return attention_sublayer(x, &self.norm1, layers, num_heads, is_causal);
+        }
+        let qkv = self.qkv.forward(&normalised(&self.norm1, x, self.pairs)?)?;
+        let attended = attention(&qkv, num_heads, is_causal, self.path)?;
+        match pool {
+            Some(pool) => self.out.forward_plus(&pool(&attended)?, &pool(x)?),
+            None => self.out.forward_plus(&attended, x),
+        }
+    }
+
     /// `h + MLP(LN(h))`.
     fn plus_mlp(&self, h: &Tensor) -> Result<Tensor> {
+        if self.is_one_operation(h) {
+            return mlp_sublayer(h, &self.norm2, [&self.expand, &self.contract]);
+        }
         let inner = self
             .expand
             .forward(&normalised(&self.norm2, h, self.pairs)?)?;

@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Tensor};
 
-use super::{PairProduct, Path, cpu, numbers, pairs};
+use super::{PairProduct, Path, cpu, numbers, pairs, read};
 
 /// How the rows of packed queries, keys and values are to be read.
 #[derive(Clone, Copy, Debug)]
@@ -148,23 +148,12 @@ impl CustomOp1 for Fused {
         Ok((CpuStorage::U32(out), shape.into()))
     }
 
-    /// With weights p and output p · v: dv = pᵀ · do, dp = do · vᵀ, ds = p · (dp - rowsum(dp · p)).
     fn bwd(&self, qkv: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let shape = self.0;
-        let Parts { q, k, v } = Parts::of(&qkv.detach(), shape)?;
-        let p = weights(&q, &k, shape)?;
-        let gradient = split(&gradient.contiguous()?, shape)?;
-        let v_gradient = p.t()?.contiguous()?.matmul(&gradient)?;
-        let p_gradient = gradient.matmul(&v.t()?.contiguous()?)?;
-        let mean = (&p_gradient * &p)?.sum_keepdim(D::Minus1)?;
-        let s_gradient = ((p_gradient.broadcast_sub(&mean)? * p)? * scale(shape))?;
-        let q_gradient = s_gradient.matmul(&k)?;
-        let k_gradient = s_gradient.t()?.contiguous()?.matmul(&q)?;
-        let parts = [
-            joined(&q_gradient)?,
-            joined(&k_gradient)?,
-            joined(&v_gradient)?,
-        ];
-        Ok(Some(Tensor::cat(&parts, D::Minus1)?))
+        let of_qkv = read(qkv, |qkv| {
+            read(&gradient.contiguous()?, |gradient| {
+                Ok(cpu::attention_gradient(qkv, gradient, self.0))
+            })
+        })?;
+        Tensor::from_vec(of_qkv, qkv.shape(), qkv.device()).map(Some)
     }
 }

@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
 
-use super::{PairProduct, Path, cpu, numbers, rows_and_width};
+use super::{PairProduct, Path, cpu, numbers, read, rows_and_width};
 
 /// Layer normalisation with weight and bias, both `[width]`.
 #[derive(Clone)]
@@ -39,6 +39,23 @@ impl LayerNorm {
         };
         x.contiguous()?
             .apply_op3_no_bwd(&self.weight, &self.bias, &fused)
+    }
+
+    /// The same of numbers, rows of `width`, in parallel.
+    pub(super) fn of_rows(&self, x: &[f32]) -> Result<Vec<f32>> {
+        let (weight, bias) = (self.weight.to_vec1()?, self.bias.to_vec1()?);
+        Ok(cpu::layer_norm(x, &weight, &bias, self.eps as f32))
+    }
+
+    /// The gradient of rows from that of the normalised rows, plus `beside`, with frozen weight and bias.
+    pub(super) fn way_back(
+        &self,
+        x: &[f32],
+        gradient: &[f32],
+        beside: Option<&[f32]>,
+    ) -> Result<Vec<f32>> {
+        let (weight, eps) = (self.weight.to_vec1()?, self.eps as f32);
+        Ok(cpu::layer_norm_gradient(x, &weight, gradient, beside, eps))
     }
 
     /// Normalises every row of `x`, shape `[.., width]`.
@@ -116,9 +133,14 @@ impl CustomOp3 for Fused {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (x, weight_values) = (x.detach(), weight.detach());
         if !weight.track_op() && !bias.track_op() {
-            let gradient = gradient.contiguous()?;
-            let of_x =
-                x.apply_op3_no_bwd(&weight_values, &gradient, &FusedGradient { eps: self.eps })?;
+            let weight = weight_values.to_vec1()?;
+            let of_x = read(&x, |x| {
+                read(&gradient.contiguous()?, |gradient| {
+                    let eps = self.eps as f32;
+                    Ok(cpu::layer_norm_gradient(x, &weight, gradient, None, eps))
+                })
+            })?;
+            let of_x = Tensor::from_vec(of_x, x.shape(), x.device())?;
             return Ok((Some(of_x), None, None));
         }
         let (n, deviation) = standardised(&x, self.eps)?;
@@ -134,37 +156,5 @@ impl CustomOp3 for Fused {
             .transpose()?;
         let bias_gradient = bias.track_op().then(|| over_rows(gradient)).transpose()?;
         Ok((Some(x_gradient), weight_gradient, bias_gradient))
-    }
-}
-
-/// The gradient of the input alone, where weight and bias are frozen.
-struct FusedGradient {
-    eps: f64,
-}
-
-impl CustomOp3 for FusedGradient {
-    fn name(&self) -> &'static str {
-        "layer norm gradient"
-    }
-
-    fn cpu_fwd(
-        &self,
-        x: &CpuStorage,
-        layout: &Layout,
-        weight: &CpuStorage,
-        weight_layout: &Layout,
-        gradient: &CpuStorage,
-        gradient_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (weight, gradient) = (
-            numbers(weight, weight_layout)?,
-            numbers(gradient, gradient_layout)?,
-        );
-        let x = numbers(x, layout)?;
-        if x.len() != gradient.len() {
-            candle_core::bail!("{} gradients for {} numbers", gradient.len(), x.len());
-        }
-        let out = cpu::layer_norm_gradient(x, weight, gradient, self.eps as f32);
-        Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
 }

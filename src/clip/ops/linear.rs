@@ -5,7 +5,8 @@ use std::sync::Arc;
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shape, Tensor};
 
 use super::cpu::{Finish, PackedMatrix, matmul, numbers_of_pairs, pairs_of_pairs, times_slope};
-use super::{Elementwise, Path, numbers, pairs, rows_and_width};
+use super::trained::Trained;
+use super::{Elementwise, Path, numbers, pairs, read, rows_and_width};
 use crate::clip::NumberFormat;
 
 /// A matrix product with what follows it.
@@ -19,10 +20,17 @@ pub(crate) struct Linear {
 enum Weight {
     /// Packed for the CPU's kernel, with the bias; never trained.
     Packed(Arc<Packed>),
-    /// `[outputs, inner]` and `[outputs]`; trained when they are variables.
+    /// `[outputs, inner]` and `[outputs]`, for candle's operations; never trained.
     Plain {
         weight: Tensor,
         bias: Option<Tensor>,
+    },
+    /// The same with what the sum is multiplied by; trained when they are variables.
+    Trained {
+        weight: Tensor,
+        bias: Tensor,
+        scale: f64,
+        path: Path,
     },
 }
 
@@ -59,10 +67,15 @@ impl Linear {
         })
     }
 
-    /// A layer from tensors `[outputs, inner]` and `[outputs]`, which may be variables.
-    pub(crate) fn from_tensors(weight: Tensor, bias: Option<Tensor>) -> Self {
+    /// `scale · (x · Wᵀ + b)` with tensors `[outputs, inner]` and `[outputs]`, which may be variables.
+    pub(crate) fn trained(weight: Tensor, bias: Tensor, scale: f64, path: Path) -> Self {
         Self {
-            weight: Weight::Plain { weight, bias },
+            weight: Weight::Trained {
+                weight,
+                bias,
+                scale,
+                path,
+            },
             function: Elementwise::Identity,
         }
     }
@@ -77,22 +90,52 @@ impl Linear {
     pub(crate) fn forward(&self, x: &Tensor) -> Result<Tensor> {
         match &self.weight {
             Weight::Packed(packed) => x.contiguous()?.apply_op1(self.operation(packed)),
-            Weight::Plain { weight, bias } => {
-                self.function.apply(&product(x, weight, bias.as_ref())?)
-            }
+            _ => self.with_tensors(x, None),
         }
     }
 
-    /// `function(x · Wᵀ + b + residual)`, always numbers; a residual with fewer rows is repeated.
+    /// `function(x · Wᵀ + b + residual)`, always numbers; a frozen layer repeats a residual with fewer rows.
     pub(crate) fn forward_plus(&self, x: &Tensor, residual: &Tensor) -> Result<Tensor> {
         match &self.weight {
             Weight::Packed(packed) => x
                 .contiguous()?
                 .apply_op2(&residual.contiguous()?, self.operation(packed)),
-            Weight::Plain { weight, bias } => {
-                let sum = product(x, weight, bias.as_ref())?.broadcast_add(residual)?;
-                self.function.apply(&sum)
+            _ => self.with_tensors(x, Some(residual)),
+        }
+    }
+
+    /// The same where the weights are tensors.
+    fn with_tensors(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
+        let sum = match &self.weight {
+            Weight::Packed(_) => candle_core::bail!("packed weights are no tensors"),
+            Weight::Plain { weight, bias } => product(x, weight, bias.as_ref())?,
+            Weight::Trained {
+                weight,
+                bias,
+                scale,
+                path,
+            } => {
+                let trained = Trained::new(self.function, *scale);
+                if let Some(trained) = trained.filter(|_| *path == Path::Fused) {
+                    return trained.forward(x, weight, bias, residual);
+                }
+                (product(x, weight, Some(bias))? * *scale)?
             }
+        };
+        match residual {
+            Some(residual) => self.function.apply(&sum.broadcast_add(residual)?),
+            None => self.function.apply(&sum),
+        }
+    }
+
+    /// The layer with its packed weights.
+    ///
+    /// # Errors
+    /// For a layer whose weights are tensors.
+    pub(super) fn packed(&self) -> Result<PackedLinear> {
+        match &self.weight {
+            Weight::Packed(packed) => Ok(self.operation(packed)),
+            _ => candle_core::bail!("the weights of a sublayer are to be packed"),
         }
     }
 
@@ -120,7 +163,7 @@ fn product(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Result<Tensor>
 }
 
 /// The fused operation; the weight is part of it and gets no gradient, `x` and the residual do.
-struct PackedLinear {
+pub(super) struct PackedLinear {
     packed: Arc<Packed>,
     function: Elementwise,
 }
@@ -141,15 +184,15 @@ impl PackedLinear {
         residual: Option<&[f32]>,
     ) -> Result<(CpuStorage, Shape)> {
         let Packed { weight, bias } = self.packed.as_ref();
+        let Some(x) = pairs(x, layout)? else {
+            let shape = shape_of(layout, weight.inner(), weight.outputs())?;
+            let out = self.of_rows(numbers(x, layout)?, residual);
+            return Ok((CpuStorage::F32(out), shape));
+        };
         let finish = Finish {
             bias: bias.as_deref(),
             residual,
             function: self.function,
-        };
-        let Some(x) = pairs(x, layout)? else {
-            let shape = shape_of(layout, weight.inner(), weight.outputs())?;
-            let out = matmul(numbers(x, layout)?, weight, finish);
-            return Ok((CpuStorage::F32(out), shape));
         };
         let Some((product, panels)) = weight.pairs() else {
             candle_core::bail!("a layer that multiplies numbers got pairs");
@@ -167,6 +210,42 @@ impl PackedLinear {
         Ok((CpuStorage::U32(out), shape))
     }
 
+    /// What is applied to the sum.
+    pub(super) fn function(&self) -> Elementwise {
+        self.function
+    }
+
+    /// `function(x · Wᵀ + b + residual)` of rows of numbers.
+    pub(super) fn of_rows(&self, x: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
+        let Packed { weight, bias } = self.packed.as_ref();
+        let finish = Finish {
+            bias: bias.as_deref(),
+            residual,
+            function: self.function,
+        };
+        matmul(x, weight, finish)
+    }
+
+    /// `x · Wᵀ + b` of rows of numbers.
+    pub(super) fn sums_of_rows(&self, x: &[f32]) -> Vec<f32> {
+        self.without_function().of_rows(x, None)
+    }
+
+    /// The gradient of rows of input from that of their sums.
+    ///
+    /// The weight is packed anew each time, in a few hundredths of a step: kept, it would double the weights' memory.
+    pub(super) fn way_back(&self, sum_gradient: &[f32]) -> Vec<f32> {
+        let weight = self.packed.weight.transposed();
+        matmul(sum_gradient, &weight, Finish::default())
+    }
+
+    fn without_function(&self) -> Self {
+        Self {
+            packed: self.packed.clone(),
+            function: Elementwise::Identity,
+        }
+    }
+
     /// Gradient of the sum before `function`.
     fn sum_gradient(
         &self,
@@ -177,68 +256,26 @@ impl PackedLinear {
         if self.function == Elementwise::Identity {
             return gradient.contiguous();
         }
-        let linear = Self {
-            packed: self.packed.clone(),
-            function: Elementwise::Identity,
-        };
+        let linear = self.without_function();
         let x = x.detach();
         let sum = match residual {
             Some(residual) => x.apply_op2_no_bwd(&residual.detach(), &linear)?,
             None => x.apply_op1_no_bwd(&linear)?,
         };
-        gradient
-            .contiguous()?
-            .apply_op2_no_bwd(&sum, &TimesSlope(self.function))
+        let mut numbers = gradient.flatten_all()?.to_vec1()?;
+        read(&sum, |sum| {
+            times_slope(&mut numbers, sum, self.function);
+            Ok(())
+        })?;
+        Tensor::from_vec(numbers, gradient.shape(), gradient.device())
     }
 
     /// Gradient of `x` from that of the sum.
     fn input_gradient(&self, x: &Tensor, sum_gradient: &Tensor) -> Result<Tensor> {
-        sum_gradient
-            .contiguous()?
-            .apply_op1_no_bwd(&TimesWeight(self.packed.clone()))?
-            .reshape(x.shape())
-    }
-}
-
-/// The gradient of a layer's input from that of its sum: rows times the weight itself.
-///
-/// It is packed anew each time, in a few hundredths of a step: kept, it would double the weights' memory.
-struct TimesWeight(Arc<Packed>);
-
-impl CustomOp1 for TimesWeight {
-    fn name(&self) -> &'static str {
-        "times weight"
-    }
-
-    fn cpu_fwd(&self, gradient: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let weight = self.0.weight.transposed();
-        let shape = shape_of(layout, weight.inner(), weight.outputs())?;
-        let out = matmul(numbers(gradient, layout)?, &weight, Finish::default());
-        Ok((CpuStorage::F32(out), shape))
-    }
-}
-
-/// A gradient times the derivative of a function.
-struct TimesSlope(Elementwise);
-
-impl CustomOp2 for TimesSlope {
-    fn name(&self) -> &'static str {
-        "times slope"
-    }
-
-    fn cpu_fwd(
-        &self,
-        gradient: &CpuStorage,
-        layout: &Layout,
-        x: &CpuStorage,
-        x_layout: &Layout,
-    ) -> Result<(CpuStorage, Shape)> {
-        let (gradient, x) = (numbers(gradient, layout)?, numbers(x, x_layout)?);
-        if gradient.len() != x.len() {
-            candle_core::bail!("{} gradients for {} numbers", gradient.len(), x.len());
-        }
-        let out = times_slope(gradient, x, self.0);
-        Ok((CpuStorage::F32(out), layout.shape().clone()))
+        let of_x = read(&sum_gradient.contiguous()?, |gradient| {
+            Ok(self.way_back(gradient))
+        })?;
+        Tensor::from_vec(of_x, x.shape(), x.device())
     }
 }
 

@@ -13,8 +13,10 @@ mod grid;
 mod layer_norm;
 mod linear;
 mod samples;
+mod sublayer;
+mod trained;
 
-use candle_core::{CpuStorage, Device, Layout, Result, Tensor};
+use candle_core::{CpuStorage, Device, Layout, Result, Storage, Tensor};
 
 pub(crate) use attention::{AttentionShape, attention};
 pub use cpu::Kernel;
@@ -23,6 +25,7 @@ pub(crate) use grid::{average_pool, windows};
 pub(crate) use layer_norm::LayerNorm;
 pub(crate) use linear::Linear;
 pub use samples::{KernelSample, SampleResult};
+pub(crate) use sublayer::{attention_sublayer, mlp_sublayer};
 
 /// Which code computes the operations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +37,10 @@ pub enum Path {
 }
 
 impl Path {
-    /// The faster way on `device`.
+    /// The faster way on `device`, unless candle's operations are forced.
     pub fn for_device(device: &Device) -> Self {
-        if device.is_cpu() {
+        let forced = Kernel::forced().ok().flatten();
+        if device.is_cpu() && forced != Some(Kernel::BuiltIn) {
             Self::Fused
         } else {
             Self::BuiltIn
@@ -81,6 +85,15 @@ fn numbers<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
     match layout.contiguous_offsets() {
         Some((start, end)) => Ok(&all[start..end]),
         None => candle_core::bail!("fused operations need contiguous tensors, got {layout:?}"),
+    }
+}
+
+/// What `f` makes of the numbers of a contiguous tensor on the CPU.
+fn read<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
+    let (storage, layout) = tensor.storage_and_layout();
+    match &*storage {
+        Storage::Cpu(storage) => f(numbers(storage, layout)?),
+        _ => candle_core::bail!("fused operations are for CPUs"),
     }
 }
 

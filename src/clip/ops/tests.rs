@@ -20,22 +20,28 @@ fn largest_difference(a: &Tensor, b: &Tensor) -> f32 {
 }
 
 fn linear(path: Path, function: Elementwise) -> Linear {
-    let weight = numbers_like(&[20, 12], 1)
-        .flatten_all()
-        .unwrap()
-        .to_vec1()
-        .unwrap();
-    let bias = numbers_like(&[20], 2).to_vec1().unwrap();
+    linear_of(path, function, [20, 12])
+}
+
+fn linear_of(path: Path, function: Elementwise, [outputs, inner]: [usize; 2]) -> Linear {
+    let weight = numbers_like(&[outputs, inner], 1).flatten_all().unwrap();
+    let weight: Vec<f32> = weight.to_vec1().unwrap();
+    let bias = numbers_like(&[outputs], 2).to_vec1().unwrap();
     Linear::frozen(
         &weight,
         Some(bias),
-        20,
+        outputs,
         path,
         NumberFormat::F32,
         &Device::Cpu,
     )
     .unwrap()
     .then(function)
+}
+
+fn norm(path: Path, width: usize) -> LayerNorm {
+    let (weight, bias) = (numbers_like(&[width], 2), numbers_like(&[width], 3));
+    LayerNorm::new(weight, bias, 1e-5, path)
 }
 
 /// The sum of all numbers of `y` with fixed weights, and the gradients of it.
@@ -141,10 +147,7 @@ fn layer_norm_is_the_same_on_both_paths() {
 #[test]
 fn layer_norm_with_frozen_weights_is_the_same_on_both_paths() {
     let x = var(&[2, 3, 37], 1);
-    let (weight, bias) = (numbers_like(&[37], 2), numbers_like(&[37], 3));
-    check(std::slice::from_ref(&x), |path| {
-        LayerNorm::new(weight.clone(), bias.clone(), 1e-5, path).forward(&x)
-    });
+    check(std::slice::from_ref(&x), |path| norm(path, 37).forward(&x));
 }
 
 #[test]
@@ -157,6 +160,57 @@ fn attention_is_the_same_on_both_paths() {
             });
         }
     }
+}
+
+#[test]
+fn sublayers_are_their_operations_one_by_one() {
+    let (num_heads, width) = (2, 20);
+    let x = var(&[2, 19, width], 1);
+    for is_causal in [false, true] {
+        check(std::slice::from_ref(&x), |path| {
+            let qkv = linear_of(path, Elementwise::Identity, [3 * width, width]);
+            let out = linear_of(path, Elementwise::Identity, [width, width]);
+            match path {
+                Path::Fused => {
+                    attention_sublayer(&x, &norm(path, width), [&qkv, &out], num_heads, is_causal)
+                }
+                Path::BuiltIn => {
+                    let qkv = qkv.forward(&norm(path, width).forward(&x)?)?;
+                    out.forward_plus(&attention(&qkv, num_heads, is_causal, path)?, &x)
+                }
+            }
+        });
+    }
+    for function in [Elementwise::QuickGelu, Elementwise::Gelu] {
+        check(std::slice::from_ref(&x), |path| {
+            let expand = linear_of(path, function, [33, width]);
+            let contract = linear_of(path, Elementwise::Identity, [width, 33]);
+            match path {
+                Path::Fused => mlp_sublayer(&x, &norm(path, width), [&expand, &contract]),
+                Path::BuiltIn => {
+                    let inner = expand.forward(&norm(path, width).forward(&x)?)?;
+                    contract.forward_plus(&inner, &x)
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn layers_that_learn_are_the_same_on_both_paths() {
+    let (x, residual) = (var(&[3, 5, 12], 3), var(&[3, 5, 20], 4));
+    let (weight, bias) = (var(&[20, 12], 5), var(&[20], 6));
+    let layer = |path| {
+        let (weight, bias) = (weight.as_tensor().clone(), bias.as_tensor().clone());
+        Linear::trained(weight, bias, 0.7, path)
+    };
+    for function in [Elementwise::Relu, Elementwise::QuickGelu] {
+        check(&[x.clone(), weight.clone(), bias.clone()], |path| {
+            layer(path).then(function).forward(&x)
+        });
+    }
+    let all = [x.clone(), weight.clone(), bias.clone(), residual.clone()];
+    check(&all, |path| layer(path).forward_plus(&x, &residual));
 }
 
 #[test]

@@ -1,8 +1,45 @@
-//! Exponential, sigmoid and error function on whole vectors.
+//! Exponential, sigmoid and error function on whole vectors, and the activations made of them.
 
-use pulp::Simd;
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
 
+use super::kernel::dispatch;
+use super::output::filled;
 use crate::clip::ops::Elementwise;
+
+/// Numbers of a task.
+pub(super) const BLOCK: usize = 1 << 14;
+
+/// The function `kind` of every number of `x`, in parallel.
+pub(in crate::clip::ops) fn applied(kind: Elementwise, x: &[f32]) -> Vec<f32> {
+    filled(1, x.len(), |out| {
+        let parts = x.par_chunks(BLOCK).enumerate();
+        parts.for_each(|(index, x)| {
+            let start = index * BLOCK;
+            #[expect(unsafe_code, reason = "parts are disjoint")]
+            let out = unsafe { out.cells(0, start..start + x.len()) };
+            dispatch(Apply { kind, x, out });
+        });
+    })
+}
+
+struct Apply<'a> {
+    kind: Elementwise,
+    x: &'a [f32],
+    out: &'a mut [f32],
+}
+
+impl WithSimd for Apply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let parts = self.out.chunks_mut(S::F32_LANES);
+        for (out, x) in parts.zip(self.x.chunks(S::F32_LANES)) {
+            store(simd, out, apply(simd, self.kind, load(simd, x)));
+        }
+    }
+}
 
 /// The vector at the start of `from`, filled up with zeros when `from` is shorter.
 ///

@@ -90,7 +90,7 @@ impl Head<'_> {
 }
 
 /// `a · bᵀ` into `out`, on this thread.
-fn multiply(a: Rows<'_>, b: Strided<'_>, out: SharedRows<'_>) {
+pub(super) fn multiply(a: Rows<'_>, b: Strided<'_>, out: SharedRows<'_>) {
     let mut panels = vec![0.0; b.packed_len()];
     b.pack_into(&mut panels);
     let b = PackedView {

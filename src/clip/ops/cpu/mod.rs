@@ -11,6 +11,7 @@
 
 mod activation;
 mod attention;
+mod attention_gradient;
 mod bf16;
 mod kernel;
 mod matmul;
@@ -19,7 +20,9 @@ mod output;
 mod pack;
 mod slope;
 
+pub(super) use activation::applied;
 pub(super) use attention::attention;
+pub(super) use attention_gradient::attention_gradient;
 pub(in crate::clip) use bf16::PairProduct;
 pub(super) use bf16::{attention_of_pairs, numbers_of_pairs, pairs_of_pairs};
 pub use kernel::Kernel;
@@ -27,4 +30,4 @@ pub(super) use matmul::{Finish, matmul};
 pub(super) use norm::{layer_norm, layer_norm_gradient, layer_norm_pairs};
 pub(in crate::clip) use output::rows;
 pub(super) use pack::PackedMatrix;
-pub(super) use slope::times_slope;
+pub(super) use slope::{column_sums, times_slope};

@@ -3,37 +3,30 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::activation::{erf, exp, load, sigmoid, store};
+use super::activation::{BLOCK, erf, exp, load, sigmoid, store};
 use super::kernel::dispatch;
 use crate::clip::ops::Elementwise;
 
-/// Numbers of a task.
-const BLOCK: usize = 1 << 14;
+/// Multiplies every number of `gradient` by `f'(x)`, in parallel.
+pub(in crate::clip::ops) fn times_slope(gradient: &mut [f32], x: &[f32], kind: Elementwise) {
+    let parts = gradient.par_chunks_mut(BLOCK).zip(x.par_chunks(BLOCK));
+    parts.for_each(|(gradient, x)| dispatch(TimesSlope { gradient, x, kind }));
+}
 
-/// `gradient · f'(x)` for every number, in parallel.
-pub(in crate::clip::ops) fn times_slope(
-    gradient: &[f32],
-    x: &[f32],
-    kind: Elementwise,
-) -> Vec<f32> {
-    let mut out = vec![0.0; x.len()];
-    out.par_chunks_mut(BLOCK)
-        .zip(gradient.par_chunks(BLOCK).zip(x.par_chunks(BLOCK)))
-        .for_each(|(out, (gradient, x))| {
-            dispatch(TimesSlope {
-                gradient,
-                x,
-                out,
-                kind,
-            });
-        });
-    out
+/// The sum of every column of rows of `width` numbers.
+pub(in crate::clip::ops) fn column_sums(rows: &[f32], width: usize) -> Vec<f32> {
+    let mut sums = vec![0.0; width];
+    for row in rows.chunks_exact(width) {
+        for (sum, x) in sums.iter_mut().zip(row) {
+            *sum += x;
+        }
+    }
+    sums
 }
 
 struct TimesSlope<'a> {
-    gradient: &'a [f32],
+    gradient: &'a mut [f32],
     x: &'a [f32],
-    out: &'a mut [f32],
     kind: Elementwise,
 }
 
@@ -42,16 +35,11 @@ impl WithSimd for TimesSlope<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self {
-            gradient,
-            x,
-            out,
-            kind,
-        } = self;
-        let parts = gradient.chunks(S::F32_LANES).zip(x.chunks(S::F32_LANES));
-        for (out, (gradient, x)) in out.chunks_mut(S::F32_LANES).zip(parts) {
-            let slope = slope(simd, kind, load(simd, x));
-            store(simd, out, simd.mul_f32s(load(simd, gradient), slope));
+        let parts = self.gradient.chunks_mut(S::F32_LANES);
+        for (gradient, x) in parts.zip(self.x.chunks(S::F32_LANES)) {
+            let slope = slope(simd, self.kind, load(simd, x));
+            let product = simd.mul_f32s(load(simd, gradient), slope);
+            store(simd, gradient, product);
         }
     }
 }
