@@ -6,7 +6,9 @@ use super::{Activity, App, ModelState};
 use crate::engine::embed::PhotoRequest;
 use crate::ids::{ClassId, Generation, PhotoId};
 use crate::progress::CancelToken;
-use crate::worker::clip_worker::{ClassText, ClipEvent, ClipJob, EmbeddedPhoto, ModelInfo};
+use crate::worker::clip_worker::{
+    ClassText, ClipEvent, ClipJob, EmbeddedPhoto, ModelInfo, OnScreen,
+};
 use crate::worker::scoring_worker::ScoreJob;
 
 /// What is embedded, and what is on its way.
@@ -22,6 +24,8 @@ pub(crate) struct Embedding {
     /// With features through the bottleneck adapter too.
     adapted: HashSet<PhotoId>,
     has_bad_adapter: bool,
+    /// For the job that is under way.
+    on_screen: OnScreen,
     /// What an older job still tells belongs to another project or model: ids begin at 1 in each.
     oldest: Generation,
     oldest_text: Generation,
@@ -63,6 +67,11 @@ impl Embedding {
         self.oldest
     }
 
+    /// Other photos are on screen now.
+    pub(super) fn show(&self, photos: &[PhotoId]) {
+        self.on_screen.show(photos);
+    }
+
     /// How many photos have features, and features through the bottleneck adapter.
     pub(super) fn counts(&self) -> (usize, usize) {
         (self.embedded.len(), self.adapted.len())
@@ -80,7 +89,7 @@ impl Embedding {
 }
 
 impl App {
-    /// Sends for the features of whatever has none; shots first, then what is on screen, then the rest.
+    /// Sends for the features of whatever has none.
     pub(super) fn embed_what_is_missing(&mut self) {
         if !self.has_model || self.model.state == ModelState::Loading {
             return;
@@ -117,12 +126,15 @@ impl App {
         let job = ClipJob::EmbedPhotos {
             generation: embedding.generation,
             requests,
+            on_screen: embedding.on_screen.from_now(),
             adapter: self.scoring.bottleneck_file(),
             cancel: embedding.cancel.clone(),
         };
         self.submit_clip(job);
     }
 
+    /// In this order: a shot of every class that has none with features, what is on screen, the other shots in turn over the
+    /// classes, the rest. What is on screen is predicted after the first batch, and better with every shot that follows.
     fn missing_photos(&self) -> Vec<PhotoRequest<PhotoId>> {
         let needs_adapter =
             self.scoring.bottleneck_file().is_some() && !self.embedding.has_bad_adapter;
@@ -136,10 +148,20 @@ impl App {
             embedded.contains(photo) && (!needs_adapter || adapted.contains(photo))
         };
         let classes = self.project().classes().iter();
-        let shots = classes
-            .flat_map(|class| self.project().shots(class.id))
+        let shots: Vec<&[PhotoId]> = classes
+            .map(|class| self.project().shots(class.id))
+            .collect();
+        let most = shots.iter().map(|shots| shots.len()).max().unwrap_or(0);
+        let of_classes_without = shots
+            .iter()
+            .filter(|shots| !shots.iter().any(|photo| embedded.contains(photo)))
+            .filter_map(|shots| shots.iter().find(|photo| !failed.contains(photo)));
+        let in_turn =
+            (0..most).flat_map(|rank| shots.iter().filter_map(move |shots| shots.get(rank)));
+        let first = of_classes_without
+            .chain(self.scoring.shown())
+            .chain(in_turn)
             .copied();
-        let first = shots.chain(self.scoring.shown().iter().copied());
         let mut seen = HashSet::new();
         first
             .chain(self.project().pool().iter().copied())

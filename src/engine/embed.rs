@@ -1,12 +1,13 @@
 //! Files on disk to features: reading, decoding and resizing run ahead of the encoder, which never waits for them when cores allow.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::queue::{Awaited, Queue};
 use super::remote::{AdapterFile, Outcome, RemoteEncoder, Unencoded, encode_on};
 use super::{Engine, EngineError};
 use crate::clip::preprocess::Crop;
@@ -19,7 +20,8 @@ use crate::project::feature_cache::{CachedRow, FeatureCache};
 use crate::project::{self, FileStamp};
 use crate::support::random::Random;
 
-/// Photos encoded at once. 16 already fills the matrix products of ViT-B/32 on a CPU; more only delays the first predictions.
+/// Photos encoded at once, at most, on a CPU. 16 already fill the matrix products of ViT-B/32; more only delay the first
+/// predictions.
 const CPU_BATCH: usize = 16;
 
 /// How long the encoder waits for its batch to fill before it takes what there is.
@@ -101,6 +103,18 @@ impl Engine {
         progress: &Progress<'_>,
         on_batch: &mut dyn FnMut(Vec<(K, PhotoOutcome)>),
     ) -> Result<(), EngineError> {
+        self.embed_awaited(requests, lens, &|| None, progress, on_batch)
+    }
+
+    /// The same, photos that somebody waits for first.
+    pub fn embed_awaited<K: Clone + Send + Sync>(
+        &self,
+        requests: &[PhotoRequest<K>],
+        lens: Lens<'_>,
+        awaited: Awaited<'_>,
+        progress: &Progress<'_>,
+        on_batch: &mut dyn FnMut(Vec<(K, PhotoOutcome)>),
+    ) -> Result<(), EngineError> {
         let space = self.space_through(lens);
         let mut done = 0;
         let misses = self.hand_over_cached(requests, &space, &mut |batch| {
@@ -108,7 +122,7 @@ impl Engine {
             on_batch(batch);
         });
         progress.step(done, requests.len())?;
-        let next = AtomicUsize::new(0);
+        let queue = Queue::new(requests.len(), misses, awaited);
         let (sender, receiver) = bounded(self.photos_ahead());
         let mut hand_over = |batch: Vec<(usize, PhotoOutcome)>| {
             done += batch.len();
@@ -122,15 +136,15 @@ impl Engine {
         };
         self.decoders.in_place_scope(|scope| {
             for _ in 0..self.decoders.current_num_threads() {
-                let (sender, misses, next, space) = (sender.clone(), &misses, &next, &space);
+                let (sender, queue, space) = (sender.clone(), &queue, &space);
                 scope.spawn(move |_| {
-                    self.decode_ahead(requests, misses, next, (space, lens.view), &sender);
+                    self.decode_ahead(requests, queue, (space, lens.view), &sender);
                 });
             }
             drop(sender);
             let result = self.encode_all(&receiver, lens.adapter, &space, &mut hand_over);
             // A decoder that waits for room in the channel must not wait for an encoder that has stopped.
-            next.store(misses.len(), Ordering::Relaxed);
+            queue.close();
             while receiver.recv().is_ok() {}
             result
         })
@@ -253,10 +267,11 @@ impl Engine {
 
     /// Photos encoded at once.
     pub fn batch_size(&self) -> usize {
+        let batch = self.clip.batch_size();
         if self.clip.device().is_cpu() {
-            CPU_BATCH
+            batch.min(CPU_BATCH)
         } else {
-            self.clip.batch_size()
+            batch
         }
     }
 
@@ -341,12 +356,11 @@ impl Engine {
     fn decode_ahead<K: Send + Sync>(
         &self,
         requests: &[PhotoRequest<K>],
-        misses: &[usize],
-        next: &AtomicUsize,
+        queue: &Queue<'_>,
         (space, view): (&str, Option<usize>),
         sender: &Sender<(usize, Decoded)>,
     ) {
-        while let Some(&index) = misses.get(next.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(index) = queue.take() {
             let decoded = self
                 .decode_one(&requests[index].path, space, view)
                 .unwrap_or_else(|error| Decoded::Failed(error.to_string()));

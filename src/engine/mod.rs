@@ -21,6 +21,7 @@ pub mod made_up_project;
 pub mod map;
 pub mod parts;
 pub mod prompts;
+pub mod queue;
 pub mod remote;
 pub mod report;
 pub mod rows;

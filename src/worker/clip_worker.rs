@@ -3,6 +3,7 @@
 mod adapters;
 mod context;
 mod folder;
+mod on_screen;
 mod photo_run;
 
 use std::collections::HashMap;
@@ -14,6 +15,8 @@ use crossbeam_channel::Receiver;
 pub use self::adapters::FoundAdapter;
 use self::adapters::open_adapter;
 pub use self::folder::EmbeddedFolder;
+pub use self::on_screen::OnScreen;
+use self::on_screen::Places;
 use self::photo_run::{Adapted, PhotoRun};
 use super::adapter_comparer::{self, AdapterComparisonJob, ComparisonEvent};
 use super::adapter_trainer::{self, AdapterEvent, AdapterJob};
@@ -23,7 +26,7 @@ use super::training_worker::{TrainEvent, TrainJob};
 use super::{Outbox, Wake, Worker};
 use crate::clip::OpenOptions;
 use crate::engine::adapted::AdaptedEncoder;
-use crate::engine::embed::{PhotoFeatures, PhotoRequest};
+use crate::engine::embed::{Lens, PhotoFeatures, PhotoOutcome, PhotoRequest};
 use crate::engine::prompts::class_means;
 use crate::engine::remote::{WorkerSpec, open_with_workers};
 use crate::engine::trained_on::TrainedOn;
@@ -52,6 +55,8 @@ pub enum ClipJob {
         generation: Generation,
         /// Which photos.
         requests: Vec<PhotoRequest<PhotoId>>,
+        /// Those of them that come on screen meanwhile go before the others.
+        on_screen: OnScreen,
         /// Also through these bottleneck adapters.
         adapter: Option<(PathBuf, Option<f64>)>,
         /// Stops it between two batches.
@@ -251,10 +256,12 @@ impl ClipThread {
             ClipJob::EmbedPhotos {
                 generation,
                 requests,
+                on_screen,
                 adapter,
                 cancel,
             } => {
-                self.embed_photos(generation, &requests, adapter.as_ref(), &cancel);
+                let requests = (requests.as_slice(), &on_screen);
+                self.embed_photos(generation, requests, adapter.as_ref(), &cancel);
             }
             ClipJob::EmbedTexts {
                 generation,
@@ -393,7 +400,7 @@ impl ClipThread {
     fn embed_photos(
         &mut self,
         generation: Generation,
-        requests: &[PhotoRequest<PhotoId>],
+        (requests, on_screen): (&[PhotoRequest<PhotoId>], &OnScreen),
         adapter: Option<&(PathBuf, Option<f64>)>,
         cancel: &CancelToken,
     ) {
@@ -415,7 +422,12 @@ impl ClipThread {
         let progress = Progress::new(&report, cancel);
         let later = &mut self.later;
         let mut originals = HashMap::new();
-        let mut result = engine.embed_photos(requests, None, &progress, &mut |batch| {
+        let embed = |adapter, on_batch: &mut dyn FnMut(Vec<(PhotoId, PhotoOutcome)>)| {
+            let places = Places::new(on_screen, requests);
+            let (lens, awaited) = (Lens::through(adapter), || places.awaited());
+            engine.embed_awaited(requests, lens, &awaited, &progress, on_batch)
+        };
+        let mut result = embed(None, &mut |batch| {
             if bottleneck.is_some() {
                 originals.extend(
                     batch
@@ -428,7 +440,7 @@ impl ClipThread {
         });
         // A second pass, not a second encoding inside the first: both would wait for the same decoders.
         if let (Some(adapter), Ok(())) = (bottleneck, &result) {
-            result = engine.embed_photos(requests, Some(adapter), &progress, &mut |batch| {
+            result = embed(Some(adapter), &mut |batch| {
                 run.hand_over(engine, batch, Adapted::Beside(&originals));
                 answer_between_batches(engine, &self.jobs, &self.out, later);
             });

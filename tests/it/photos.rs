@@ -1,9 +1,14 @@
 //! Decoding against PIL, one small picture per pixel layout and container.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use image::RgbImage;
+use shotlens::engine::embed::Lens;
 use shotlens::image_io::{decode_rgb, list_photos, read_photo};
+use shotlens::progress::Progress;
+
+use crate::remote::{engine, requests_of};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/preprocess/formats")
@@ -41,4 +46,28 @@ fn every_kind_of_picture_decodes_as_pil_decodes_it() {
     }
     assert!(pictures.count() > 50);
     assert_eq!(num_wrong, 0, "see above");
+}
+
+#[test]
+fn photos_that_somebody_waits_for_are_embedded_first() {
+    let requests = requests_of("pool");
+    let last: Vec<usize> = (requests.len() - 4..requests.len()).collect();
+    let screen = Mutex::new(Some(last.clone()));
+    let mut keys = Vec::new();
+    engine()
+        .embed_awaited(
+            &requests,
+            Lens::default(),
+            &|| screen.lock().unwrap().take(),
+            &Progress::silent(),
+            &mut |batch| keys.extend(batch.into_iter().map(|(key, _)| key)),
+        )
+        .unwrap();
+    let (first_batch, mut all) = (keys[..16].to_vec(), keys);
+    assert!(
+        last.iter().all(|key| first_batch.contains(key)),
+        "{first_batch:?}"
+    );
+    all.sort_unstable();
+    assert_eq!(all, (0..requests.len()).collect::<Vec<_>>());
 }

@@ -31,14 +31,19 @@ pub(crate) fn engine() -> Engine {
     Engine::open(None, &OpenOptions::default(), None).unwrap()
 }
 
-fn photos() -> Vec<PathBuf> {
-    let folder = assets("pool/bug");
+fn photos(folder: &str) -> Vec<PathBuf> {
+    let folder = assets(folder);
     let found = shotlens::image_io::list_photos(&folder).unwrap();
     found.into_iter().map(|path| folder.join(path)).collect()
 }
 
 fn requests() -> Vec<PhotoRequest<usize>> {
-    let photos = photos().into_iter().enumerate();
+    requests_of("pool/bug")
+}
+
+/// The photos of a folder of the demo's.
+pub(crate) fn requests_of(folder: &str) -> Vec<PhotoRequest<usize>> {
+    let photos = photos(folder).into_iter().enumerate();
     let request = |(key, path)| PhotoRequest {
         key,
         path,

@@ -17,6 +17,7 @@ impl App {
             photos.push(selected);
         }
         self.scoring.shown.clone_from(&photos);
+        self.embedding.show(&photos);
         self.submit_scoring(ScoreJob::Show(photos));
     }
 
