@@ -115,6 +115,7 @@ impl App {
                 },
                 features,
                 hidden: None,
+                original: None,
             };
             self.embedding.pretend_embedded(photo.id);
             batch.push(EmbeddedPhoto {

@@ -136,6 +136,11 @@ impl BottleneckAdapter {
         self.id.clone()
     }
 
+    /// The model's first block that it stands beside: those before are as without it.
+    pub fn first_block(&self) -> usize {
+        self.first
+    }
+
     /// Whether its tensors may be variables.
     #[cfg(feature = "cuda")]
     pub(super) fn is_in_training(&self) -> bool {

@@ -184,45 +184,61 @@ impl Clip {
         adapter: Option<&BottleneckAdapter>,
     ) -> Result<EncodedImages, ClipError> {
         self.check_pictures(crops, adapter)?;
+        let encoded = self.encode_in_batches(crops, &|batch| self.image.forward(batch, adapter))?;
+        self.joined(crops.len(), encoded)
+    }
+
+    /// The same as they are and through `adapter`: what comes before its first block is computed once.
+    pub fn encode_crops_both(
+        &self,
+        crops: &[Crop],
+        adapter: &BottleneckAdapter,
+    ) -> Result<[EncodedImages; 2], ClipError> {
+        self.check_pictures(crops, Some(adapter))?;
+        let both =
+            self.encode_in_batches(crops, &|batch| self.image.forward_both(batch, adapter))?;
+        let (original, adapted) = both.into_iter().map(Into::into).unzip();
+        Ok([
+            self.joined(crops.len(), original)?,
+            self.joined(crops.len(), adapted)?,
+        ])
+    }
+
+    /// What `forward` makes of each batch.
+    fn encode_in_batches<T>(
+        &self,
+        crops: &[Crop],
+        forward: &dyn Fn(&[Crop]) -> candle_core::Result<T>,
+    ) -> Result<Vec<T>, ClipError> {
         // A GPU goes on with the next batch meanwhile: to read one is to wait for all.
         let mut encoded = Vec::new();
         for batch in crops.chunks(self.image.batch_size()) {
-            self.encode_within_memory(batch, adapter, &mut encoded)?;
+            encode_within_memory(batch, forward, &mut encoded)?;
         }
+        Ok(encoded)
+    }
+
+    /// The rows of all batches.
+    fn joined(
+        &self,
+        num_crops: usize,
+        batches: Vec<ImageTensors>,
+    ) -> Result<EncodedImages, ClipError> {
         let (mut features, mut hidden, mut width) = (Vec::new(), Vec::new(), None);
-        for encoded in encoded {
-            features.extend(matrix(&encoded.features)?.into_vec());
-            if let Some(rows) = encoded.hidden {
+        for batch in batches {
+            features.extend(matrix(&batch.features)?.into_vec());
+            if let Some(rows) = batch.hidden {
                 let rows = matrix(&rows)?;
                 width = Some(rows.cols());
                 hidden.extend(rows.into_vec());
             }
         }
         Ok(EncodedImages {
-            features: Matrix::new(crops.len(), self.dim(), features)?,
+            features: Matrix::new(num_crops, self.dim(), features)?,
             hidden: width
-                .map(|width| Matrix::new(crops.len(), width, hidden))
+                .map(|width| Matrix::new(num_crops, width, hidden))
                 .transpose()?,
         })
-    }
-
-    /// One batch, or its halves where the device has too little memory for all of it.
-    fn encode_within_memory(
-        &self,
-        crops: &[Crop],
-        adapter: Option<&BottleneckAdapter>,
-        encoded: &mut Vec<ImageTensors>,
-    ) -> Result<(), ClipError> {
-        match self.image.forward(crops, adapter) {
-            Ok(tensors) => encoded.push(tensors),
-            Err(error) if crops.len() > 1 && is_about_memory(&error) => {
-                let (first, second) = crops.split_at(crops.len() / 2);
-                self.encode_within_memory(first, adapter, encoded)?;
-                self.encode_within_memory(second, adapter, encoded)?;
-            }
-            Err(error) => return Err(error.into()),
-        }
-        Ok(())
     }
 
     /// Crops that the device encodes at once.
@@ -407,6 +423,24 @@ impl Clip {
     fn placement(&self) -> &Placement {
         &self.placement
     }
+}
+
+/// What `forward` makes of one batch, or of its halves where the device has too little memory for all of it.
+fn encode_within_memory<T>(
+    crops: &[Crop],
+    forward: &dyn Fn(&[Crop]) -> candle_core::Result<T>,
+    encoded: &mut Vec<T>,
+) -> Result<(), ClipError> {
+    match forward(crops) {
+        Ok(tensors) => encoded.push(tensors),
+        Err(error) if crops.len() > 1 && is_about_memory(&error) => {
+            let (first, second) = crops.split_at(crops.len() / 2);
+            encode_within_memory(first, forward, encoded)?;
+            encode_within_memory(second, forward, encoded)?;
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
 }
 
 /// Whether an error says that a device had no room: drivers' errors have no types of their own by the time they arrive here.

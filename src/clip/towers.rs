@@ -32,6 +32,18 @@ pub(super) trait ImageTower: Send + Sync {
     /// Differentiable with respect to the adapter's tensors.
     fn forward(&self, crops: &[Crop], adapter: Option<&BottleneckAdapter>) -> Result<ImageTensors>;
 
+    /// Features as they are and through `adapter`; what comes before its first block is computed once where that can be.
+    fn forward_both(
+        &self,
+        crops: &[Crop],
+        adapter: &BottleneckAdapter,
+    ) -> Result<[ImageTensors; 2]> {
+        Ok([
+            self.forward(crops, None)?,
+            self.forward(crops, Some(adapter))?,
+        ])
+    }
+
     /// What block `before` takes, `[num_crops, num_tokens, width]`; `None` for a tower without such blocks.
     fn activations(
         &self,

@@ -131,6 +131,15 @@ impl VisionTransformer {
             .forward(&self.patch.forward_plus(patches, &position)?)
     }
 
+    /// What block `block` takes.
+    fn before(&self, block: usize, crops: &[Crop], pixels: &PixelScale) -> Result<Tensor> {
+        let mut x = self.tokens(&self.patches(crops, pixels)?)?;
+        for block in &self.blocks[..block] {
+            x = block.forward(&x, None, None)?;
+        }
+        Ok(x)
+    }
+
     /// Features from what block `first` takes; differentiable with respect to the adapter.
     fn finish(
         &self,
@@ -168,6 +177,19 @@ impl ImageTower for VisionTransformer {
         self.finish(&self.tokens(&patches)?, 0, adapter)
     }
 
+    fn forward_both(
+        &self,
+        crops: &[Crop],
+        adapter: &BottleneckAdapter,
+    ) -> Result<[ImageTensors; 2]> {
+        let first = adapter.first_block().min(self.blocks.len());
+        let shared = self.before(first, crops, &self.pixels)?;
+        Ok([
+            self.finish(&shared, first, None)?,
+            self.finish(&shared, first, Some(adapter))?,
+        ])
+    }
+
     fn activations(
         &self,
         crops: &[Crop],
@@ -179,11 +201,7 @@ impl ImageTower for VisionTransformer {
             PixelValues::Normalised => &self.pixels,
             PixelValues::ZeroToOne => &raw,
         };
-        let mut x = self.tokens(&self.patches(crops, pixels)?)?;
-        for block in &self.blocks[..before] {
-            x = block.forward(&x, None, None)?;
-        }
-        Ok(Some(x))
+        self.before(before, crops, pixels).map(Some)
     }
 
     fn finish(

@@ -50,6 +50,8 @@ pub struct PhotoFeatures {
     pub features: Vec<f32>,
     /// `[width]`, before the projection; vision transformers only.
     pub hidden: Option<Vec<f32>>,
+    /// Without the adapter, where its features were computed along.
+    pub original: Option<Box<PhotoFeatures>>,
 }
 
 /// What became of one photo: its features, or why it was skipped.
@@ -62,6 +64,8 @@ pub struct Lens<'a> {
     pub adapter: Option<&'a BottleneckAdapter>,
     /// Number of a random view, from 0; `None` for the square in the middle.
     pub view: Option<usize>,
+    /// Compute the features without the adapter along, where this process computes any.
+    pub with_original: bool,
 }
 
 impl<'a> Lens<'a> {
@@ -69,7 +73,7 @@ impl<'a> Lens<'a> {
     pub fn through(adapter: Option<&'a BottleneckAdapter>) -> Self {
         Self {
             adapter,
-            view: None,
+            ..Self::default()
         }
     }
 }
@@ -142,7 +146,7 @@ impl Engine {
                 });
             }
             drop(sender);
-            let result = self.encode_all(&receiver, lens.adapter, &space, &mut hand_over);
+            let result = self.encode_all(&receiver, lens, &space, &mut hand_over);
             // A decoder that waits for room in the channel must not wait for an encoder that has stopped.
             queue.close();
             while receiver.recv().is_ok() {}
@@ -154,19 +158,18 @@ impl Engine {
     fn encode_all(
         &self,
         receiver: &Receiver<(usize, Decoded)>,
-        adapter: Option<&BottleneckAdapter>,
+        lens: Lens<'_>,
         space: &str,
         hand_over: &mut dyn FnMut(Vec<(usize, PhotoOutcome)>) -> Result<(), EngineError>,
     ) -> Result<(), EngineError> {
-        let orphans = self.encode_remotely(receiver, adapter, space, hand_over)?;
+        let orphans = self.encode_remotely(receiver, lens.adapter, space, hand_over)?;
         for orphan in orphans {
             for (photos, crops) in orphan
                 .photos
                 .chunks(CPU_BATCH)
                 .zip(orphan.crops.chunks(CPU_BATCH))
             {
-                let encoded = self.clip.encode_crops(crops, adapter)?;
-                hand_over(self.remember(photos, &encoded, space))?;
+                hand_over(self.encode(photos, crops, lens, space)?)?;
             }
         }
         loop {
@@ -176,11 +179,38 @@ impl Engine {
             }
             let (mut outcomes, unencoded) = sorted(batch);
             if !unencoded.crops.is_empty() {
-                let encoded = self.clip.encode_crops(&unencoded.crops, adapter)?;
-                outcomes.extend(self.remember(&unencoded.photos, &encoded, space));
+                let Unencoded { photos, crops } = unencoded;
+                outcomes.extend(self.encode(&photos, &crops, lens, space)?);
             }
             hand_over(outcomes)?;
         }
+    }
+
+    /// Encodes crops in this process.
+    fn encode(
+        &self,
+        photos: &[(usize, FileStamp)],
+        crops: &[Crop],
+        lens: Lens<'_>,
+        space: &str,
+    ) -> Result<Vec<(usize, PhotoOutcome)>, EngineError> {
+        let Some(adapter) = lens.adapter.filter(|_| lens.with_original) else {
+            let encoded = self.clip.encode_crops(crops, lens.adapter)?;
+            return Ok(self.remember(photos, &encoded, space));
+        };
+        let [original, adapted] = self.clip.encode_crops_both(crops, adapter)?;
+        let of_original = Lens {
+            adapter: None,
+            ..lens
+        };
+        let originals = self.remember(photos, &original, &self.space_through(of_original));
+        let mut outcomes = self.remember(photos, &adapted, space);
+        for ((_, outcome), (_, original)) in outcomes.iter_mut().zip(originals) {
+            if let (Ok(photo), Ok(original)) = (outcome, original) {
+                photo.original = Some(Box::new(original));
+            }
+        }
+        Ok(outcomes)
     }
 
     /// Keeps the workers busy with what the decoders give; what they could not encode comes back.
@@ -256,6 +286,13 @@ impl Engine {
         Ok(orphans)
     }
 
+    /// Whether other processes encode photos.
+    pub(super) fn has_workers(&self) -> bool {
+        self.workers
+            .try_lock()
+            .is_ok_and(|workers| !workers.is_empty())
+    }
+
     /// Photos that are decoded ahead of the encoder.
     fn photos_ahead(&self) -> usize {
         let Ok(workers) = self.workers.try_lock() else {
@@ -321,7 +358,7 @@ impl Engine {
     }
 
     /// Hands over what the cache knows by hash; the indices of the others come back.
-    fn hand_over_cached<K: Clone>(
+    pub(super) fn hand_over_cached<K: Clone>(
         &self,
         requests: &[PhotoRequest<K>],
         space: &str,
@@ -487,6 +524,7 @@ fn from_cache(stamp: FileStamp, row: CachedRow) -> PhotoFeatures {
         stamp,
         features: row.features,
         hidden: row.hidden,
+        original: None,
     }
 }
 

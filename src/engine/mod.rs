@@ -11,6 +11,7 @@ pub mod csv;
 pub mod demo;
 pub mod demo_project;
 pub mod embed;
+pub mod embed_both;
 pub mod evaluate;
 pub mod export;
 pub mod feature_files;

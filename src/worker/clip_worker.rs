@@ -6,7 +6,6 @@ mod folder;
 mod on_screen;
 mod photo_run;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ use self::adapters::open_adapter;
 pub use self::folder::EmbeddedFolder;
 pub use self::on_screen::OnScreen;
 use self::on_screen::Places;
-use self::photo_run::{Adapted, PhotoRun};
+use self::photo_run::PhotoRun;
 use super::adapter_comparer::{self, AdapterComparisonJob, ComparisonEvent};
 use super::adapter_trainer::{self, AdapterEvent, AdapterJob};
 use super::exporter::{self, ExportEvent, ExportJob};
@@ -26,7 +25,8 @@ use super::training_worker::{TrainEvent, TrainJob};
 use super::{Outbox, Wake, Worker};
 use crate::clip::OpenOptions;
 use crate::engine::adapted::AdaptedEncoder;
-use crate::engine::embed::{Lens, PhotoFeatures, PhotoOutcome, PhotoRequest};
+use crate::engine::embed::{PhotoFeatures, PhotoRequest};
+use crate::engine::embed_both::BothOutcome;
 use crate::engine::prompts::class_means;
 use crate::engine::remote::{WorkerSpec, open_with_workers};
 use crate::engine::trained_on::TrainedOn;
@@ -414,37 +414,24 @@ impl ClipThread {
             self.out
                 .send(ClipEvent::AdapterOpened(adapter.trained_on()));
         }
-        let bottleneck = adapter.as_ref().and_then(AdaptedEncoder::bottleneck);
-        let projection = adapter.as_ref().filter(|_| bottleneck.is_none());
-        let passes = 1 + usize::from(bottleneck.is_some());
+        let adapter = adapter.as_ref();
+        let comes_twice = adapter.and_then(AdaptedEncoder::bottleneck).is_some();
+        let passes = engine.passes(adapter);
         let mut run = PhotoRun::new(generation, passes * requests.len(), &self.out);
         let report = |_, _| ();
         let progress = Progress::new(&report, cancel);
         let later = &mut self.later;
-        let mut originals = HashMap::new();
-        let embed = |adapter, on_batch: &mut dyn FnMut(Vec<(PhotoId, PhotoOutcome)>)| {
-            let places = Places::new(on_screen, requests);
-            let (lens, awaited) = (Lens::through(adapter), || places.awaited());
-            engine.embed_awaited(requests, lens, &awaited, &progress, on_batch)
-        };
-        let mut result = embed(None, &mut |batch| {
-            if bottleneck.is_some() {
-                originals.extend(
-                    batch
-                        .iter()
-                        .filter_map(|(photo, features)| Some((*photo, features.clone().ok()?))),
-                );
-            }
-            run.hand_over(engine, batch, Adapted::by(projection));
+        let places = Places::new(on_screen, requests);
+        let mut tell = |batch: Vec<(PhotoId, BothOutcome)>| {
+            // Of photos that get both kinds of features at once, those that are cached come twice and count once.
+            let is_early = |outcome: &BothOutcome| comes_twice && matches!(outcome, Ok((_, None)));
+            let counts = |(_, outcome): &&(PhotoId, BothOutcome)| passes == 2 || !is_early(outcome);
+            let num_done = batch.iter().filter(counts).count();
+            run.hand_over(engine, batch, num_done);
             answer_between_batches(engine, &self.jobs, &self.out, later);
-        });
-        // A second pass, not a second encoding inside the first: both would wait for the same decoders.
-        if let (Some(adapter), Ok(())) = (bottleneck, &result) {
-            result = embed(Some(adapter), &mut |batch| {
-                run.hand_over(engine, batch, Adapted::Beside(&originals));
-                answer_between_batches(engine, &self.jobs, &self.out, later);
-            });
-        }
+        };
+        let awaited = || places.awaited();
+        let result = engine.embed_both(requests, adapter, &awaited, &progress, &mut tell);
         let error = match result {
             Ok(()) | Err(EngineError::Cancelled(_)) => None,
             Err(error) => Some(error.to_string()),

@@ -140,6 +140,7 @@ mod tests {
             },
             features: features.to_vec(),
             hidden: None,
+            original: None,
         };
         EmbeddedPhoto {
             photo: PhotoId(photo),

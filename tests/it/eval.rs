@@ -395,8 +395,8 @@ fn a_view_that_is_cached_is_not_made_again() {
     };
     let row = |engine: &Engine, view| {
         let lens = Lens {
-            adapter: None,
             view,
+            ..Lens::default()
         };
         let rows = engine
             .embed_rows(std::slice::from_ref(&photo), &[], lens, &Progress::silent())

@@ -8,6 +8,7 @@
 mod adapter_training;
 mod assets;
 mod bad_input;
+mod both;
 mod calip;
 mod checkpoints;
 mod cli;

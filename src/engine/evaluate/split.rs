@@ -192,6 +192,7 @@ impl Engine {
                 let through = |adapter| Lens {
                     adapter,
                     view: Some(number),
+                    ..Lens::default()
                 };
                 let plain = self.embed_again(&kept, &embedded, through(None), progress)?;
                 let adapted = bottleneck
@@ -207,10 +208,7 @@ impl Engine {
             })
             .collect::<Result<_, EngineError>>()?;
         let rows = if views.is_empty() {
-            let lens = |adapter| Lens {
-                adapter: Some(adapter),
-                view: None,
-            };
+            let lens = |adapter| Lens::through(Some(adapter));
             let adapted = bottleneck
                 .map(|adapter| self.embed_again(&kept, &embedded, lens(adapter), progress))
                 .transpose()?;

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::ClipEvent;
-use super::photo_run::projected;
 use crate::engine::adapted::AdaptedEncoder;
 use crate::engine::embed::{PhotoFeatures, PhotoRequest};
+use crate::engine::embed_both::BothOutcome;
 use crate::engine::{Engine, EngineError};
 use crate::ids::Generation;
 use crate::image_io;
@@ -44,16 +44,22 @@ pub(super) fn embed(
     if requests.is_empty() {
         return Err(Some(no_photos(request)));
     }
-    let bottleneck = request.adapter.and_then(AdaptedEncoder::bottleneck);
-    let projection = request.adapter.filter(|_| bottleneck.is_none());
-    let passes = 1 + usize::from(bottleneck.is_some());
-    let report = |done, _total| {
+    let passes = engine.passes(request.adapter);
+    let progress = Progress::new(&|_, _| (), request.cancel);
+    let mut both: Vec<Option<(PhotoFeatures, Option<Vec<f32>>)>> = vec![None; requests.len()];
+    let mut done = 0;
+    let mut keep = |batch: Vec<(usize, BothOutcome)>| {
+        done += batch.len();
         let total = passes * requests.len();
-        out.send(ClipEvent::FolderProgress(request.generation, done, total));
+        out.send(ClipEvent::FolderProgress(
+            request.generation,
+            done.min(total),
+            total,
+        ));
+        for (index, outcome) in batch {
+            both[index] = outcome.ok();
+        }
     };
-    let progress = Progress::new(&report, request.cancel);
-    let mut originals: Vec<Option<PhotoFeatures>> = vec![None; requests.len()];
-    let mut adapted: Vec<Option<Vec<f32>>> = vec![None; requests.len()];
     let numbered: Vec<PhotoRequest<usize>> = requests
         .iter()
         .enumerate()
@@ -64,35 +70,16 @@ pub(super) fn embed(
         })
         .collect();
     engine
-        .embed_photos(&numbered, None, &progress, &mut |batch| {
-            for (index, outcome) in batch {
-                originals[index] = outcome.ok();
-            }
-        })
+        .embed_both(&numbered, request.adapter, &|| None, &progress, &mut keep)
         .map_err(reason)?;
-    if let Some(encoder) = projection {
-        let through = |photo: &PhotoFeatures| projected(encoder, photo);
-        adapted = originals
-            .iter()
-            .map(|photo| photo.as_ref().and_then(through))
-            .collect();
-    }
-    if bottleneck.is_some() {
-        engine
-            .embed_photos(&numbered, bottleneck, &progress, &mut |batch| {
-                for (index, outcome) in batch {
-                    adapted[index] = outcome.ok().map(|photo| photo.features);
-                }
-            })
-            .map_err(reason)?;
-    }
     let num_listed = requests.len();
     let photos: Vec<StrayPhoto> = requests
         .into_iter()
-        .zip(originals.into_iter().zip(adapted))
-        .filter_map(|((_, class), (original, adapted))| {
+        .zip(both)
+        .filter_map(|((_, class), both)| {
+            let (original, adapted) = both?;
             Some(StrayPhoto {
-                original: original?,
+                original,
                 adapted,
                 class,
             })

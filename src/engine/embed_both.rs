@@ -1,0 +1,148 @@
+//! Photos twice: as they are, and adapted.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use super::adapted::AdaptedEncoder;
+use super::embed::{Lens, PhotoFeatures, PhotoOutcome, PhotoRequest};
+use super::queue::Awaited;
+use super::{Engine, EngineError};
+use crate::features::Matrix;
+use crate::progress::Progress;
+
+/// A photo's features as they are, and the adapted ones once they are there; or why it was skipped.
+pub type BothOutcome = Result<(PhotoFeatures, Option<Vec<f32>>), String>;
+
+/// Takes in what [`Engine::embed_both`] gives.
+pub type OnBoth<'a, K> = &'a mut dyn FnMut(Vec<(K, BothOutcome)>);
+
+impl Engine {
+    /// How often [`Engine::embed_both`] hands over a photo that is not cached.
+    ///
+    /// Both kinds of features at once where that saves something: what comes before a bottleneck adapter's first block, or
+    /// decoding where a GPU waits for it. Else those as they are first, for photos are predicted by them meanwhile; other
+    /// processes give one kind at a time, too.
+    pub fn passes(&self, encoder: Option<&AdaptedEncoder>) -> usize {
+        let Some(adapter) = encoder.and_then(AdaptedEncoder::bottleneck) else {
+            return 1;
+        };
+        let saves_something = adapter.first_block() > 0 || !self.clip().device().is_cpu();
+        if saves_something && !self.has_workers() {
+            1
+        } else {
+            2
+        }
+    }
+
+    /// Embeds photos as they are and through `encoder`, as [`Engine::embed_awaited`] does. A photo whose features as they are
+    /// come first is handed over twice.
+    pub fn embed_both<K: Clone + Eq + Hash + Send + Sync>(
+        &self,
+        requests: &[PhotoRequest<K>],
+        encoder: Option<&AdaptedEncoder>,
+        awaited: Awaited<'_>,
+        progress: &Progress<'_>,
+        on_batch: OnBoth<'_, K>,
+    ) -> Result<(), EngineError> {
+        if let Some(adapter) = encoder.and_then(AdaptedEncoder::bottleneck) {
+            let at_once = self.passes(encoder) == 1;
+            let originals = self.embed_originals(requests, at_once, awaited, progress, on_batch)?;
+            let lens = Lens {
+                adapter: Some(adapter),
+                with_original: at_once && originals.len() < requests.len(),
+                ..Lens::default()
+            };
+            return self.embed_adapted(requests, lens, (&originals, awaited), progress, on_batch);
+        }
+        let through = |photo: PhotoFeatures| {
+            let adapted = encoder.and_then(|encoder| projected(encoder, &photo));
+            (photo, adapted)
+        };
+        self.embed_awaited(requests, Lens::default(), awaited, progress, &mut |batch| {
+            let both = batch.into_iter();
+            on_batch(
+                both.map(|(key, outcome)| (key, outcome.map(through)))
+                    .collect(),
+            );
+        })
+    }
+
+    /// The features as they are: all of them, or of photos that get both `at_once` those that are cached.
+    fn embed_originals<K: Clone + Eq + Hash + Send + Sync>(
+        &self,
+        requests: &[PhotoRequest<K>],
+        at_once: bool,
+        awaited: Awaited<'_>,
+        progress: &Progress<'_>,
+        on_batch: OnBoth<'_, K>,
+    ) -> Result<HashMap<K, PhotoFeatures>, EngineError> {
+        let mut originals = HashMap::new();
+        let mut keep = |batch: Vec<(K, PhotoOutcome)>| {
+            let mut both = Vec::with_capacity(batch.len());
+            for (key, outcome) in batch {
+                if let Ok(photo) = &outcome {
+                    originals.insert(key.clone(), photo.clone());
+                }
+                both.push((key, outcome.map(|photo| (photo, None))));
+            }
+            on_batch(both);
+        };
+        if at_once {
+            self.hand_over_cached(requests, &self.feature_space(None), &mut keep);
+        } else {
+            self.embed_awaited(requests, Lens::default(), awaited, progress, &mut keep)?;
+        }
+        Ok(originals)
+    }
+
+    /// The features through `lens`, beside those of `originals` or those that come along.
+    fn embed_adapted<K: Clone + Eq + Hash + Send + Sync>(
+        &self,
+        requests: &[PhotoRequest<K>],
+        lens: Lens<'_>,
+        (originals, awaited): (&HashMap<K, PhotoFeatures>, Awaited<'_>),
+        progress: &Progress<'_>,
+        on_batch: OnBoth<'_, K>,
+    ) -> Result<(), EngineError> {
+        let mut alone = HashMap::new();
+        self.embed_awaited(requests, lens, awaited, progress, &mut |batch| {
+            let mut both = Vec::with_capacity(batch.len());
+            for (key, outcome) in batch {
+                let photo = match outcome {
+                    Ok(photo) => photo,
+                    Err(reason) => {
+                        both.push((key, Err(reason)));
+                        continue;
+                    }
+                };
+                let original = photo.original.map(|original| *original);
+                if let Some(original) = original.or_else(|| originals.get(&key).cloned()) {
+                    both.push((key, Ok((original, Some(photo.features)))));
+                } else {
+                    alone.insert(key, photo.features);
+                }
+            }
+            on_batch(both);
+        })?;
+        // Those that the cache knew through the adapter alone.
+        let rest = requests
+            .iter()
+            .filter(|request| alone.contains_key(&request.key));
+        let rest: Vec<PhotoRequest<K>> = rest.cloned().collect();
+        self.embed_photos(&rest, None, progress, &mut |batch| {
+            let both = batch.into_iter().map(|(key, outcome)| {
+                let adapted = alone.remove(&key);
+                (key, outcome.map(|photo| (photo, adapted)))
+            });
+            on_batch(both.collect());
+        })
+    }
+}
+
+/// A photo's features through a projection; `None` where the model gives nothing to project.
+fn projected(encoder: &AdaptedEncoder, photo: &PhotoFeatures) -> Option<Vec<f32>> {
+    let row = |values: &[f32]| Matrix::new(1, values.len(), values.to_vec()).ok();
+    let hidden = photo.hidden.as_deref().and_then(row);
+    let adapted = encoder.adapt(&row(&photo.features)?, hidden.as_ref());
+    adapted.ok().map(Matrix::into_vec)
+}
