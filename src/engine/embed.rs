@@ -54,6 +54,18 @@ pub struct PhotoFeatures {
     pub original: Option<Box<PhotoFeatures>>,
 }
 
+impl PhotoFeatures {
+    /// What the cache has of a file.
+    pub(super) fn of_row(stamp: FileStamp, row: CachedRow) -> Self {
+        Self {
+            stamp,
+            features: row.features,
+            hidden: row.hidden,
+            original: None,
+        }
+    }
+}
+
 /// What became of one photo: its features, or why it was skipped.
 pub type PhotoOutcome = Result<PhotoFeatures, String>;
 
@@ -198,19 +210,16 @@ impl Engine {
             let encoded = self.clip.encode_crops(crops, lens.adapter)?;
             return Ok(self.remember(photos, &encoded, space));
         };
-        let [original, adapted] = self.clip.encode_crops_both(crops, adapter)?;
-        let of_original = Lens {
+        let without = Lens {
             adapter: None,
             ..lens
         };
-        let originals = self.remember(photos, &original, &self.space_through(of_original));
-        let mut outcomes = self.remember(photos, &adapted, space);
-        for ((_, outcome), (_, original)) in outcomes.iter_mut().zip(originals) {
-            if let (Ok(photo), Ok(original)) = (outcome, original) {
-                photo.original = Some(Box::new(original));
-            }
-        }
-        Ok(outcomes)
+        self.encode_both(
+            photos,
+            crops,
+            adapter,
+            [&self.space_through(without), space],
+        )
     }
 
     /// Keeps the workers busy with what the decoders give; what they could not encode comes back.
@@ -377,7 +386,7 @@ impl Engine {
             for (offset, (request, stamp)) in chunk.iter().zip(stamps).enumerate() {
                 match stamp.and_then(|stamp| Some((stamp, rows.next().flatten()?))) {
                     Some((stamp, row)) => {
-                        found.push((request.key.clone(), Ok(from_cache(stamp, row))));
+                        found.push((request.key.clone(), Ok(PhotoFeatures::of_row(stamp, row))));
                     }
                     None => misses.push(chunk_index * 1024 + offset),
                 }
@@ -421,7 +430,7 @@ impl Engine {
             ..stamp
         };
         if let Some(row) = self.cached(space, &[hash]).pop().flatten() {
-            return Ok(Decoded::Cached(from_cache(stamp, row)));
+            return Ok(Decoded::Cached(PhotoFeatures::of_row(stamp, row)));
         }
         let preprocess = self.clip.preprocess();
         let crop = match view {
@@ -444,7 +453,7 @@ impl Engine {
     }
 
     /// Features of encoded photos, which the cache keeps from now on.
-    fn remember(
+    pub(super) fn remember(
         &self,
         photos: &[(usize, FileStamp)],
         encoded: &EncodedImages,
@@ -462,7 +471,7 @@ impl Engine {
                 hidden,
             };
             remembered.extend(stamp.hash.map(|hash| (hash, cached.clone())));
-            outcomes.push((*index, Ok(from_cache(*stamp, cached))));
+            outcomes.push((*index, Ok(PhotoFeatures::of_row(*stamp, cached))));
         }
         if let Some(mut cache) = self.cache() {
             cache.put_many(space, &remembered);
@@ -516,15 +525,6 @@ pub(super) fn fill_missing(
     let wanted: Vec<ContentHash> = missing.iter().map(|index| hashes[*index]).collect();
     for (index, row) in missing.into_iter().zip(look_up(&wanted)) {
         rows[index] = row;
-    }
-}
-
-fn from_cache(stamp: FileStamp, row: CachedRow) -> PhotoFeatures {
-    PhotoFeatures {
-        stamp,
-        features: row.features,
-        hidden: row.hidden,
-        original: None,
     }
 }
 

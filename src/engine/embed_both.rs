@@ -7,8 +7,13 @@ use super::adapted::AdaptedEncoder;
 use super::embed::{Lens, PhotoFeatures, PhotoOutcome, PhotoRequest};
 use super::queue::Awaited;
 use super::{Engine, EngineError};
+use crate::clip::BottleneckAdapter;
+use crate::clip::preprocess::Crop;
 use crate::features::Matrix;
+use crate::image_io::ContentHash;
 use crate::progress::Progress;
+use crate::project::FileStamp;
+use crate::project::feature_cache::CachedRow;
 
 /// A photo's features as they are, and the adapted ones once they are there; or why it was skipped.
 pub type BothOutcome = Result<(PhotoFeatures, Option<Vec<f32>>), String>;
@@ -65,6 +70,31 @@ impl Engine {
                     .collect(),
             );
         })
+    }
+
+    /// Encodes crops both ways, for the spaces of either, in this process; those whose features as they are are cached only
+    /// through the adapter.
+    pub(super) fn encode_both(
+        &self,
+        photos: &[(usize, FileStamp)],
+        crops: &[Crop],
+        adapter: &BottleneckAdapter,
+        [space, adapted_space]: [&str; 2],
+    ) -> Result<Vec<(usize, PhotoOutcome)>, EngineError> {
+        let hashes: Vec<ContentHash> = photos.iter().filter_map(|(_, stamp)| stamp.hash).collect();
+        let known: Vec<CachedRow> = self.cached(space, &hashes).into_iter().flatten().collect();
+        if known.len() == photos.len() {
+            let adapted = self.clip().encode_crops(crops, Some(adapter))?;
+            let originals = photos.iter().zip(known);
+            let originals = originals.map(|((_, stamp), row)| PhotoFeatures::of_row(*stamp, row));
+            let adapted = self.remember(photos, &adapted, adapted_space);
+            return Ok(beside(adapted, originals));
+        }
+        let [original, adapted] = self.clip().encode_crops_both(crops, adapter)?;
+        let originals = self.remember(photos, &original, space);
+        let originals = originals.into_iter().filter_map(|(_, photo)| photo.ok());
+        let adapted = self.remember(photos, &adapted, adapted_space);
+        Ok(beside(adapted, originals))
     }
 
     /// The features as they are: all of them, or of photos that get both `at_once` those that are cached.
@@ -137,6 +167,19 @@ impl Engine {
             on_batch(both.collect());
         })
     }
+}
+
+/// Adapted features with the original ones of the same photos.
+fn beside(
+    mut adapted: Vec<(usize, PhotoOutcome)>,
+    originals: impl Iterator<Item = PhotoFeatures>,
+) -> Vec<(usize, PhotoOutcome)> {
+    for ((_, outcome), original) in adapted.iter_mut().zip(originals) {
+        if let Ok(photo) = outcome {
+            photo.original = Some(Box::new(original));
+        }
+    }
+    adapted
 }
 
 /// A photo's features through a projection; `None` where the model gives nothing to project.

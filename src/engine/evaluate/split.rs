@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use crate::engine::adapted::AdaptedEncoder;
-use crate::engine::embed::Lens;
+use crate::engine::embed::{Lens, PhotoRequest};
 use crate::engine::parts::PartRows;
 use crate::engine::rows::EmbeddedRows;
 use crate::engine::{Engine, EngineError};
@@ -180,6 +180,7 @@ impl Engine {
         progress: &Progress<'_>,
     ) -> Result<(Split, Vec<(usize, String)>), EngineError> {
         let paths: Vec<PathBuf> = photos.iter().map(|(path, _)| path.clone()).collect();
+        self.fill_cache(&paths, known, looks, progress)?;
         let embedded = self.embed_rows(&paths, known, Lens::default(), progress)?;
         let kept: Vec<PathBuf> = embedded
             .kept
@@ -238,6 +239,33 @@ impl Engine {
             places: embedded.kept,
         };
         Ok((split, embedded.skipped))
+    }
+
+    /// Where one pass gives features with and without the adapter: has the cache keep both, for the passes that follow.
+    fn fill_cache(
+        &self,
+        paths: &[PathBuf],
+        known: &[FileStamp],
+        looks: Looks<'_>,
+        progress: &Progress<'_>,
+    ) -> Result<(), EngineError> {
+        let Some(adapter) = looks.adapter.and_then(AdaptedEncoder::bottleneck) else {
+            return Ok(());
+        };
+        if looks.num_views > 0 || self.passes(looks.adapter) > 1 || self.cache().is_none() {
+            return Ok(());
+        }
+        let lens = Lens {
+            with_original: true,
+            ..Lens::through(Some(adapter))
+        };
+        let request = |(index, path): (usize, &PathBuf)| PhotoRequest {
+            key: (),
+            path: path.clone(),
+            known: known.get(index).copied(),
+        };
+        let requests: Vec<PhotoRequest<()>> = paths.iter().enumerate().map(request).collect();
+        self.embed_through(&requests, lens, progress, &mut |_| ())
     }
 
     /// Photos that could be read, through another lens.
