@@ -10,7 +10,7 @@ use shotlens::engine::embed_both::BothOutcome;
 use shotlens::progress::Progress;
 use shotlens::project::feature_cache::FeatureCache;
 
-use crate::remote::requests_of;
+use crate::photos::requests_of;
 use crate::window::assets;
 
 fn engine(cache: &Path) -> Engine {

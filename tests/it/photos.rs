@@ -4,14 +4,27 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use image::RgbImage;
-use shotlens::engine::embed::Lens;
+use shotlens::engine::embed::{Lens, PhotoRequest};
 use shotlens::image_io::{decode_rgb, list_photos, read_photo};
 use shotlens::progress::Progress;
 
-use crate::remote::{engine, requests_of};
+use crate::remote::engine;
+use crate::window::assets;
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/preprocess/formats")
+}
+
+/// The photos of a folder of the demo's, each by its number.
+pub(crate) fn requests_of(folder: &str) -> Vec<PhotoRequest<usize>> {
+    let folder = assets(folder);
+    let photos = list_photos(&folder).unwrap().into_iter().enumerate();
+    let request = |(key, path)| PhotoRequest {
+        key,
+        path: folder.join(path),
+        known: None,
+    };
+    photos.map(request).collect()
 }
 
 fn decode(path: &Path) -> RgbImage {

@@ -1,7 +1,7 @@
 //! Photos encoded in other processes: the same features, whatever becomes of the workers.
 
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,6 +16,7 @@ use shotlens::engine::remote::{
 };
 use shotlens::progress::{CancelToken, Progress};
 
+use crate::photos::requests_of;
 use crate::window::assets;
 
 pub(crate) const BRIEF: Limits = Limits {
@@ -31,25 +32,8 @@ pub(crate) fn engine() -> Engine {
     Engine::open(None, &OpenOptions::default(), None).unwrap()
 }
 
-fn photos(folder: &str) -> Vec<PathBuf> {
-    let folder = assets(folder);
-    let found = shotlens::image_io::list_photos(&folder).unwrap();
-    found.into_iter().map(|path| folder.join(path)).collect()
-}
-
 fn requests() -> Vec<PhotoRequest<usize>> {
     requests_of("pool/bug")
-}
-
-/// The photos of a folder of the demo's.
-pub(crate) fn requests_of(folder: &str) -> Vec<PhotoRequest<usize>> {
-    let photos = photos(folder).into_iter().enumerate();
-    let request = |(key, path)| PhotoRequest {
-        key,
-        path,
-        known: None,
-    };
-    photos.map(request).collect()
 }
 
 /// Features of the pool, in its order.
