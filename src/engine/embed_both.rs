@@ -82,7 +82,8 @@ impl Engine {
         [space, adapted_space]: [&str; 2],
     ) -> Result<Vec<(usize, PhotoOutcome)>, EngineError> {
         let hashes: Vec<ContentHash> = photos.iter().filter_map(|(_, stamp)| stamp.hash).collect();
-        let known: Vec<CachedRow> = self.cached(space, &hashes).into_iter().flatten().collect();
+        let known = self.cached_or_imported(space, &hashes).into_iter();
+        let known: Vec<CachedRow> = known.flatten().collect();
         if known.len() == photos.len() {
             let adapted = self.clip().encode_crops(crops, Some(adapter))?;
             let originals = photos.iter().zip(known);
@@ -145,8 +146,8 @@ impl Engine {
                         continue;
                     }
                 };
-                let original = photo.original.map(|original| *original);
-                if let Some(original) = original.or_else(|| originals.get(&key).cloned()) {
+                let known = originals.get(&key).cloned();
+                if let Some(original) = known.or(photo.original.map(|original| *original)) {
                     both.push((key, Ok((original, Some(photo.features)))));
                 } else {
                     alone.insert(key, photo.features);
