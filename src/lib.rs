@@ -2,7 +2,7 @@
 //!
 //! Where things are, from the bottom up; a module may use those above it in this list, never those below:
 //!
-//! - [`ids`], [`progress`], [`features`]: leaves that everything shares
+//! - [`ids`], [`memory`], [`progress`], [`features`]: leaves that everything shares
 //! - [`image_io`]: files to upright RGB pixels, thumbnails, folder walks
 //! - [`clip`]: pixels and strings in, features out; knows nothing of few-shot learning
 //! - [`support`]: who is labelled what; [`methods`]: features and labels in, logits out; neither knows CLIP or pixels
@@ -21,6 +21,7 @@ pub mod engine;
 pub mod features;
 pub mod ids;
 pub mod image_io;
+pub mod memory;
 pub mod methods;
 pub mod models;
 pub mod progress;

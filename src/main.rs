@@ -7,10 +7,12 @@ use std::sync::{Arc, OnceLock};
 use clap::Parser as _;
 use shotlens::app::{App, ModelChoice, StartWith};
 use shotlens::cli::{self, Cli, Command, Common, WindowBenchmark};
+use shotlens::memory;
 use shotlens::ui;
 use shotlens::worker::{Wake, thumbnail_reader};
 
 fn main() -> ExitCode {
+    memory::keep_freed();
     let Cli { common, command } = Cli::parse();
     if let Some(threads) = common.threads {
         // Fails only when a pool was started before, and nothing has run yet.

@@ -75,6 +75,7 @@ fn train(engine: &Engine, job: &AdapterJob, out: &Outbox<ClipEvent>) {
         Err(EngineError::Cancelled(_)) => AdapterEvent::Cancelled,
         Err(error) => AdapterEvent::Failed(error.to_string()),
     });
+    crate::memory::give_back();
 }
 
 fn trained(

@@ -33,6 +33,7 @@ use crate::engine::trained_on::TrainedOn;
 use crate::engine::{Engine, EngineError, adapted};
 use crate::features::{Features, Matrix};
 use crate::ids::{ClassId, Generation, PhotoId};
+use crate::memory;
 use crate::methods::projection::Cut;
 use crate::progress::{CancelToken, Progress};
 use crate::project::Locations;
@@ -438,6 +439,7 @@ impl ClipThread {
         };
         self.out
             .send(ClipEvent::PhotosFinished { generation, error });
+        memory::give_back();
     }
 }
 

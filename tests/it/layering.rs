@@ -9,6 +9,7 @@ use crate::source_text::{Source, files_below, line_number, relative, root, sourc
 /// Who may use whom: a module and the modules that it may name. What is not in a row is forbidden.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("ids", &[]),
+    ("memory", &[]),
     ("progress", &[]),
     ("features", &[]),
     ("image_io", &["ids", "progress"]),
@@ -30,8 +31,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "worker",
         &[
-            "ids", "progress", "features", "image_io", "clip", "support", "methods", "project",
-            "models", "engine",
+            "ids", "memory", "progress", "features", "image_io", "clip", "support", "methods",
+            "project", "models", "engine",
         ],
     ),
     (
@@ -72,7 +73,7 @@ const PLACES: &[(&str, &[&str])] = &[
 
 /// Modules that touch no file: their inputs are values, and the window never waits for a disk.
 const NO_FILES: &[&str] = &[
-    "ids", "progress", "features", "support", "methods", "app", "ui",
+    "ids", "memory", "progress", "features", "support", "methods", "app", "ui",
 ];
 
 /// Where serde's derives may stand: what is written to a file or printed, never what the program computes with.
