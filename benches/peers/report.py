@@ -33,7 +33,7 @@ NOT_MEASURED = """- Processors with other instruction sets (AVX2 only, AMX, ARM)
   pixels), so it ran on random weights of that size in its own place, against Shotlens on the same weights. Its query was a photo, so that
   it did not load its text model.
 - The 100,000-photo and 1,000,000-photo windows anew: `run.py` leaves them out because they take many minutes.
-- A slider with 50,000 keys and more than 10,000 photos, and with 16,000 and a million photos: a pass takes minutes.
+- A slider with 16,000 or more keys and a million photos: a pass takes minutes.
 - What clip-retrieval and sentence-transformers do on a graphics card, where their authors mean them to run.
 """
 
