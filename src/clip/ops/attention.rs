@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp1, D, DType, Layout, Result, Shape, Tensor};
 
-use super::{PairProduct, Path, cpu, numbers, pairs, read};
+use super::{PairProduct, Path, cpu, gradient_like, numbers, pairs};
 
 /// How the rows of packed queries, keys and values are to be read.
 #[derive(Clone, Copy, Debug)]
@@ -149,11 +149,8 @@ impl CustomOp1 for Fused {
     }
 
     fn bwd(&self, qkv: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let of_qkv = read(qkv, |qkv| {
-            read(&gradient.contiguous()?, |gradient| {
-                Ok(cpu::attention_gradient(qkv, gradient, self.0))
-            })
-        })?;
-        Tensor::from_vec(of_qkv, qkv.shape(), qkv.device()).map(Some)
+        let of_qkv =
+            |qkv: &[f32], gradient: &[f32]| Ok(cpu::attention_gradient(qkv, gradient, self.0));
+        gradient_like(qkv, gradient, of_qkv).map(Some)
     }
 }

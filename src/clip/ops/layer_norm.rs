@@ -2,7 +2,7 @@
 
 use candle_core::{CpuStorage, CustomOp3, D, Layout, Result, Shape, Tensor};
 
-use super::{PairProduct, Path, cpu, numbers, read, rows_and_width};
+use super::{PairProduct, Path, check_count, cpu, gradient_like, numbers, rows_and_width};
 
 /// Layer normalisation with weight and bias, both `[width]`.
 #[derive(Clone)]
@@ -133,14 +133,11 @@ impl CustomOp3 for Fused {
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (x, weight_values) = (x.detach(), weight.detach());
         if !weight.track_op() && !bias.track_op() {
-            let weight = weight_values.to_vec1()?;
-            let of_x = read(&x, |x| {
-                read(&gradient.contiguous()?, |gradient| {
-                    let eps = self.eps as f32;
-                    Ok(cpu::layer_norm_gradient(x, &weight, gradient, None, eps))
-                })
+            let (weight, eps) = (weight_values.to_vec1()?, self.eps as f32);
+            let of_x = gradient_like(&x, gradient, |x, gradient| {
+                check_count(x, gradient)?;
+                Ok(cpu::layer_norm_gradient(x, &weight, gradient, None, eps))
             })?;
-            let of_x = Tensor::from_vec(of_x, x.shape(), x.device())?;
             return Ok((Some(of_x), None, None));
         }
         let (n, deviation) = standardised(&x, self.eps)?;

@@ -6,7 +6,7 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, Device, Layout, Result, Shap
 
 use super::cpu::{Finish, PackedMatrix, matmul, numbers_of_pairs, pairs_of_pairs, times_slope};
 use super::trained::Trained;
-use super::{Elementwise, Path, numbers, pairs, read, rows_and_width};
+use super::{Elementwise, Path, check_count, gradient_like, numbers, pairs, read, rows_and_width};
 use crate::clip::NumberFormat;
 
 /// A matrix product with what follows it.
@@ -169,11 +169,25 @@ pub(super) struct PackedLinear {
 }
 
 /// `layout`'s shape with rows of `outputs` in the place of rows of `inner`.
-fn shape_of(layout: &Layout, inner: usize, outputs: usize) -> Result<Shape> {
+pub(super) fn shape_of(layout: &Layout, inner: usize, outputs: usize) -> Result<Shape> {
     match layout.dims() {
         [rows @ .., last] if *last == inner => Ok([rows, &[outputs]].concat().into()),
         dims => candle_core::bail!("a layer for rows of {inner} got {dims:?}"),
     }
+}
+
+/// The gradient of what `function` is applied to, from that of its result; `x` is the former, or anything of the same slopes.
+pub(super) fn before_function(
+    x: &Tensor,
+    gradient: &Tensor,
+    function: Elementwise,
+) -> Result<Tensor> {
+    gradient_like(x, gradient, |x, gradient| {
+        check_count(x, gradient)?;
+        let mut numbers = gradient.to_vec();
+        times_slope(&mut numbers, x, function);
+        Ok(numbers)
+    })
 }
 
 impl PackedLinear {
@@ -183,17 +197,13 @@ impl PackedLinear {
         layout: &Layout,
         residual: Option<&[f32]>,
     ) -> Result<(CpuStorage, Shape)> {
-        let Packed { weight, bias } = self.packed.as_ref();
+        let weight = &self.packed.weight;
         let Some(x) = pairs(x, layout)? else {
             let shape = shape_of(layout, weight.inner(), weight.outputs())?;
             let out = self.of_rows(numbers(x, layout)?, residual);
             return Ok((CpuStorage::F32(out), shape));
         };
-        let finish = Finish {
-            bias: bias.as_deref(),
-            residual,
-            function: self.function,
-        };
+        let finish = self.finish(residual);
         let Some((product, panels)) = weight.pairs() else {
             candle_core::bail!("a layer that multiplies numbers got pairs");
         };
@@ -217,13 +227,15 @@ impl PackedLinear {
 
     /// `function(x · Wᵀ + b + residual)` of rows of numbers.
     pub(super) fn of_rows(&self, x: &[f32], residual: Option<&[f32]>) -> Vec<f32> {
-        let Packed { weight, bias } = self.packed.as_ref();
-        let finish = Finish {
-            bias: bias.as_deref(),
+        matmul(x, &self.packed.weight, self.finish(residual))
+    }
+
+    fn finish<'a>(&'a self, residual: Option<&'a [f32]>) -> Finish<'a> {
+        Finish {
+            bias: self.packed.bias.as_deref(),
             residual,
             function: self.function,
-        };
-        matmul(x, weight, finish)
+        }
     }
 
     /// `x · Wᵀ + b` of rows of numbers.
@@ -262,12 +274,7 @@ impl PackedLinear {
             Some(residual) => x.apply_op2_no_bwd(&residual.detach(), &linear)?,
             None => x.apply_op1_no_bwd(&linear)?,
         };
-        let mut numbers = gradient.flatten_all()?.to_vec1()?;
-        read(&sum, |sum| {
-            times_slope(&mut numbers, sum, self.function);
-            Ok(())
-        })?;
-        Tensor::from_vec(numbers, gradient.shape(), gradient.device())
+        before_function(&sum, gradient, self.function)
     }
 
     /// Gradient of `x` from that of the sum.

@@ -97,6 +97,26 @@ fn read<R>(tensor: &Tensor, f: impl FnOnce(&[f32]) -> Result<R>) -> Result<R> {
     }
 }
 
+/// A gradient like `x`, from the numbers of `x` and those of the gradient that came back.
+fn gradient_like(
+    x: &Tensor,
+    gradient: &Tensor,
+    f: impl FnOnce(&[f32], &[f32]) -> Result<Vec<f32>>,
+) -> Result<Tensor> {
+    let of_x = read(x, |x| {
+        read(&gradient.contiguous()?, |gradient| f(x, gradient))
+    })?;
+    Tensor::from_vec(of_x, x.shape(), x.device())
+}
+
+/// Refuses a gradient that has not a number for each of `x`.
+fn check_count(x: &[f32], gradient: &[f32]) -> Result<()> {
+    if gradient.len() != x.len() {
+        candle_core::bail!("{} gradients for {} numbers", gradient.len(), x.len());
+    }
+    Ok(())
+}
+
 /// The pairs of bf16 of a contiguous tensor; `None` when it holds numbers.
 fn pairs<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<Option<&'a [u32]>> {
     match (storage, layout.contiguous_offsets()) {

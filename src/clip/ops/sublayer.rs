@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::linear::PackedLinear;
-use super::{AttentionShape, LayerNorm, Linear, cpu, numbers, read};
+use super::{AttentionShape, LayerNorm, Linear, cpu, gradient_like, numbers};
 
 /// `x + out(attention(qkv(LN(x))))` of numbers on the fused path, for `x` of shape `[num_sequences, num_tokens, width]`.
 pub(crate) fn attention_sublayer(
@@ -79,16 +79,14 @@ impl CustomOp1 for AttentionSublayer {
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let of_x = read(x, |x| {
-            read(&gradient.contiguous()?, |gradient| {
-                let attended = self.out.way_back(gradient);
-                let qkv = cpu::attention_gradient(kept(&self.kept)?, &attended, self.shape);
-                drop(attended);
-                let normed = self.qkv.way_back(&qkv);
-                self.norm.way_back(x, &normed, Some(gradient))
-            })
-        })?;
-        Tensor::from_vec(of_x, x.shape(), x.device()).map(Some)
+        let of_x = |x: &[f32], gradient: &[f32]| {
+            let attended = self.out.way_back(gradient);
+            let qkv = cpu::attention_gradient(kept(&self.kept)?, &attended, self.shape);
+            drop(attended);
+            let normed = self.qkv.way_back(&qkv);
+            self.norm.way_back(x, &normed, Some(gradient))
+        };
+        gradient_like(x, gradient, of_x).map(Some)
     }
 }
 
@@ -115,14 +113,12 @@ impl CustomOp1 for MlpSublayer {
     }
 
     fn bwd(&self, h: &Tensor, _: &Tensor, gradient: &Tensor) -> Result<Option<Tensor>> {
-        let of_h = read(h, |h| {
-            read(&gradient.contiguous()?, |gradient| {
-                let mut sums = self.contract.way_back(gradient);
-                cpu::times_slope(&mut sums, kept(&self.kept)?, self.expand.function());
-                let normed = self.expand.way_back(&sums);
-                self.norm.way_back(h, &normed, Some(gradient))
-            })
-        })?;
-        Tensor::from_vec(of_h, h.shape(), h.device()).map(Some)
+        let of_h = |h: &[f32], gradient: &[f32]| {
+            let mut sums = self.contract.way_back(gradient);
+            cpu::times_slope(&mut sums, kept(&self.kept)?, self.expand.function());
+            let normed = self.expand.way_back(&sums);
+            self.norm.way_back(h, &normed, Some(gradient))
+        };
+        gradient_like(h, gradient, of_h).map(Some)
     }
 }

@@ -2,7 +2,8 @@
 
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, D, Layout, Result, Shape, Tensor};
 
-use super::cpu::{Finish, PackedMatrix, column_sums, matmul, times_slope};
+use super::cpu::{Finish, PackedMatrix, column_sums, matmul};
+use super::linear::{before_function, shape_of};
 use super::{Elementwise, numbers, read, rows_and_width};
 use crate::clip::NumberFormat;
 
@@ -48,12 +49,7 @@ impl Trained {
         let (outputs, columns) = weights_layout.shape().dims2()?;
         let weights = numbers(weights, weights_layout)?;
         let inner = columns - 1;
-        let mut dims = layout.dims().to_vec();
-        match dims.last_mut() {
-            Some(last) if *last == inner => *last = outputs,
-            _ => candle_core::bail!("a layer for rows of {inner} got {dims:?}"),
-        }
-        let shape = Shape::from(dims);
+        let shape = shape_of(layout, inner, outputs)?;
         if residual.is_some_and(|residual| residual.len() != shape.elem_count()) {
             candle_core::bail!("a residual for {shape:?} of another size");
         }
@@ -82,17 +78,9 @@ impl Trained {
         gradient: &Tensor,
     ) -> Result<(Tensor, Tensor)> {
         let (num_rows, outputs) = rows_and_width(out)?;
-        let gradient = gradient.contiguous()?;
         let gradient = match self.function {
-            Elementwise::Identity => gradient,
-            function => {
-                let mut numbers = gradient.flatten_all()?.to_vec1()?;
-                read(out, |out| {
-                    times_slope(&mut numbers, out, function);
-                    Ok(())
-                })?;
-                Tensor::from_vec(numbers, out.shape(), out.device())?
-            }
+            Elementwise::Identity => gradient.contiguous()?,
+            function => before_function(out, gradient, function)?,
         };
         let gradient = gradient.reshape((num_rows, outputs))?;
         let (x, weights) = (x.detach(), weights.detach());

@@ -20,20 +20,30 @@ pub(in crate::clip::ops) fn layer_norm(
     bias: &[f32],
     eps: f32,
 ) -> Vec<f32> {
-    let (width, num_rows) = (weight.len(), x.len() / weight.len());
+    in_blocks(x.len() / weight.len(), weight.len(), |out, rows| {
+        dispatch(Norm {
+            x,
+            weight,
+            bias,
+            eps,
+            out,
+            rows,
+        });
+    })
+}
+
+/// Rows of `width` numbers, filled a block at a time, in parallel.
+fn in_blocks(
+    num_rows: usize,
+    width: usize,
+    fill: impl Fn(SharedRows<'_>, Range<usize>) + Sync,
+) -> Vec<f32> {
     filled(num_rows, width, |out| {
         (0..num_rows.div_ceil(BLOCK_ROWS))
             .into_par_iter()
             .for_each(|block| {
                 let rows = block * BLOCK_ROWS..((block + 1) * BLOCK_ROWS).min(num_rows);
-                dispatch(Norm {
-                    x,
-                    weight,
-                    bias,
-                    eps,
-                    out,
-                    rows,
-                });
+                fill(out, rows);
             });
     })
 }
@@ -70,22 +80,16 @@ pub(in crate::clip::ops) fn layer_norm_gradient(
     beside: Option<&[f32]>,
     eps: f32,
 ) -> Vec<f32> {
-    let (width, num_rows) = (weight.len(), x.len() / weight.len());
-    filled(num_rows, width, |out| {
-        (0..num_rows.div_ceil(BLOCK_ROWS))
-            .into_par_iter()
-            .for_each(|block| {
-                let rows = block * BLOCK_ROWS..((block + 1) * BLOCK_ROWS).min(num_rows);
-                dispatch(NormGradient {
-                    x,
-                    weight,
-                    gradient,
-                    beside,
-                    eps,
-                    out,
-                    rows,
-                });
-            });
+    in_blocks(x.len() / weight.len(), weight.len(), |out, rows| {
+        dispatch(NormGradient {
+            x,
+            weight,
+            gradient,
+            beside,
+            eps,
+            out,
+            rows,
+        });
     })
 }
 
